@@ -1,0 +1,1 @@
+"""Longhaul: durable jobs made of many expensive items."""

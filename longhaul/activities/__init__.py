@@ -1,0 +1,1 @@
+"""Side effects, asked for through ports: plan, run a chunk, write a control, finish."""

@@ -1,0 +1,217 @@
+"""Runs the open items of a stretch of ordinals, many at once, and stops when told to."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from datetime import timedelta
+from functools import partial
+
+from temporalio import activity
+
+from longhaul.activities.flush import Tally
+from longhaul.activities.heartbeat import beating
+from longhaul.activities.item_run import ItemRunner
+from longhaul.activities.job_runs import JobRun, JobRuns
+from longhaul.activities.patience import patiently
+from longhaul.activities.tasks import end
+from longhaul.core.controls import Flag
+from longhaul.core.errors import Fenced, ProviderRejected, Unavailable
+from longhaul.core.items import Ended, Failed, Item, ItemState
+from longhaul.core.jobs import RunMode
+from longhaul.core.messages import (
+    STOPPED_BY_EPOCH,
+    STOPPED_BY_LIMIT,
+    STOPPED_BY_LOSS,
+    STOPPED_BY_OUTAGE,
+    STOPPED_BY_PAUSE,
+    STOPPED_BY_PROVIDER,
+    STOPPED_BY_SHUTDOWN,
+    ChunkRequest,
+    ChunkResult,
+)
+from longhaul.core.ports import Ledger
+
+MAX_LOSSES = 3
+ABANDON_AFTER = timedelta(seconds=5)
+
+
+class ChunkActivities:
+    """Runs chunks, within this process's bound on items in flight.
+
+    Args:
+        max_in_flight: Items of all jobs that this process runs at once.
+    """
+
+    def __init__(
+        self, *, runs: JobRuns, ledger: Ledger, runner: ItemRunner, max_in_flight: int
+    ) -> None:
+        self._runs = runs
+        self._ledger = ledger
+        self._runner = runner
+        self._slots = asyncio.Semaphore(max_in_flight)
+        # Items of stretches over which workers died run one at a time in the whole process,
+        # so that an item is only blamed for deaths while it ran itself.
+        self._careful = asyncio.Lock()
+
+    @activity.defn(name="run_chunk")
+    async def run_chunk(self, request: ChunkRequest) -> ChunkResult:
+        """Run a chunk until its items have ended or something stops it; return either way.
+
+        Raises:
+            Unavailable: Results could not be stored for a minute; their items stay open.
+        """
+        async with self._runs.join(request.job_id, request.epoch) as run:
+            if run is None:
+                return ChunkResult(stopped=STOPPED_BY_EPOCH)
+            turn = self._careful if request.careful else nullcontext()
+            chunk = _Chunk(request, run, self._ledger, self._runner, self._slots, turn)
+            with run.joined(chunk):
+                async with beating(lambda: chunk.tally.ended):
+                    return await self._supervise(chunk, request)
+
+    async def _supervise(self, chunk: "_Chunk", request: ChunkRequest) -> ChunkResult:
+        """Turn Temporal's cancellation and the worker's shutdown into orderly stops."""
+        body = asyncio.create_task(chunk.run())
+        leaving = asyncio.create_task(activity.wait_for_worker_shutdown())
+        try:
+            while not body.done():
+                try:
+                    await asyncio.wait({body, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                    if leaving.done():
+                        chunk.stop(RunMode.DRAIN, STOPPED_BY_SHUTDOWN)
+                        await asyncio.wait({body})
+                except asyncio.CancelledError:
+                    why = STOPPED_BY_SHUTDOWN if leaving.done() else STOPPED_BY_PAUSE
+                    chunk.stop(RunMode.NOW, why)
+            return body.result()
+        finally:
+            await end([leaving])
+
+
+class _Chunk:
+    def __init__(
+        self,
+        request: ChunkRequest,
+        run: JobRun,
+        ledger: Ledger,
+        runner: ItemRunner,
+        slots: asyncio.Semaphore,
+        turn: AbstractAsyncContextManager[None],
+    ) -> None:
+        self.tally = Tally()
+        self._request = request
+        self._run = run
+        self._ledger = ledger
+        self._runner = runner
+        self._slots = slots
+        self._turn = turn
+        self._stopped = ""
+        self._reason = ""
+        self._unavailable: Unavailable | None = None
+        self._over = asyncio.Event()
+
+    def heed(self, flag: Flag) -> None:
+        """Stop if the flag says so."""
+        if flag.stops(self._request.attempt, self._request.generation):
+            self.stop(flag.mode, STOPPED_BY_PAUSE)
+
+    def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
+        """Start no more items; with mode `now` also abandon those in flight."""
+        self._stopped = self._stopped or why
+        self._reason = self._reason or reason
+        if mode is RunMode.NOW:
+            self._over.set()
+
+    async def run(self) -> ChunkResult:
+        """Run the open items and return when every result is stored."""
+        request = self._request
+        items = await patiently(
+            lambda: self._ledger.open_items(
+                request.job_id, request.first, request.last, request.limit
+            )
+        )
+        started = time.monotonic()
+        await self._run_lanes(items)
+        busy = time.monotonic() - started
+        await self.tally.settled()
+        self._raise_if_stuck()
+        return self._result(len(items), busy)
+
+    async def _run_lanes(self, items: Sequence[Item]) -> None:
+        queue = iter(items)
+        lanes = [
+            asyncio.create_task(self._lane(queue))
+            for _ in range(min(self._request.at_once, len(items)))
+        ]
+        finished = asyncio.gather(*lanes, return_exceptions=True)
+        finished.add_done_callback(lambda _: self._over.set())
+        if lanes:
+            await self._over.wait()
+        await end(lanes, patience=ABANDON_AFTER.total_seconds())
+        for lane in lanes:
+            if lane.done() and not lane.cancelled() and (fault := lane.exception()):
+                raise fault
+
+    async def _lane(self, queue: Iterator[Item]) -> None:
+        flusher = self._run.flusher
+        while not self._stopped:
+            await flusher.ready()
+            async with self._turn, self._slots:
+                if self._stopped or (item := next(queue, None)) is None:
+                    return
+                ended = await self._one(item)
+            if ended is not None:
+                self._hand_in(ended)
+
+    async def _one(self, item: Item) -> Ended | None:
+        self._run.in_flight += 1
+        try:
+            if self._request.careful and await self._lost_too_often(item):
+                sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
+                return Ended(item, Failed("worker_lost", sentence))
+            return await self._runner.run(self._run, item)
+        except ProviderRejected as exc:
+            self.stop(RunMode.DRAIN, STOPPED_BY_PROVIDER, exc.sentence)
+        except Fenced:
+            self.stop(RunMode.NOW, STOPPED_BY_EPOCH)
+        except Unavailable as exc:
+            self._unavailable = exc
+            self.stop(RunMode.DRAIN, STOPPED_BY_OUTAGE)
+        finally:
+            self._run.in_flight -= 1
+        return None
+
+    async def _lost_too_often(self, item: Item) -> bool:
+        noted = partial(self._ledger.note_start, self._request.job_id, item.ordinal)
+        return await patiently(noted) >= MAX_LOSSES
+
+    def _hand_in(self, ended: Ended) -> None:
+        self._run.flusher.add(ended, self.tally)
+        self._run.window.add(failed=ended.state is ItemState.FAILED)
+        ratio = self._run.job.options.stop_after_failure_ratio
+        if self._run.window.exceeds(ratio):
+            self.stop(
+                RunMode.DRAIN,
+                STOPPED_BY_LOSS,
+                f"More than {ratio:.0%} of the latest items failed.",
+            )
+
+    def _raise_if_stuck(self) -> None:
+        if stuck := self._run.flusher.broken or self._unavailable:
+            raise stuck
+
+    def _result(self, items: int, busy: float) -> ChunkResult:
+        stopped = self._stopped if self.tally.ended < items else ""
+        if not stopped and self._request.limit == items:
+            stopped = STOPPED_BY_LIMIT
+        return ChunkResult(
+            ended=self.tally.ended,
+            stopped=stopped,
+            reason=self._reason if stopped else "",
+            generation=self._run.generation,
+            busy_seconds=busy,
+            marks="".join(self.tally.marks[-100:]),
+            concurrency=self._run.job.options.concurrency,
+            counts=self._run.job.counts,
+        )

@@ -1,0 +1,60 @@
+"""Writes what the workflow has decided about pausing: first the row, then the flag."""
+
+from temporalio import activity
+
+from longhaul.core.controls import SYSTEM, Action, Control, Flag, Requested
+from longhaul.core.jobs import Job, JobStatus, path
+from longhaul.core.messages import ControlWrite, ControlWritten
+from longhaul.core.ports import Flags, Stores, Transaction
+
+
+class ControlActivities:
+    """Brings a new generation to the job row and to the running chunks."""
+
+    def __init__(self, *, stores: Stores, flags: Flags) -> None:
+        self._database = stores.database
+        self._jobs = stores.jobs
+        self._board = stores.board
+        self._flags = flags
+
+    @activity.defn(name="write_control")
+    async def write_control(self, write: ControlWrite) -> ControlWritten:
+        """Write a generation, its mode and perhaps a status; the same write twice is one.
+
+        A job without open items is not paused: it is about to finish, and says so.
+        """
+        async with self._database.begin() as tx:
+            job = await self._jobs.lock(tx, write.job_id)
+            if job is None or job.epoch != write.epoch or job.status.is_terminal:
+                return ControlWritten(stale=True)
+            if write.status is JobStatus.PAUSED and not job.counts.open:
+                return ControlWritten(status=job.status, counts=job.counts)
+            if job.generation < write.generation:
+                job = await self._apply(tx, job, write)
+        await self._board.post(job)
+        flag = Flag(attempt=write.attempt, generation=write.generation, mode=write.mode)
+        await self._flags.raise_flag(write.job_id, flag)
+        return ControlWritten(status=job.status, open=job.counts.open, counts=job.counts)
+
+    async def _apply(self, tx: Transaction, job: Job, write: ControlWrite) -> Job:
+        moves = path(job.status, write.status or job.status)
+        for control in write.controls:
+            await self._jobs.audit(tx, job, control.action, control.by, _details(control))
+        if JobStatus.PAUSED in moves:
+            await self._jobs.audit(tx, job, "paused", SYSTEM, {})
+        return await self._jobs.update(
+            tx,
+            job,
+            status=moves[-1] if moves else job.status,
+            generation=write.generation,
+            mode=write.mode,
+            pause=write.pause,
+            requested=Requested.CANCEL if write.cancel else None,
+        )
+
+
+def _details(control: Control) -> dict[str, object]:
+    if control.action is Action.RESUME:
+        return {"reason": control.reason}
+    until = control.until.isoformat() if control.until else None
+    return {"mode": control.mode, "reason": control.reason, "until": until}

@@ -1,0 +1,39 @@
+"""Looks at the pause flags of all jobs that this process works on, with one poll."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from longhaul.core.controls import Flag
+from longhaul.core.ports import Flags
+
+EVERY = timedelta(milliseconds=100)
+
+
+class FlagWatch:
+    """Calls back whoever watches a job when its flag is up."""
+
+    def __init__(self, flags: Flags) -> None:
+        self._flags = flags
+        self._watchers: list[tuple[str, Callable[[Flag], None]]] = []
+
+    @contextmanager
+    def watching(self, job_id: str, heed: Callable[[Flag], None]) -> Iterator[None]:
+        """Call `heed` with the job's flag, again and again, while the block runs."""
+        watcher = (job_id, heed)
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            if watchers := list(self._watchers):
+                flags = await self._flags.read([job_id for job_id, _ in watchers])
+                for (_, heed), flag in zip(watchers, flags, strict=True):
+                    if flag is not None:
+                        heed(flag)
+            await asyncio.sleep(EVERY.total_seconds())

@@ -1,0 +1,234 @@
+"""Brings results into the ledger: many items in one fenced transaction at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from longhaul.activities.tasks import end
+from longhaul.core.catalog import AnyJobType
+from longhaul.core.errors import Fenced, Unavailable
+from longhaul.core.items import Done, Ended, Failed, ItemState
+from longhaul.core.jobs import Job, RunMode
+from longhaul.core.messages import STOPPED_BY_EPOCH, STOPPED_BY_OUTAGE
+from longhaul.core.ports import CountChanges, Reports, Stores
+
+MAX_ROWS = 200
+MAX_WAIT = timedelta(milliseconds=50)
+PATIENCE = timedelta(seconds=60)
+MAX_QUEUED = 5 * MAX_ROWS
+
+_RETRY = 0.2
+
+
+class Tally:
+    """Counts what one chunk has handed in and what of it has been stored."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.marks: list[str] = []
+        self._waiting = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    def handed_in(self) -> None:
+        """One more result is on its way."""
+        self._waiting += 1
+        self._settled.clear()
+
+    def stored(self, ended: Ended) -> None:
+        """One result has been stored, or found to be there already."""
+        self.ended += 1
+        self.marks.append("F" if ended.state is ItemState.FAILED else ".")
+        self.let_go()
+
+    def let_go(self) -> None:
+        """One result needs no more waiting for."""
+        self._waiting -= 1
+        if not self._waiting:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Return when nothing is on its way any more."""
+        await self._settled.wait()
+
+
+class BatchWriter:
+    """Writes one batch of results: ledger, domain rows and counters in one transaction."""
+
+    def __init__(self, stores: Stores, job_type: AnyJobType) -> None:
+        self._database = stores.database
+        self._jobs = stores.jobs
+        self._ledger = stores.ledger
+        self._job_type = job_type
+
+    async def write(self, job: Job, batch: Sequence[Ended]) -> tuple[Job, list[Ended]]:
+        """Store a batch; return the row that it left and the results as they were stored.
+
+        Raises:
+            Fenced: The job has ended or a later epoch began; nothing was written.
+            Unavailable: The database did not answer; the batch can be written again.
+        """
+        async with self._database.begin() as tx:
+            done = [ended for ended in batch if isinstance(ended.result, Done)]
+            refused = await self._job_type.refuse(tx, job, done) if done else {}
+            results = [
+                replace(ended, result=refused.get(ended.item.ordinal, ended.result))
+                for ended in batch
+            ]
+            fresh = await self._ledger.end(tx, job.id, results)
+            kept = [ended for ended in results if ended.item.ordinal in fresh]
+            if rows := [ended for ended in kept if isinstance(ended.result, Done)]:
+                await self._job_type.save(tx, job, rows)
+            row = await self._jobs.count(tx, job.id, job.epoch, _changes(kept))
+            if row is None:
+                raise Fenced
+        return row, results
+
+
+def _changes(kept: Sequence[Ended]) -> CountChanges:
+    states = [ended.state for ended in kept]
+    return CountChanges(
+        done=states.count(ItemState.DONE),
+        failed=states.count(ItemState.FAILED),
+        skipped=states.count(ItemState.SKIPPED),
+        current_step=next((e.item.label for e in reversed(kept) if e.item.label), None),
+    )
+
+
+class Flusher:
+    """Gathers the results of all chunks of a job in this process and writes them.
+
+    The first result after a quiet moment is written at once; the next ones gather for up
+    to 50 ms or 200 rows. A write is never cancelled: cancelled half-way nobody would know
+    whether it was committed.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        writer: BatchWriter,
+        reports: Reports,
+        on_row: Callable[[Job], None],
+        on_stop: Callable[[RunMode, str], None],
+    ) -> None:
+        self.broken: Unavailable | None = None
+        self._job = job
+        self._writer = writer
+        self._reports = reports
+        self._on_row = on_row
+        self._on_stop = on_stop
+        self._fenced = False
+        self._queue: deque[tuple[Ended, Tally]] = deque()
+        self._work = asyncio.Event()
+        self._full = asyncio.Event()
+        self._closing = False
+        self._ready = asyncio.Event()
+        self._ready.set()
+        self._task = asyncio.create_task(self._run())
+
+    def add(self, ended: Ended, tally: Tally) -> None:
+        """Hand in a result; the tally learns when it is stored."""
+        tally.handed_in()
+        self._queue.append((ended, tally))
+        self._work.set()
+        if len(self._queue) >= MAX_ROWS:
+            self._full.set()
+        if len(self._queue) >= MAX_QUEUED:
+            self._ready.clear()
+
+    async def ready(self) -> None:
+        """Return when results flow; while the database is away no new item is to start."""
+        await self._ready.wait()
+
+    async def close(self) -> None:
+        """End the task; every tally must have settled."""
+        self._closing = True
+        self._work.set()
+        self._full.set()
+        await asyncio.wait({self._task}, timeout=1)
+        await end([self._task])
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_write = loop.time()
+        while True:
+            await self._work.wait()
+            if self._closing and not self._queue:
+                return
+            await self._gather(next_write - loop.time())
+            next_write = loop.time() + MAX_WAIT.total_seconds()
+            batch = [self._queue.popleft() for _ in range(min(MAX_ROWS, len(self._queue)))]
+            if not self._queue:
+                self._work.clear()
+            if len(self._queue) < MAX_ROWS:
+                self._full.clear()
+            await self._store(batch)
+
+    async def _gather(self, seconds: float) -> None:
+        if seconds <= 0 or self._closing:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._full.wait()
+        except TimeoutError:
+            pass
+
+    async def _store(self, batch: list[tuple[Ended, Tally]]) -> None:
+        if self._fenced or self.broken:
+            _let_go(batch)
+            return
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + PATIENCE.total_seconds()
+        while True:
+            try:
+                row, results = await self._writer.write(self._job, [one for one, _ in batch])
+            except Fenced:
+                self._fenced = True
+                self._give_up(batch, RunMode.NOW, STOPPED_BY_EPOCH)
+                return
+            except Unavailable as exc:
+                self._ready.clear()
+                if loop.time() >= give_up:
+                    self.broken = exc
+                    self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
+                    return
+                await asyncio.sleep(_RETRY)
+            except Exception as exc:  # noqa: BLE001 - one row that cannot be stored fails alone
+                await self._store_one_by_one(batch, exc)
+                return
+            else:
+                break
+        self._on_row(row)
+        for result, (_, tally) in zip(results, batch, strict=True):
+            tally.stored(result)
+        if len(self._queue) < MAX_QUEUED:
+            self._ready.set()
+
+    async def _store_one_by_one(self, batch: list[tuple[Ended, Tally]], exc: Exception) -> None:
+        if len(batch) > 1:
+            for one in batch:
+                await self._store([one])
+            return
+        ((ended, tally),) = batch
+        error_id = self._reports.file(exc, job_id=self._job.id, item_key=ended.item.key)
+        if isinstance(ended.result, Failed):
+            # Not even the failure can be stored: a fault of ours, for the chunk to report.
+            self.broken = Unavailable(f"A result cannot be stored; see error {error_id}.")
+            self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
+            return
+        failure = Failed(
+            "not_storable", f"The item's result could not be stored; the log has error {error_id}."
+        )
+        await self._store([(replace(ended, result=failure), tally)])
+
+    def _give_up(self, batch: list[tuple[Ended, Tally]], mode: RunMode, why: str) -> None:
+        self._on_stop(mode, why)
+        self._ready.set()
+        _let_go(batch)
+
+
+def _let_go(batch: Sequence[tuple[Ended, Tally]]) -> None:
+    for _, tally in batch:
+        tally.let_go()

@@ -1,0 +1,28 @@
+"""Tells Temporal that an activity lives, however long one of its steps takes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio import activity
+
+from longhaul.activities.tasks import end
+
+BEAT = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def beating(details: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
+    """Heartbeat in the background until the block is left."""
+    beats = asyncio.create_task(_beat(details))
+    try:
+        yield
+    finally:
+        await end([beats])
+
+
+async def _beat(details: Callable[[], object]) -> None:
+    while True:
+        activity.heartbeat(details())
+        await asyncio.sleep(BEAT.total_seconds())

@@ -1,0 +1,178 @@
+"""What the chunks of one job share within one worker process."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Protocol
+
+from longhaul.activities.flag_watch import FlagWatch
+from longhaul.activities.flush import BatchWriter, Flusher
+from longhaul.activities.tasks import end
+from longhaul.core.catalog import AnyJobType, Catalog
+from longhaul.core.controls import Flag
+from longhaul.core.jobs import Job, RunMode
+from longhaul.core.ports import JobBoard, Live, Reports, Stores
+from longhaul.core.stop_loss import FailureWindow
+
+_SHOW_AT_MOST_EVERY = 0.05
+_SHOW_AT_LEAST_EVERY = 1.0
+_RATE_OVER = 10
+
+
+class Stoppable(Protocol):
+    """A chunk, as far as its job is concerned."""
+
+    def heed(self, flag: Flag) -> None:
+        """Stop if the flag says so."""
+
+    def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
+        """Start no more items; with mode `now` also abandon those in flight."""
+
+
+class JobRun:
+    """One job in this process: its newest row, its flusher, its chunks."""
+
+    def __init__(
+        self, job: Job, job_type: AnyJobType, flusher: Callable[["JobRun"], Flusher]
+    ) -> None:
+        self.job = job
+        self.epoch = job.epoch
+        self.job_type = job_type
+        self.parameters = job_type.parameters.model_validate(job.parameters)
+        self.window = FailureWindow()
+        self.in_flight = 0
+        self.generation = job.generation
+        self.flusher = flusher(self)
+        self._chunks: set[Stoppable] = set()
+        self._waits: Counter[str] = Counter()
+        self._shown = job.version
+        self._changed = asyncio.Event()
+        self._ended: deque[tuple[float, int]] = deque()
+
+    def saw(self, job: Job) -> None:
+        """Take note of a row that a commit returned."""
+        if job.version > self.job.version:
+            self.job = job
+            self._changed.set()
+            self.heed(Flag(attempt=job.attempt, generation=job.generation, mode=job.mode))
+
+    def heed(self, flag: Flag) -> None:
+        """Pass a flag on to every chunk."""
+        if flag.attempt == self.job.attempt:
+            self.generation = max(self.generation, flag.generation)
+        for chunk in list(self._chunks):
+            chunk.heed(flag)
+
+    def stop(self, mode: RunMode, why: str) -> None:
+        """Stop every chunk."""
+        for chunk in list(self._chunks):
+            chunk.stop(mode, why)
+
+    @contextmanager
+    def joined(self, chunk: Stoppable) -> Iterator[None]:
+        """Let a chunk hear of flags while the block runs."""
+        self._chunks.add(chunk)
+        try:
+            yield
+        finally:
+            self._chunks.discard(chunk)
+
+    @contextmanager
+    def waiting(self, reason: str) -> Iterator[None]:
+        """Show that an item waits, and for what, while the block runs."""
+        self._waits[reason] += 1
+        try:
+            yield
+        finally:
+            self._waits[reason] -= 1
+
+    async def show(self, board: JobBoard) -> None:
+        """Keep the board up to date until cancelled."""
+        while True:
+            self._changed.clear()
+            if self.job.version > self._shown:
+                await board.post(self.job)
+                self._shown = self.job.version
+            await board.post_live(self.job.id, self._live())
+            await asyncio.sleep(_SHOW_AT_MOST_EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SHOW_AT_LEAST_EVERY):
+                    await self._changed.wait()
+
+    def _live(self) -> Live:
+        now, ended = asyncio.get_running_loop().time(), self.job.counts.ended
+        self._ended.append((now, ended))
+        while now - self._ended[0][0] > _RATE_OVER:
+            self._ended.popleft()
+        since, before = self._ended[0]
+        rate = (ended - before) / (now - since) if now > since else 0.0
+        reason, waits = next(iter(self._waits.most_common(1)), ("", 0))
+        return Live(
+            in_flight=self.in_flight,
+            rate_per_second=round(rate, 2),
+            waiting_for=reason if waits and waits >= self.in_flight else None,
+        )
+
+
+class JobRuns:
+    """The jobs that this process works on right now."""
+
+    def __init__(
+        self, *, stores: Stores, watch: FlagWatch, catalog: Catalog, reports: Reports
+    ) -> None:
+        self._stores = stores
+        self._board = stores.board
+        self._watch = watch
+        self._catalog = catalog
+        self._reports = reports
+        self._runs: dict[tuple[str, int], _Shared] = {}
+
+    @asynccontextmanager
+    async def join(self, job_id: str, epoch: int) -> AsyncIterator[JobRun | None]:
+        """Share a job's run with its other chunks; None when the epoch has moved on."""
+        async with self._stores.database.begin() as tx:
+            job = await self._stores.jobs.read(tx, job_id)
+        if job is None or job.epoch != epoch or job.status.is_terminal:
+            yield None
+            return
+        key = (job_id, epoch)
+        shared = self._runs.get(key)
+        if shared is None or shared.run.flusher.broken:
+            shared = self._runs[key] = _Shared(self._open(job))
+            shared.shower = asyncio.create_task(self._show(shared.run))
+        shared.chunks += 1
+        shared.run.saw(job)
+        try:
+            yield shared.run
+        finally:
+            shared.chunks -= 1
+            if not shared.chunks:
+                if self._runs.get(key) is shared:
+                    del self._runs[key]
+                await self._close(shared)
+
+    def _open(self, job: Job) -> JobRun:
+        job_type = self._catalog.get(job.job_type)
+        writer = BatchWriter(self._stores, job_type)
+        return JobRun(
+            job, job_type, lambda run: Flusher(job, writer, self._reports, run.saw, run.stop)
+        )
+
+    async def _show(self, run: JobRun) -> None:
+        with self._watch.watching(run.job.id, run.heed):
+            await run.show(self._board)
+
+    async def _close(self, shared: "_Shared") -> None:
+        await shared.run.flusher.close()
+        if shared.shower is not None:
+            await end([shared.shower])
+        await self._board.post(shared.run.job)
+        await self._board.post_live(shared.run.job.id, Live(in_flight=0, rate_per_second=0.0))
+
+
+class _Shared:
+    def __init__(self, run: JobRun) -> None:
+        self.run = run
+        self.chunks = 0
+        self.shower: asyncio.Task[Any] | None = None

@@ -1,0 +1,1 @@
+"""The outside world, a package per technology. Adapters answer the ports of core."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the truth about jobs, items, calls and what they produce."""

@@ -1,0 +1,144 @@
+"""Connections and transactions; PostgreSQL's ways to be away become `Unavailable`."""
+
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+from pydantic_core import from_json, to_json
+
+from longhaul.core.errors import Unavailable
+from longhaul.core.ports import Row
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+STATEMENT_TIMEOUT = timedelta(seconds=30)
+
+# Lost connections, a server that starts or stops, and transactions it asks us to repeat.
+_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.QueryCanceledError,
+)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _AWAY as exc:
+        raise Unavailable("The database did not answer; the request can be repeated.") from exc
+
+
+class PostgresTransaction:
+    """One transaction on one connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
+        """Run one statement and return its rows."""
+        with _translated():
+            rows: Sequence[Row] = await self.connection.fetch(sql, *values)
+            return rows
+
+    async def execute(self, sql: str, *values: object) -> int:
+        """Run one statement and return how many rows it touched."""
+        with _translated():
+            status: str = await self.connection.execute(sql, *values)
+        count = status.rsplit(" ", 1)[-1]
+        return int(count) if count.isdigit() else 0
+
+    async def copy(
+        self, table: str, columns: Sequence[str], records: AsyncIterator[tuple[object, ...]]
+    ) -> None:
+        """Stream records into a table; as long as it takes."""
+        with _translated():
+            await self.connection.copy_records_to_table(
+                table, columns=columns, records=records, timeout=None
+            )
+
+
+class PostgresDatabase:
+    """A pool that may be opened while PostgreSQL is away."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, dsn: str, *, connections: int) -> AsyncIterator["PostgresDatabase"]:
+        """Open a pool of at most so many connections; they are made when first needed."""
+        pool = asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=connections,
+            init=_prepare_connection,
+            timeout=CONNECT_TIMEOUT.total_seconds(),
+            command_timeout=STATEMENT_TIMEOUT.total_seconds(),
+            server_settings={"application_name": "longhaul", "timezone": "UTC"},
+        )
+        await pool
+        try:
+            yield cls(pool)
+        finally:
+            # Closing waits for connections in use; a request that hangs must not keep us.
+            with suppress(TimeoutError):
+                await pool.close()
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[PostgresTransaction]:
+        """Open a transaction: commits at the end of its block, rolls back on an exception."""
+        with _translated():
+            connection = await self._pool.acquire()
+        try:
+            transaction = connection.transaction()
+            with _translated():
+                await transaction.start()
+            try:
+                yield PostgresTransaction(connection)
+            except BaseException:
+                with suppress(*_AWAY):
+                    await transaction.rollback()
+                raise
+            with _translated():
+                await transaction.commit()
+        finally:
+            await self._pool.release(connection)
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless PostgreSQL answers."""
+        async with self.begin() as tx:
+            await tx.fetch("SELECT 1")
+
+
+async def _prepare_connection(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=_encode_jsonb,
+        decoder=_decode_jsonb,
+        format="binary",
+    )
+
+
+# The binary form of jsonb is its text behind one byte that numbers the format. COPY needs it.
+_JSONB_VERSION = b"\x01"
+_BACKSLASH_OR_NUL = re.compile(rb"(\\\\)|\\u0000")
+
+
+def _encode_jsonb(value: object) -> bytes:
+    # PostgreSQL stores no NUL inside jsonb; a model's answer may contain one.
+    text = _BACKSLASH_OR_NUL.sub(lambda found: found[1] or b"", to_json(value, inf_nan_mode="null"))
+    return _JSONB_VERSION + text
+
+
+def _decode_jsonb(data: bytes) -> Any:
+    return from_json(data[1:])

@@ -1,0 +1,244 @@
+"""The job table: one row is the truth about a job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Unpack
+
+import asyncpg
+
+from longhaul.core.controls import read_time
+from longhaul.core.errors import SingletonBusy
+from longhaul.core.jobs import (
+    CallTotals,
+    Counts,
+    Job,
+    JobFault,
+    JobOptions,
+    JobStatus,
+    Outcome,
+    Pause,
+    RunMode,
+)
+from longhaul.core.ports import CountChanges, JobChanges, NewJob, Row, Transaction
+
+LIVE = "status NOT IN ('completed', 'failed', 'cancelled')"
+
+_INSERT = f"""
+WITH new AS (
+    INSERT INTO job (id, job_type, status, owner, priority, description, parameters, concurrency,
+                     stop_after_failure_ratio, deadline_seconds, metadata, cycle_id, report_id,
+                     singleton_key, created_at, updated_at, dispatch_after)
+    SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, t, t, coalesce($14, t)
+    FROM (SELECT clock_timestamp() AS t) AS now
+    ON CONFLICT (singleton_key) WHERE {LIVE} DO NOTHING
+    RETURNING *
+), noted AS (
+    INSERT INTO job_audit (job_id, attempt, version, action, by, time)
+    SELECT id, attempt, version, 'created', owner, created_at FROM new
+)
+SELECT * FROM new
+"""
+
+_COUNT = f"""
+UPDATE job SET done = done + $3, failed = failed + $4, skipped = skipped + $5,
+    calls_made = calls_made + $6, calls_repeated = calls_repeated + $7,
+    calls_retried = calls_retried + $8, input_tokens = input_tokens + $9,
+    output_tokens = output_tokens + $10,
+    cost_usd = CASE WHEN $11::numeric IS NULL THEN cost_usd ELSE coalesce(cost_usd, 0) + $11 END,
+    current_step = coalesce($12, current_step),
+    version = version + 1, updated_at = clock_timestamp()
+WHERE id = $1 AND epoch = $2 AND {LIVE}
+RETURNING *
+"""
+
+_AUDIT = """
+INSERT INTO job_audit (job_id, attempt, version, action, by, details, time)
+VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
+"""
+
+# The times that follow from a status.
+_STAMPS: Mapping[JobStatus, Sequence[str]] = {
+    JobStatus.PENDING: (
+        "dispatch_after = clock_timestamp()",
+        "started_at = NULL",
+        "paused_at = NULL",
+        "completed_at = NULL",
+    ),
+    JobStatus.RUNNING: (
+        "started_at = coalesce(started_at, clock_timestamp())",
+        "paused_at = NULL",
+    ),
+    JobStatus.PAUSED: ("paused_at = clock_timestamp()",),
+    JobStatus.COMPLETED: ("completed_at = clock_timestamp()",),
+    JobStatus.FAILED: ("completed_at = clock_timestamp()",),
+    JobStatus.CANCELLED: ("completed_at = clock_timestamp()",),
+}
+
+
+class PostgresJobs:
+    """Reads and writes job rows; every change raises `version` by one."""
+
+    async def insert(self, tx: Transaction, job: NewJob) -> Job | None:
+        """Store a job and the audit of its creation; None when its singleton key is taken."""
+        rows = await tx.fetch(
+            _INSERT,
+            job.id,
+            job.job_type,
+            job.owner,
+            job.priority,
+            job.description,
+            job.parameters,
+            job.options.concurrency,
+            job.options.stop_after_failure_ratio,
+            job.options.deadline_seconds,
+            job.metadata,
+            job.cycle_id,
+            job.report_id,
+            job.singleton_key,
+            job.start_at,
+        )
+        return job_of(rows[0]) if rows else None
+
+    async def lock(self, tx: Transaction, job_id: str) -> Job | None:
+        """Read a job and hold its row until the transaction ends."""
+        rows = await tx.fetch("SELECT * FROM job WHERE id = $1 FOR UPDATE", job_id)
+        return job_of(rows[0]) if rows else None
+
+    async def read(self, tx: Transaction, job_id: str) -> Job | None:
+        """Read a job."""
+        rows = await tx.fetch("SELECT * FROM job WHERE id = $1", job_id)
+        return job_of(rows[0]) if rows else None
+
+    async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
+        """Change a job that was locked in this transaction."""
+        columns = _columns(changes)
+        sets = [f"{name} = ${position}" for position, name in enumerate(columns, start=2)]
+        if changes.get("planned"):
+            sets.append("planned_at = clock_timestamp()")
+        if "status" in changes:
+            sets.extend(_STAMPS.get(changes["status"], ()))
+        sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
+        # Names come from JobChanges, never from outside.
+        sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
+        try:
+            rows = await tx.fetch(sql, job.id, *columns.values())
+        except asyncpg.UniqueViolationError as exc:
+            raise SingletonBusy("Another job of this kind is already running.") from exc
+        return job_of(rows[0])
+
+    async def count(
+        self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
+    ) -> Job | None:
+        """Add to the counters; None when the epoch has moved on or the job has ended."""
+        rows = await tx.fetch(
+            _COUNT,
+            job_id,
+            epoch,
+            changes.done,
+            changes.failed,
+            changes.skipped,
+            changes.calls_made,
+            changes.calls_repeated,
+            changes.calls_retried,
+            changes.input_tokens,
+            changes.output_tokens,
+            changes.cost_usd,
+            changes.current_step,
+        )
+        return job_of(rows[0]) if rows else None
+
+    async def audit(
+        self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]
+    ) -> None:
+        """Note who did what, in the same transaction as the deed."""
+        await tx.execute(_AUDIT, job.id, job.attempt, job.version, action, by, details)
+
+
+def _columns(changes: JobChanges) -> dict[str, object]:
+    columns: dict[str, object] = {}
+    for name, value in changes.items():
+        match name, value:
+            case "planned", _:
+                continue
+            case "counts", Counts():
+                columns |= asdict(value)
+            case "calls", CallTotals():
+                columns |= {
+                    "calls_made": value.made,
+                    "calls_repeated": value.repeated,
+                    "calls_retried": value.retried,
+                    "input_tokens": value.input_tokens,
+                    "output_tokens": value.output_tokens,
+                    "cost_usd": value.cost_usd,
+                }
+            case "pause", Pause():
+                columns[name] = _pause_json(value)
+            case "fault", JobFault():
+                columns[name] = asdict(value)
+            case _:
+                columns[name] = value
+    return columns
+
+
+def _pause_json(pause: Pause) -> dict[str, object]:
+    return asdict(pause) | {"until": pause.until.isoformat() if pause.until else None}
+
+
+def _pause_of(value: Mapping[str, Any] | None) -> Pause | None:
+    if value is None:
+        return None
+    until: datetime | None = read_time(value["until"])
+    return Pause(mode=RunMode(value["mode"]), by=value["by"], reason=value["reason"], until=until)
+
+
+def job_of(row: Row) -> Job:
+    """Read a job row."""
+    return Job(
+        id=str(row["id"]),
+        job_type=row["job_type"],
+        status=JobStatus(row["status"]),
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        owner=row["owner"],
+        attempt=row["attempt"],
+        epoch=row["epoch"],
+        version=row["version"],
+        generation=row["generation"],
+        mode=RunMode(row["mode"]),
+        pause=_pause_of(row["pause"]),
+        requested=row["requested"],
+        priority=row["priority"],
+        description=row["description"],
+        parameters=row["parameters"],
+        frozen=row["frozen"],
+        options=JobOptions(
+            concurrency=row["concurrency"],
+            stop_after_failure_ratio=row["stop_after_failure_ratio"],
+            deadline_seconds=row["deadline_seconds"],
+        ),
+        metadata=row["metadata"],
+        cycle_id=row["cycle_id"],
+        report_id=row["report_id"],
+        counts=Counts(
+            total=row["total"], done=row["done"], failed=row["failed"], skipped=row["skipped"]
+        ),
+        calls=CallTotals(
+            made=row["calls_made"],
+            repeated=row["calls_repeated"],
+            retried=row["calls_retried"],
+            input_tokens=row["input_tokens"],
+            output_tokens=row["output_tokens"],
+            cost_usd=row["cost_usd"],
+        ),
+        current_step=row["current_step"],
+        result=row["result"],
+        fault=JobFault(**row["fault"]) if row["fault"] else None,
+        run_id=row["run_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        dispatch_after=row["dispatch_after"],
+        started_at=row["started_at"],
+        planned_at=row["planned_at"],
+        paused_at=row["paused_at"],
+        completed_at=row["completed_at"],
+    )

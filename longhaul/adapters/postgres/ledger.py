@@ -1,0 +1,188 @@
+"""The job_item table: one row per item, frozen when the job is planned."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+
+from longhaul.adapters.postgres.database import PostgresTransaction
+from longhaul.core.chunks import Span
+from longhaul.core.errors import InvalidInput
+from longhaul.core.items import Done, Ended, Failed, Item, NewItem, Skipped
+from longhaul.core.jobs import CallTotals, Counts
+from longhaul.core.messages import Page
+from longhaul.core.ports import Database, Row, Transaction
+
+# What one page of spans may cost: in the message that carries it, and in rows looked at.
+PAGE_SPANS = 500
+PAGE_ORDINALS = 200_000
+
+_OPEN_PAGE = """
+SELECT min(ordinal) AS first, max(ordinal) AS last
+FROM (
+    SELECT ordinal, ordinal - row_number() OVER (ORDER BY ordinal) AS island
+    FROM job_item WHERE job_id = $1 AND ordinal >= $2 AND state = 'open'
+    ORDER BY ordinal LIMIT $3
+) AS open
+GROUP BY island ORDER BY first LIMIT $4
+"""
+
+_OPEN_ITEMS = """
+SELECT ordinal, item_key, label, payload, losses FROM job_item
+WHERE job_id = $1 AND ordinal BETWEEN $2 AND $3 AND state = 'open'
+ORDER BY ordinal LIMIT $4
+"""
+
+# Rows are locked in the order of their ordinals, so that two writers cannot wait in a circle.
+_END = """
+WITH ended AS (
+    SELECT * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[],
+                         $7::integer[], $8::smallint[])
+        AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
+), locked AS (
+    SELECT i.ordinal FROM job_item AS i
+    WHERE i.job_id = $1 AND i.ordinal = ANY ($2) AND i.state = 'open'
+    ORDER BY i.ordinal FOR UPDATE
+)
+UPDATE job_item AS i
+SET state = e.state, error_code = e.error_code, error_message = e.error_message,
+    output = e.output, duration_ms = e.duration_ms, attempts = i.attempts + e.tries,
+    updated_at = clock_timestamp()
+FROM ended AS e JOIN locked USING (ordinal)
+WHERE i.job_id = $1 AND i.ordinal = e.ordinal AND i.state = 'open'
+RETURNING i.ordinal
+"""
+
+_COUNT = """
+SELECT count(*) AS total,
+       count(*) FILTER (WHERE state = 'done') AS done,
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       count(*) FILTER (WHERE state = 'skipped') AS skipped
+FROM job_item WHERE job_id = $1
+"""
+
+_CALLS = """
+SELECT count(*) AS made,
+       count(*) FILTER (WHERE before = 'sent') AS repeated,
+       count(*) FILTER (WHERE before = 'failed') AS retried,
+       coalesce(sum(input_tokens), 0) AS input_tokens,
+       coalesce(sum(output_tokens), 0) AS output_tokens,
+       sum(cost_usd) AS cost_usd
+FROM (
+    SELECT *, lag(state) OVER (PARTITION BY attempt, ordinal, step ORDER BY try) AS before
+    FROM llm_call WHERE job_id = $1
+) AS calls
+"""
+
+_REOPEN = """
+UPDATE job_item SET state = 'open', error_code = NULL, error_message = NULL, output = NULL,
+    losses = 0, updated_at = clock_timestamp()
+WHERE job_id = $1 AND state = 'failed' AND ($2::text[] IS NULL OR item_key = ANY ($2))
+RETURNING item_key
+"""
+
+_NOTE_START = """
+UPDATE job_item SET losses = losses + 1 WHERE job_id = $1 AND ordinal = $2 AND state = 'open'
+RETURNING losses - 1 AS before
+"""
+
+
+class PostgresLedger:
+    """Keeps the items of jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def hold_plan(self, tx: Transaction, job_id: str) -> None:
+        """Keep other planners of the job out until the transaction ends."""
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", job_id)
+
+    async def add(self, tx: Transaction, job_id: str, items: AsyncIterator[NewItem]) -> int:
+        """Store the items of a job in their order and return how many there are."""
+        assert isinstance(tx, PostgresTransaction)
+        count = 0
+
+        async def records() -> AsyncIterator[tuple[object, ...]]:
+            nonlocal count
+            async for item in items:
+                yield job_id, count, item.key, item.label, item.payload
+                count += 1
+
+        try:
+            await tx.copy(
+                "job_item", ["job_id", "ordinal", "item_key", "label", "payload"], records()
+            )
+        except asyncpg.UniqueViolationError:
+            raise InvalidInput(
+                "Two items of the job have the same key; the job type must list each once."
+            ) from None
+        return count
+
+    async def open_page(self, tx: Transaction, job_id: str, after: int) -> Page:
+        """The open spans from ordinal `after` on, as many as one message should carry."""
+        rows = await tx.fetch(_OPEN_PAGE, job_id, after, PAGE_ORDINALS, PAGE_SPANS)
+        spans = [Span(row["first"], row["last"]) for row in rows]
+        seen = sum(span.size for span in spans)
+        cut_off = len(spans) == PAGE_SPANS or seen == PAGE_ORDINALS
+        return Page(spans=spans, after=spans[-1].last + 1 if cut_off else None)
+
+    async def open_items(
+        self, job_id: str, first: int, last: int, limit: int | None
+    ) -> Sequence[Item]:
+        """The open items between two ordinals, in order."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(_OPEN_ITEMS, job_id, first, last, limit)
+        return [_item(row) for row in rows]
+
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+        """Write results over open items and return the ordinals that were still open."""
+        rows = await tx.fetch(
+            _END,
+            job_id,
+            [one.item.ordinal for one in ended],
+            [one.state for one in ended],
+            [one.result.code if isinstance(one.result, Failed) else None for one in ended],
+            [_message(one) for one in ended],
+            [one.result.output if isinstance(one.result, Done) else None for one in ended],
+            [one.duration_ms for one in ended],
+            [one.tries for one in ended],
+        )
+        return {row["ordinal"] for row in rows}
+
+    async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:
+        """Count the items of a job by state, and add up its calls."""
+        (items,) = await tx.fetch(_COUNT, job_id)
+        (calls,) = await tx.fetch(_CALLS, job_id)
+        return Counts(**items), CallTotals(**calls)
+
+    async def reopen(
+        self, tx: Transaction, job_id: str, keys: Sequence[str] | None
+    ) -> Sequence[str]:
+        """Open failed items again, all or the named ones, and return the keys reopened."""
+        rows = await tx.fetch(_REOPEN, job_id, keys)
+        return [row["item_key"] for row in rows]
+
+    async def note_start(self, job_id: str, ordinal: int) -> int:
+        """Note that a careful chunk starts an item; return how often it was noted before."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(_NOTE_START, job_id, ordinal)
+        return int(rows[0]["before"]) if rows else 0
+
+
+def _message(ended: Ended) -> str | None:
+    match ended.result:
+        case Failed(sentence=sentence):
+            return sentence
+        case Skipped(reason=reason):
+            return reason
+        case Done():
+            return None
+
+
+def _item(row: Row) -> Item:
+    return Item(
+        ordinal=row["ordinal"],
+        key=row["item_key"],
+        label=row["label"],
+        payload=row["payload"] or {},
+        losses=row["losses"],
+    )

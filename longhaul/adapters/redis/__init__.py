@@ -1,0 +1,1 @@
+"""Redis: fast, shared and disposable. Losing all of it changes no answer."""

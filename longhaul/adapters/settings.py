@@ -1,0 +1,211 @@
+"""The settings: read from the environment once, in `main`, and handed down in parts."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from longhaul.core.job_types import Queue
+
+KEY_BYTES = 32
+
+
+class Part(BaseModel):
+    """One group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class PostgresSettings(Part):
+    """PostgreSQL: the truth."""
+
+    dsn: SecretStr | None = Field(
+        None, description="postgresql://… ; `longhaul up` starts its own server without it"
+    )
+
+
+class RedisSettings(Part):
+    """Redis: fast and disposable."""
+
+    url: SecretStr | None = Field(
+        None, description="redis://… or rediss://… ; `longhaul up` starts its own server without it"
+    )
+
+
+class ApiSettings(Part):
+    """Where the API listens."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=1, le=65535, description="port to listen on")
+
+
+class AuthMode(StrEnum):
+    """How callers prove who they are."""
+
+    JWT = "jwt"
+    OFF = "off"
+
+
+class AuthSettings(Part):
+    """Bearer tokens."""
+
+    mode: AuthMode = Field(
+        AuthMode.JWT, description="jwt, or off while every listener is on loopback"
+    )
+    secret: SecretStr | None = Field(None, description="HS256 secret, 32 characters or more")
+    jwks_url: str | None = Field(None, description="where the RS256 or ES256 keys are published")
+    audience: str | None = Field(None, description="the `aud` that tokens must carry")
+    issuer: str | None = Field(None, description="the `iss` that tokens must carry")
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        # RFC 7518 section 3.2: a key of at least the size of the hash output.
+        if secret is not None and len(secret.get_secret_value().encode()) < KEY_BYTES:
+            raise ValueError("the secret must have 32 characters or more")
+        return secret
+
+
+class LlmSettings(Part):
+    """The model provider."""
+
+    provider: Literal["offline", "openai", "anthropic"] = Field(
+        "offline", description="offline (rules without a model), openai or anthropic"
+    )
+    model: str = Field("", description="the model's name; the provider's usual one when empty")
+    base_url: str | None = Field(None, description="another address that speaks the same API")
+    api_key: SecretStr | None = Field(None, description="the provider's key")
+    requests_per_minute: int = Field(60, ge=1, description="of all workers together")
+    tokens_per_minute: int | None = Field(
+        None, ge=1, description="of all workers together; no limit when empty"
+    )
+
+
+class WorkerSettings(Part):
+    """What a worker process takes on."""
+
+    queues: Annotated[tuple[Queue, ...], NoDecode] = Field(
+        tuple(Queue), description="task queues to work on, separated by commas"
+    )
+    max_in_flight: int = Field(400, ge=1, description="items of all jobs in flight at once")
+
+    @field_validator("queues", mode="before")
+    @classmethod
+    def _split(cls, queues: object) -> object:
+        return (
+            tuple(part.strip() for part in queues.split(",")) if isinstance(queues, str) else queues
+        )
+
+
+class OfflineSettings(Part):
+    """The offline analyst."""
+
+    seconds_per_item: float = Field(
+        0.0, ge=0, description="lets it take its time, for demonstrations and tests"
+    )
+
+
+class EncryptionSettings(Part):
+    """Encryption of what Temporal stores."""
+
+    keys: SecretStr | None = Field(
+        None, description="id:base64 of 32 bytes, separated by commas, newest first"
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _readable(cls, keys: SecretStr | None) -> SecretStr | None:
+        for _ in _read_keys(keys):
+            continue
+        return keys
+
+    def read(self) -> dict[str, bytes]:
+        """Keys by id, newest first."""
+        return dict(_read_keys(self.keys))
+
+
+def _read_keys(keys: SecretStr | None) -> Iterator[tuple[str, bytes]]:
+    for part in keys.get_secret_value().split(",") if keys else ():
+        key_id, _, encoded = part.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            key = b""
+        if not key_id or len(key) != KEY_BYTES:
+            raise ValueError("write each key as id:base64, of 32 bytes")
+        yield key_id, key
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LONGHAUL_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    postgres: PostgresSettings = PostgresSettings()
+    redis: RedisSettings = RedisSettings()
+    api: ApiSettings = ApiSettings()
+    auth: AuthSettings = AuthSettings()
+    llm: LlmSettings = LlmSettings()
+    worker: WorkerSettings = WorkerSettings()
+    offline: OfflineSettings = OfflineSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
+    data_dir: Path = Field(
+        Path(".longhaul"), description="where the servers that `longhaul up` starts keep their data"
+    )
+    temporal_address: str | None = Field(
+        None,
+        validation_alias="TEMPORAL_ADDRESS",
+        description="host:port; `longhaul up` starts its own server without it",
+    )
+
+    @model_validator(mode="after")
+    def _auth_is_on(self) -> "Settings":
+        if self.auth.mode is AuthMode.OFF and self.api.host not in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        ):
+            raise ValueError("LONGHAUL_AUTH__MODE=off needs LONGHAUL_API__HOST to be loopback")
+        return self
+
+
+def describe(
+    model: type[BaseModel] = Settings, prefix: str = "LONGHAUL_"
+) -> Iterator[tuple[str, Any, str]]:
+    """Each variable with its default and what it is for."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Part):
+            yield from describe(kind, f"{prefix}{name.upper()}__")
+        else:
+            variable = field.validation_alias or f"{prefix}{name.upper()}"
+            yield str(variable), field.default, field.description or ""
+
+
+def example() -> str:
+    """The text of `.env.example`."""
+    lines = ["# Every setting with its default. Written by `make env`."]
+    for variable, default, description in describe():
+        value = ",".join(default) if isinstance(default, tuple) else default
+        lines += ["", f"# {description}", f"# {variable}={'' if value is None else value}"]
+    lines += [
+        "",
+        "# Temporal's own variables work too: TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,",
+        "# TEMPORAL_TLS_*, TEMPORAL_PROFILE; and OpenTelemetry's: OTEL_EXPORTER_OTLP_ENDPOINT, ...",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(example(), end="")  # noqa: T201 - `make env`

@@ -1,0 +1,1 @@
+"""Logs, metrics and traces. None of them quotes a prompt, a row or a secret."""

@@ -1,0 +1,1 @@
+"""Temporal: executes; everything it is told are ids, ranges and counters."""

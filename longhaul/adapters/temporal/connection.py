@@ -1,0 +1,80 @@
+"""Connecting to Temporal, with encryption where keys are given."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import Client
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+)
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from longhaul.adapters.temporal.encryption import EncryptionCodec
+from longhaul.core.search_attributes import KINDS
+
+DEFAULT_ADDRESS = "localhost:7233"
+
+# What a namespace answers whose search attributes are somebody else's to manage.
+_NOT_OURS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
+
+
+async def connect(
+    keys: Mapping[str, bytes], *, lazy: bool = False, runtime: Runtime | None = None
+) -> Client:
+    """Connect as Temporal's standard variables say.
+
+    Args:
+        keys: Encryption keys by id, newest first; none leaves payloads in clear.
+        lazy: Connect at the first call, so that a process can start while Temporal is away.
+        runtime: Where the SDK's metrics go.
+    """
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", DEFAULT_ADDRESS)
+    return await Client.connect(
+        **config,
+        data_converter=data_converter(keys),
+        lazy=lazy,
+        runtime=runtime,
+    )
+
+
+def data_converter(keys: Mapping[str, bytes]) -> DataConverter:
+    """Plain JSON, or encrypted JSON."""
+    if not keys:
+        return DataConverter.default
+    return replace(
+        DataConverter.default,
+        payload_codec=EncryptionCodec(keys),
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+async def ensure_search_attributes(client: Client) -> bool:
+    """Register our search attributes; False where that is not ours to do and not done."""
+    operator = client.operator_service
+    try:
+        known = await operator.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = {
+            name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}")
+            for name, kind in KINDS.items()
+            if name not in known.custom_attributes
+        }
+        if missing:
+            await operator.add_search_attributes(
+                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+            )
+    except RPCError as exc:
+        if exc.status in _NOT_OURS:
+            return False
+        raise
+    return True

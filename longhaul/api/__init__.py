@@ -1,0 +1,1 @@
+"""The HTTP facade: accepts, lists and steers jobs; starts their workflows."""

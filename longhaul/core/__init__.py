@@ -1,0 +1,1 @@
+"""Words and rules. Pure: no I/O library, no Temporal, no clock, no environment."""

@@ -1,0 +1,169 @@
+"""What a job type is: its parameters, how it lists items, does one, and sums up.
+
+A user's job type is a subclass of `JobType` and a two-line workflow, found through the
+entry point group `longhaul.job_types`. See docs/adding_a_job.md.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
+from longhaul.core.jobs import Counts, Job
+from longhaul.core.ports import Database, RegexDialects, Transaction
+from longhaul.core.principals import Principal, Role
+
+ENTRY_POINT_GROUP = "longhaul.job_types"
+
+P = TypeVar("P", bound=BaseModel)
+A = TypeVar("A", bound=BaseModel)
+
+
+class Queue(StrEnum):
+    """Task queues: one for workflows, one for each kind of load that items bring."""
+
+    WORKFLOWS = "longhaul"
+    LLM = "longhaul-llm"
+    DATA = "longhaul-data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a job type may build itself from.
+
+    Attributes:
+        provider: The configured model provider: `offline`, `openai` or `anthropic`.
+        model: The configured model's name; empty for `offline`.
+    """
+
+    database: Database
+    regexes: RegexDialects
+    provider: str = "offline"
+    model: str = ""
+
+
+class Calls(Protocol):
+    """The model calls of one item: paced, journalled, validated, never paid twice knowingly."""
+
+    async def ask(
+        self,
+        *,
+        step: str,
+        provider: str,
+        model: str,
+        instructions: str,
+        prompt: str,
+        answer: type[A],
+        check: Callable[[A], Awaitable[None]] | None = None,
+    ) -> A:
+        """Ask a model for an answer of a given shape.
+
+        A bad answer is asked for again, with what was wrong about it, at most twice.
+
+        Args:
+            step: Names the question within the item; its answers are re-used under it.
+            check: Raises `BadAnswer` for what the shape alone cannot say.
+
+        Raises:
+            ItemFailed: No usable answer came.
+        """
+
+
+class BadAnswer(Exception):
+    """A model's answer cannot be used; the text tells the model what to mend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemContext(Generic[P]):
+    """What surrounds an item while it is done."""
+
+    job: Job
+    parameters: P
+    calls: Calls
+    database: Database
+    log: Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared(Generic[P]):
+    """Parameters with everything resolved that must not change later.
+
+    Attributes:
+        singleton: Whether only one live job of this type may exist for the report.
+        report_name: For titles; empty where the type has no report.
+    """
+
+    parameters: P
+    cycle_id: int | None = None
+    report_id: int | None = None
+    phase_id: int | None = None
+    singleton: bool = False
+    report_name: str = ""
+
+
+class JobType(ABC, Generic[P]):
+    """One kind of job. Override what differs; the engine does the rest.
+
+    Attributes:
+        name: What clients send as `job_type`; never changes.
+        task_name: The name that older clients know it by.
+        parameters: The pydantic model of its parameters; unknown keys are refused.
+        workflow: Its workflow class, a two-line subclass of `ItemJob`.
+        queue: Where its items run.
+        item_timeout: How long one item may take; waiting for a rate limit is not counted.
+        max_attempts: How often an item is tried when it says that it may succeed again.
+        roles: Who may start it; empty means everyone who is authenticated.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    parameters: type[P]
+    workflow: ClassVar[type]
+    task_name: ClassVar[str | None] = None
+    aliases: ClassVar[tuple[str, ...]] = ()
+    queue: ClassVar[Queue] = Queue.DATA
+    item_timeout: ClassVar[timedelta] = timedelta(minutes=2)
+    max_attempts: ClassVar[int] = 3
+    roles: ClassVar[frozenset[Role]] = frozenset()
+
+    async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
+        """Resolve the parameters in the transaction that creates the job.
+
+        Raises:
+            InvalidInput: They name something that does not exist or cannot be used.
+        """
+        return Prepared(parameters=parameters)
+
+    def freeze(self) -> Mapping[str, Any]:
+        """What must stay as it is now until the job ends: prompt version, model."""
+        return {}
+
+    @abstractmethod
+    def items(self, tx: Transaction, parameters: P) -> AsyncIterator[NewItem]:
+        """List the items, in a stable order."""
+
+    @abstractmethod
+    async def do(self, item: Item, context: ItemContext[P]) -> ItemResult:
+        """Do one item. It may be done again after a crash, so effects belong into `save`.
+
+        Raises:
+            ItemFailed: The item cannot be done.
+        """
+
+    async def refuse(
+        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+    ) -> Mapping[int, Failed]:
+        """Name the results that may no longer be stored, by ordinal; lock what `save` needs."""
+        return {}
+
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+        """Store the rows of items in the transaction that ends them."""
+
+    async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
+        """Sum up a job whose items have ended, from what is stored."""
+        return {"done": counts.done, "failed": counts.failed, "skipped": counts.skipped}

@@ -1,0 +1,268 @@
+"""A job: its states, how it may move between them, and how it ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from longhaul.core.errors import WrongState
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    RESUMING = "resuming"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether only a retry can move the job again."""
+        return self in TERMINAL
+
+
+class Outcome(StrEnum):
+    """What a terminal job has to show."""
+
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RunMode(StrEnum):
+    """What chunks may do: go on, finish what is in flight, or stop at once."""
+
+    RUN = "run"
+    DRAIN = "drain"
+    NOW = "now"
+
+
+TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+_ENDS = {JobStatus.FAILED, JobStatus.CANCELLED}
+_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.PENDING: frozenset({JobStatus.RUNNING} | _ENDS),
+    JobStatus.RUNNING: frozenset({JobStatus.PAUSING, JobStatus.COMPLETED} | _ENDS),
+    JobStatus.PAUSING: frozenset(
+        {JobStatus.PAUSED, JobStatus.RESUMING, JobStatus.COMPLETED} | _ENDS
+    ),
+    JobStatus.PAUSED: frozenset({JobStatus.RESUMING} | _ENDS),
+    JobStatus.RESUMING: frozenset({JobStatus.RUNNING, JobStatus.PAUSING} | _ENDS),
+    JobStatus.COMPLETED: frozenset({JobStatus.PENDING}),
+    JobStatus.FAILED: frozenset({JobStatus.PENDING}),
+    JobStatus.CANCELLED: frozenset({JobStatus.PENDING}),
+}
+
+
+def can_move(current: JobStatus, to: JobStatus, *, outcome: Outcome | None = None) -> bool:
+    """Whether a job may go from one status to another.
+
+    A completed job goes back to pending only when it is partial: a retry of one that
+    succeeded would have nothing to do.
+    """
+    if current is JobStatus.COMPLETED and outcome is not Outcome.PARTIAL:
+        return False
+    return to in _MOVES[current]
+
+
+def move(current: JobStatus, to: JobStatus, *, outcome: Outcome | None = None) -> JobStatus:
+    """Return the new status.
+
+    Raises:
+        WrongState: The state table has no such move.
+    """
+    if not can_move(current, to, outcome=outcome):
+        raise WrongState(f"A job that is {current} cannot become {to}.")
+    return to
+
+
+def path(current: JobStatus, to: JobStatus) -> list[JobStatus]:
+    """The moves that lead a live job to another live status, none when it is there.
+
+    A pause that finds nothing in flight goes through `pausing` without stopping there, and
+    a resume through `resuming`; both are still moves of the table.
+
+    Raises:
+        WrongState: No moves lead there.
+    """
+    steps = [(current, list[JobStatus]())]
+    seen = {current}
+    for status, taken in steps:
+        if status is to:
+            return taken
+        for following in sorted(_MOVES[status] - TERMINAL - seen):
+            seen.add(following)
+            steps.append((following, [*taken, following]))
+    raise WrongState(f"A job that is {current} cannot become {to}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many items of a job stand where; they add up to `total`."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Items that need nothing more in this attempt."""
+        return self.done + self.failed + self.skipped
+
+    @property
+    def open(self) -> int:
+        """Items still to do."""
+        return self.total - self.ended
+
+    @property
+    def percentage(self) -> float:
+        """0-100 with one decimal, rounded down so that 100 means every item has ended."""
+        return self.ended * 1000 // self.total / 10 if self.total else 0.0
+
+    @property
+    def sentence(self) -> str:
+        """The counts in words."""
+        parts = [f"{self.done} done"]
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if self.skipped:
+            parts.append(f"{self.skipped} skipped")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFault:
+    """Why a job failed, for a person and for a program."""
+
+    code: str
+    sentence: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a job ends; decided once, from the ledger."""
+
+    status: JobStatus
+    outcome: Outcome
+    fault: JobFault | None = None
+
+
+CANCELLED = Ending(status=JobStatus.CANCELLED, outcome=Outcome.CANCELLED)
+
+
+def failed(fault: JobFault) -> Ending:
+    """The ending of a job that could not go on."""
+    return Ending(status=JobStatus.FAILED, outcome=Outcome.FAILED, fault=fault)
+
+
+def ending(counts: Counts) -> Ending:
+    """Decide how a job without open items ends (design.md 4)."""
+    if counts.total == 0:
+        return failed(
+            JobFault(code="no_items", sentence="There was nothing to do: the job has no items.")
+        )
+    if counts.done + counts.skipped == counts.total:
+        return Ending(status=JobStatus.COMPLETED, outcome=Outcome.SUCCEEDED)
+    if counts.done == 0:
+        return failed(
+            JobFault(
+                code="all_items_failed",
+                sentence=f"None of the {counts.total} items could be done.",
+                retryable=True,
+            )
+        )
+    return Ending(
+        status=JobStatus.COMPLETED,
+        outcome=Outcome.PARTIAL,
+        fault=JobFault(
+            code="items_failed",
+            sentence=f"{counts.failed} of {counts.total} items failed.",
+            retryable=True,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Why and until when a job pauses."""
+
+    mode: RunMode
+    by: str = ""
+    reason: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTotals:
+    """What the model calls of a job came to; `repeated` may have been paid for twice."""
+
+    made: int = 0
+    repeated: int = 0
+    retried: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a job is to be run.
+
+    Attributes:
+        concurrency: Items in flight at once, 1-1,000.
+        stop_after_failure_ratio: Pause when more than this share of the latest items failed.
+        deadline_seconds: Give up this long after the attempt started.
+    """
+
+    concurrency: int = 16
+    stop_after_failure_ratio: float | None = None
+    deadline_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of the job table: the truth about a job at one version."""
+
+    id: str
+    job_type: str
+    status: JobStatus
+    outcome: Outcome | None
+    owner: str
+    attempt: int
+    epoch: int
+    version: int
+    generation: int
+    mode: RunMode
+    pause: Pause | None
+    requested: str | None
+    priority: int
+    description: str
+    parameters: Mapping[str, Any]
+    frozen: Mapping[str, Any]
+    options: JobOptions
+    metadata: Mapping[str, Any]
+    cycle_id: int | None
+    report_id: int | None
+    counts: Counts
+    calls: CallTotals
+    current_step: str
+    result: Mapping[str, Any] | None
+    fault: JobFault | None
+    run_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    dispatch_after: datetime
+    started_at: datetime | None
+    planned_at: datetime | None
+    paused_at: datetime | None
+    completed_at: datetime | None

@@ -1,0 +1,395 @@
+"""What the inside asks of the outside world. Adapters answer; composition roots join them."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+
+from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
+from longhaul.core.controls import Control, Flag, Requested
+from longhaul.core.items import Ended, Item, NewItem
+from longhaul.core.jobs import (
+    CallTotals,
+    Counts,
+    Job,
+    JobFault,
+    JobOptions,
+    JobStatus,
+    Outcome,
+    Pause,
+    RunMode,
+)
+from longhaul.core.messages import Page
+
+Row = Mapping[str, Any]
+Answer = TypeVar("Answer")
+
+
+class Transaction(Protocol):
+    """One open transaction; leaving its block commits, an exception rolls back."""
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
+        """Run one statement with `$1` parameters and return its rows.
+
+        Lists are sent as arrays, anything as JSON where the parameter is of type jsonb.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+
+    async def execute(self, sql: str, *values: object) -> int:
+        """Run one statement and return how many rows it touched.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+
+
+class Database(Protocol):
+    """Opens transactions."""
+
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction that may write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job that does not exist yet.
+
+    Attributes:
+        start_at: Not to be started before; None for at once.
+        singleton_key: Only one live job may hold it.
+    """
+
+    id: str
+    job_type: str
+    owner: str
+    parameters: Mapping[str, Any]
+    options: JobOptions
+    priority: int
+    description: str
+    metadata: Mapping[str, Any]
+    cycle_id: int | None = None
+    report_id: int | None = None
+    start_at: datetime | None = None
+    singleton_key: str | None = None
+
+
+class JobChanges(TypedDict, total=False):
+    """What `Jobs.update` may set; the times follow from the status."""
+
+    status: JobStatus
+    outcome: Outcome | None
+    attempt: int
+    epoch: int
+    generation: int
+    mode: RunMode
+    pause: Pause | None
+    requested: Requested | None
+    priority: int
+    description: str
+    concurrency: int
+    frozen: Mapping[str, Any]
+    counts: Counts
+    calls: CallTotals
+    planned: bool
+    result: Mapping[str, Any] | None
+    fault: JobFault | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountChanges:
+    """What one batch adds to a job's counters."""
+
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    calls_made: int = 0
+    calls_repeated: int = 0
+    calls_retried: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal | None = None
+    current_step: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what to a job, and when."""
+
+    time: datetime
+    attempt: int
+    action: str
+    by: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list holds; an empty tuple or None does not narrow it."""
+
+    owner: str | None = None
+    statuses: tuple[JobStatus, ...] = ()
+    job_types: tuple[str, ...] = ()
+    cycle_id: int | None = None
+    report_id: int | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class Jobs(Protocol):
+    """The job table. Every change is one UPDATE that raises `version` by one."""
+
+    async def insert(self, tx: Transaction, job: NewJob) -> Job | None:
+        """Store a job and the audit of its creation; None when its singleton key is taken."""
+
+    async def lock(self, tx: Transaction, job_id: str) -> Job | None:
+        """Read a job and hold its row until the transaction ends."""
+
+    async def read(self, tx: Transaction, job_id: str) -> Job | None:
+        """Read a job."""
+
+    async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
+        """Change a job that was locked in this transaction.
+
+        Raises:
+            SingletonBusy: Another live job holds the same singleton key.
+        """
+
+    async def count(
+        self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
+    ) -> Job | None:
+        """Add to the counters; None when the epoch has moved on or the job has ended."""
+
+    async def audit(
+        self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]
+    ) -> None:
+        """Note who did what, in the same transaction as the deed."""
+
+
+class Ledger(Protocol):
+    """The job_item table: one row per item, frozen when the job is planned."""
+
+    async def hold_plan(self, tx: Transaction, job_id: str) -> None:
+        """Keep other planners of the job out until the transaction ends.
+
+        The job's own row stays free meanwhile: listing a million items takes a while, and
+        controls must not wait for it.
+        """
+
+    async def add(self, tx: Transaction, job_id: str, items: AsyncIterator[NewItem]) -> int:
+        """Store the items of a job in their order and return how many there are.
+
+        Raises:
+            InvalidInput: Two items have the same key.
+        """
+
+    async def open_page(self, tx: Transaction, job_id: str, after: int) -> Page:
+        """The open spans from ordinal `after` on, as many as one message should carry."""
+
+    async def open_items(
+        self, job_id: str, first: int, last: int, limit: int | None
+    ) -> Sequence[Item]:
+        """The open items between two ordinals, in order."""
+
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+        """Write results over open items and return the ordinals that were still open."""
+
+    async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:
+        """Count the items of a job by state, and add up its calls."""
+
+    async def reopen(
+        self, tx: Transaction, job_id: str, keys: Sequence[str] | None
+    ) -> Sequence[str]:
+        """Open failed items again, all or the named ones, and return the keys reopened."""
+
+    async def note_start(self, job_id: str, ordinal: int) -> int:
+        """Note that a careful chunk starts an item; return how often it was noted before."""
+
+
+class CallJournal(Protocol):
+    """The llm_call table. Every method may be repeated with the same call."""
+
+    async def reusable(self, place: CallPlace, fingerprint: str) -> ModelReply | None:
+        """The answer that an equal request got before in this place, if there is one."""
+
+    async def sent(self, call: SentCall, request: ModelRequest, fingerprint: str) -> None:
+        """Commit that a request is about to be sent.
+
+        Raises:
+            Fenced: The epoch has moved on or the job has ended; send nothing.
+        """
+
+    async def answered(self, call: SentCall, reply: ModelReply, duration_ms: int) -> None:
+        """Commit the answer, its tokens and its cost."""
+
+    async def failed(self, call: SentCall, reason: str, duration_ms: int) -> None:
+        """Commit that the provider gave no answer."""
+
+
+class ModelClient(Protocol):
+    """Sends one request to a model; never retries by itself."""
+
+    async def complete(self, request: ModelRequest, within: timedelta) -> ModelReply:
+        """Return the model's answer.
+
+        Raises:
+            ProviderBusy: Rate limit, overload, server error, time-out or lost connection.
+            ProviderRejected: Credentials, model or quota are refused.
+            ItemFailed: The provider refuses this one request, or cut its answer off.
+        """
+
+
+class RateLimiter(Protocol):
+    """Requests and tokens a minute, shared by all workers."""
+
+    async def acquire(self, tokens: int) -> "Permit":
+        """Wait for the turn of one request of about so many tokens."""
+
+    async def close(self, wait: timedelta) -> None:
+        """Let nobody through for a while: the provider said so."""
+
+
+class Permit(Protocol):
+    """A turn that was given."""
+
+    async def settle(self, tokens: int) -> None:
+        """Give back what was taken too much, or take what was too little."""
+
+
+class Breaker(Protocol):
+    """Stops calls to a provider that keeps failing, for all workers at once."""
+
+    async def enter(self) -> None:
+        """Return when a call may be tried; while the breaker is open only one probe may."""
+
+    async def succeeded(self) -> None:
+        """The provider answered."""
+
+    async def failed(self) -> None:
+        """The provider failed by its own fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What one worker does for a job right now; never stored anywhere but in Redis."""
+
+    in_flight: int
+    rate_per_second: float
+    waiting_for: str | None = None
+
+
+class JobBoard(Protocol):
+    """The hot copy of job rows. Losing it costs a moment of live detail."""
+
+    async def post(self, job: Job) -> None:
+        """Show a row, unless a newer one is shown already. Never raises."""
+
+    async def post_live(self, job_id: str, live: Live) -> None:
+        """Show what this worker does for a job. Never raises."""
+
+    async def read(self, job_id: str) -> "Shown":
+        """What is shown of a job."""
+
+    async def read_live(self, job_ids: Sequence[str]) -> Sequence["Shown"]:
+        """What is shown of several jobs, in one round trip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """The board's answer; `known` is False when the board could not be asked."""
+
+    known: bool
+    job: Job | None = None
+    live: tuple[Live, ...] = ()
+
+
+class Flags(Protocol):
+    """The pause flags that running chunks look at; an accelerator only."""
+
+    async def raise_flag(self, job_id: str, flag: Flag) -> None:
+        """Show a flag, unless a newer one is shown already. Never raises."""
+
+    async def read(self, job_ids: Sequence[str]) -> Sequence[Flag | None]:
+        """The flags of several jobs, in one round trip; None where there is none."""
+
+
+class LogTail(Protocol):
+    """The live tail of a job's log lines; capped, and gone with Redis."""
+
+    def write(self, job_id: str, level: str, event: str, **fields: object) -> None:
+        """Append a line without waiting for it. Never raises."""
+
+    async def read(self, job_id: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest lines, oldest first; empty when the tail cannot be read."""
+
+
+class RunStatus(StrEnum):
+    """How a workflow stands, as far as a job's row cares."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowRun:
+    """What Temporal says about the newest run of a job's workflow.
+
+    Attributes:
+        run_id: The first run of its chain of continue-as-new, as the job row has it.
+    """
+
+    run_id: str
+    status: RunStatus
+
+
+class Workflows(Protocol):
+    """Starts and steers the workflows of jobs.
+
+    Every method raises:
+        TemporalUnavailable: Temporal cannot be reached.
+    """
+
+    async def start(self, job: Job, workflow: type, queue: str, summary: str) -> bool:
+        """Start the workflow of an attempt; False when the old run is still closing."""
+
+    async def control(self, job_id: str, control: Control) -> bool:
+        """Send a pause or resume as a signal; False when there is no running workflow."""
+
+    async def cancel(self, job_id: str) -> bool:
+        """Request cancellation; False when there is no running workflow."""
+
+    async def describe(self, job_id: str) -> WorkflowRun | None:
+        """The latest run of a job's workflow, or None when Temporal knows of none."""
+
+
+class RegexDialects(Protocol):
+    """Says whether a regular expression means the same on every source."""
+
+    async def refusal(self, pattern: str) -> str | None:
+        """Why a source would refuse the pattern, or None when all accept it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What every step of a job needs: the truth, and the board that shows it."""
+
+    database: Database
+    jobs: Jobs
+    ledger: Ledger
+    board: JobBoard
+
+
+class Reports(Protocol):
+    """Files what went wrong where operators can read it, without quoting any data."""
+
+    def file(self, error: BaseException, **where: object) -> str:
+        """Log an exception's kind and place under a new error id, and return the id."""

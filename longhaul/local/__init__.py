@@ -1,0 +1,1 @@
+"""The embedded stack: real servers for one machine, started and stopped together."""

@@ -1,0 +1,1 @@
+"""The worker process: polls Temporal's queues and runs activities and workflows."""

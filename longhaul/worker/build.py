@@ -1,0 +1,103 @@
+"""Joins ports and adapters into Temporal workers, one per task queue."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from longhaul.activities.calls import Provider
+from longhaul.activities.chunk import ChunkActivities
+from longhaul.activities.control import ControlActivities
+from longhaul.activities.finish import FinishActivities
+from longhaul.activities.flag_watch import FlagWatch
+from longhaul.activities.item_run import ItemRunner
+from longhaul.activities.job_runs import JobRuns
+from longhaul.activities.plan import PlanActivities
+from longhaul.core.catalog import Catalog
+from longhaul.core.errors import JobError
+from longhaul.core.job_types import Queue
+from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores
+from longhaul.worker.errors import ErrorInterceptor
+
+# Longer than most items, shorter than any container's grace (design.md 7).
+SHUTDOWN_GRACE = timedelta(seconds=30)
+
+# How long a workflow waits for the worker that has it cached before any other may take it.
+STICKY_PATIENCE = timedelta(seconds=4)
+
+# Cancellation reaches an activity with the answer to a heartbeat.
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+
+MAX_CHUNKS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The adapters of a worker, behind their ports."""
+
+    catalog: Catalog
+    stores: Stores
+    journal: CallJournal
+    flags: Flags
+    logs: LogTail
+    reports: Reports
+    providers: Mapping[str, Provider]
+
+
+def build_workers(
+    client: Client,
+    parts: Parts,
+    *,
+    queues: Sequence[Queue] = tuple(Queue),
+    max_in_flight: int = 400,
+    cached_workflows: int = 1_000,
+) -> tuple[list[Worker], FlagWatch]:
+    """Build a worker for each queue, and the flag watch that must run beside them."""
+    watch = FlagWatch(parts.flags)
+    item_side = _item_side(parts, watch, max_in_flight)
+    workers = []
+    for queue in queues:
+        is_first = queue is Queue.WORKFLOWS
+        workers.append(
+            Worker(
+                client,
+                task_queue=queue,
+                workflows=[job_type.workflow for job_type in parts.catalog] if is_first else [],
+                activities=_workflow_side(parts) if is_first else item_side,
+                interceptors=[ErrorInterceptor(parts.reports)],
+                workflow_failure_exception_types=[JobError],
+                max_cached_workflows=cached_workflows,
+                max_concurrent_activities=MAX_CHUNKS,
+                graceful_shutdown_timeout=SHUTDOWN_GRACE,
+                sticky_queue_schedule_to_start_timeout=STICKY_PATIENCE,
+                max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+                default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+                disable_eager_activity_execution=True,
+            )
+        )
+    return workers, watch
+
+
+def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
+    plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+    finish = FinishActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+    control = ControlActivities(stores=parts.stores, flags=parts.flags)
+    return [plan.plan, plan.open_spans, control.write_control, finish.finish]
+
+
+def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Callable[..., Any]]:
+    runner = ItemRunner(
+        database=parts.stores.database,
+        journal=parts.journal,
+        providers=parts.providers,
+        logs=parts.logs,
+        reports=parts.reports,
+    )
+    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, reports=parts.reports)
+    chunks = ChunkActivities(
+        runs=runs, ledger=parts.stores.ledger, runner=runner, max_in_flight=max_in_flight
+    )
+    return [chunks.run_chunk]

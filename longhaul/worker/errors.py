@@ -1,0 +1,54 @@
+"""The one translator from our errors to Temporal's."""
+
+from typing import Any, NoReturn
+
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from longhaul.core.errors import JobError
+from longhaul.core.ports import Reports
+
+UNEXPECTED = "unexpected"
+
+
+class ErrorInterceptor(Interceptor):
+    """Lets no driver's text, row or prompt reach Temporal's history."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,
+    ) -> ActivityInboundInterceptor:
+        """Wrap every activity."""
+        return _Translate(next, self._reports)
+
+
+class _Translate(ActivityInboundInterceptor):
+    def __init__(self, following: ActivityInboundInterceptor, reports: Reports) -> None:
+        super().__init__(following)
+        self._reports = reports
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        try:
+            return await super().execute_activity(input)
+        except CancelledError:
+            raise
+        except JobError as exc:
+            raise ApplicationError(
+                exc.sentence, type=exc.code, non_retryable=not exc.retryable
+            ) from None
+        except Exception as exc:  # noqa: BLE001 - whatever it is, its text stays here
+            self._give_up(exc, input)
+
+    def _give_up(self, exc: Exception, input: ExecuteActivityInput) -> NoReturn:
+        name = getattr(input.fn, "__name__", "activity")
+        error_id = self._reports.file(exc, activity=name)
+        raise ApplicationError(
+            f"The activity broke; the log has error {error_id}.", type=UNEXPECTED
+        ) from None

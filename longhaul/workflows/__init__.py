@@ -1,0 +1,1 @@
+"""Order and time. Deterministic; imports nothing heavy."""

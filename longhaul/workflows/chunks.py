@@ -1,0 +1,214 @@
+"""The chunk desk: which stretches are still to hand out, which are out, what came back."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import (
+    ActivityError,
+    RetryState,
+    TimeoutError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from longhaul.activities.chunk import ChunkActivities
+    from longhaul.core.chunks import Chunk, Span, chunk_size, cut, item_seconds, lanes
+    from longhaul.core.messages import (
+        STOPPED_BY_LIMIT,
+        STOPPED_BY_PAUSE,
+        ChunkRequest,
+        ChunkResult,
+        JobState,
+        Page,
+    )
+    from longhaul.workflows import policies
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    request: ChunkRequest
+    handle: "workflow.ActivityHandle[ChunkResult]"
+
+
+class ChunkDesk:
+    """Hands out chunks, takes them back, and remembers what has to be done again.
+
+    Args:
+        poke: Wakes the main loop.
+    """
+
+    def __init__(self, state: JobState, poke: Callable[[], None]) -> None:
+        self.faults = state.faults
+        self.item_seconds = state.item_seconds
+        self.last_fault = ""
+        self._job = state
+        self._poke = poke
+        self._spans: list[Span] = []
+        self._next_page: int | None = state.cursor
+        self._redo: list[ChunkRequest] = []
+        self._out: dict[int, _Sent] = {}
+        self._not_before: datetime | None = None
+        self._alarm: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no chunk is out."""
+        return not self._out
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to hand out and no page left to ask for."""
+        return not self._spans and not self._redo and self._next_page is None
+
+    @property
+    def page_wanted(self) -> int | None:
+        """Where the next page of spans should start, once the last one is used up."""
+        return None if self._spans else self._next_page
+
+    @property
+    def cursor(self) -> int:
+        """The lowest ordinal that may still have to be handed out."""
+        firsts = [span.first for span in self._spans] + [one.first for one in self._redo]
+        if self._next_page is not None:
+            firsts.append(self._next_page)
+        return min(firsts, default=0)
+
+    @property
+    def in_flight(self) -> list[list[int]]:
+        """The first and last ordinals of the chunks that are out."""
+        return [[sent.request.first, sent.request.last] for sent in self._out.values()]
+
+    def has_news(self) -> bool:
+        """Whether a chunk has come back."""
+        return any(sent.handle.done() for sent in self._out.values())
+
+    def take_page(self, page: Page) -> None:
+        """Add the spans of a page."""
+        self._spans.extend(page.spans)
+        self._next_page = page.after
+
+    def start_over(self) -> None:
+        """Forget what was to be handed out: the ledger will be asked again."""
+        self._spans.clear()
+        self._redo.clear()
+        self._next_page = 0
+
+    def dispatch(self, *, epoch: int, generation: int, concurrency: int) -> None:
+        """Fill the free lanes."""
+        if self._not_before is not None and workflow.now() < self._not_before:
+            return
+        for lane, at_once in enumerate(lanes(concurrency)):
+            if lane in self._out:
+                continue
+            if self._redo:
+                request = self._redo.pop(0)
+                self._send(
+                    lane,
+                    replace(
+                        request,
+                        generation=generation,
+                        at_once=1 if request.careful else at_once,
+                        limit=2 * at_once if request.careful else None,
+                    ),
+                )
+            elif self._spans:
+                size = chunk_size(at_once, self.item_seconds)
+                chunk, self._spans = cut(self._spans, size)
+                self._send(lane, self._request(chunk, epoch, generation, at_once))
+            else:
+                return
+
+    def cancel_all(self) -> None:
+        """Ask the chunks that are out to stop; to be called from the main loop only."""
+        for sent in self._out.values():
+            sent.handle.cancel()
+
+    def take_back(self) -> list[ChunkResult]:
+        """Take the chunks that have come back; return the results of those that had any."""
+        back = [lane for lane, sent in self._out.items() if sent.handle.done()]
+        results = []
+        for lane in back:
+            sent = self._out.pop(lane)
+            result = self._outcome(sent)
+            if result is not None:
+                self._learn(sent, result)
+                results.append(result)
+        return results
+
+    def _request(self, chunk: Chunk, epoch: int, generation: int, at_once: int) -> ChunkRequest:
+        return ChunkRequest(
+            job_id=self._job.job_id,
+            attempt=self._job.attempt,
+            epoch=epoch,
+            generation=generation,
+            first=chunk.first,
+            last=chunk.last,
+            at_once=at_once,
+        )
+
+    def _send(self, lane: int, request: ChunkRequest) -> None:
+        handle = workflow.start_activity_method(
+            ChunkActivities.run_chunk,
+            request,
+            task_queue=self._job.queue,
+            summary=f"items {request.first}-{request.last}",
+            **policies.CHUNK,
+        )
+        self._out[lane] = _Sent(request, handle)
+
+    def _outcome(self, sent: _Sent) -> ChunkResult | None:
+        """What a chunk returned; None when it was lost or cancelled and is to be done again."""
+        try:
+            return sent.handle.result()
+        except asyncio.CancelledError:
+            self._redo.append(sent.request)
+        except ActivityError as exc:
+            if _was_cancelled(exc):
+                self._redo.append(sent.request)
+            elif isinstance(exc.cause, TimeoutError):
+                self.back_off("workers died over it")
+                self._redo.append(replace(sent.request, careful=True))
+            else:
+                self.back_off(str(exc.cause))
+                self._redo.append(sent.request)
+        return None
+
+    def _learn(self, sent: _Sent, result: ChunkResult) -> None:
+        if not result.stopped:
+            self.faults = 0
+            if not sent.request.careful:
+                self.item_seconds = item_seconds(
+                    self.item_seconds,
+                    items=result.ended,
+                    busy_seconds=result.busy_seconds,
+                    at_once=sent.request.at_once,
+                )
+            return
+        unasked = (
+            result.stopped == STOPPED_BY_PAUSE and result.generation <= sent.request.generation
+        )
+        if unasked:
+            self.back_off("a chunk stopped without being asked to")
+        done_carefully = result.stopped == STOPPED_BY_LIMIT
+        self._redo.append(replace(sent.request, careful=False) if done_carefully else sent.request)
+
+    def back_off(self, what: str) -> None:
+        """Hand nothing out for a while, longer with every fault in a row."""
+        self.faults += 1
+        self.last_fault = what
+        wait = policies.back_off(self.faults)
+        self._not_before = workflow.now() + wait
+        self._alarm = asyncio.create_task(self._poke_after(wait.total_seconds()))
+
+    async def _poke_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._poke()
+
+
+def _was_cancelled(exc: ActivityError) -> bool:
+    # After a cancel request a time-out or an error is not retried and does not look like
+    # a cancellation; the ledger knows what was done either way.
+    return is_cancelled_exception(exc) or exc.retry_state is RetryState.CANCEL_REQUESTED

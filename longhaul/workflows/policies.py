@@ -1,0 +1,73 @@
+"""Named time-outs and retries: how long each kind of step may take, and what then.
+
+They are code and not settings: a workflow whose timing came from the environment could
+not be replayed.
+"""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+# Time after which the worker of a silent activity counts as lost (design.md 7).
+HEARTBEAT_TIMEOUT = timedelta(seconds=8)
+
+# Losses of one chunk in a row before its items are run one by one.
+CHUNK_LOSSES = 3
+
+# Errors that a chunk reports itself; only a lost worker is retried without asking us.
+CHUNK_FAULTS = ["unavailable", "temporal_unavailable", "unexpected"]
+
+
+class ActivityOptions(TypedDict, total=False):
+    """Keyword arguments of `workflow.execute_activity`."""
+
+    start_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+
+
+class LocalActivityOptions(TypedDict, total=False):
+    """Keyword arguments of `workflow.execute_local_activity`."""
+
+    start_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+# An outage never fails a job: these wait for as long as it takes.
+_FOR_AS_LONG_AS_IT_TAKES = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=10),
+)
+
+LEDGER: ActivityOptions = {
+    "start_to_close_timeout": timedelta(hours=1),
+    "heartbeat_timeout": HEARTBEAT_TIMEOUT,
+    "retry_policy": _FOR_AS_LONG_AS_IT_TAKES,
+}
+
+CHUNK: ActivityOptions = {
+    # Heartbeats tell a long chunk from a dead one; rate limits may make it very long.
+    "start_to_close_timeout": timedelta(days=1),
+    "heartbeat_timeout": HEARTBEAT_TIMEOUT,
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=1),
+        maximum_attempts=CHUNK_LOSSES,
+        non_retryable_error_types=CHUNK_FAULTS,
+    ),
+    "cancellation_type": ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+}
+
+CONTROL: LocalActivityOptions = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": _FOR_AS_LONG_AS_IT_TAKES,
+}
+
+
+def back_off(faults: int) -> timedelta:
+    """How long to wait after so many faults in a row."""
+    return min(timedelta(seconds=2 ** min(faults - 1, 6)), timedelta(minutes=1))

@@ -1,0 +1,130 @@
+"""Real servers for the session, a database of its own for each test that wants one."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.migrate import migrate
+from longhaul.local import postgres, redis, temporal
+from longhaul.local.ports import free_port
+from longhaul.local.processes import Command, Process
+
+# A test must not depend on the shell it is started from.
+for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_"))]:
+    del os.environ[name]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Addresses of the session's servers."""
+
+    postgres_port: int
+    redis_port: int
+    temporal_port: int
+
+    @property
+    def temporal_address(self) -> str:
+        return f"127.0.0.1:{self.temporal_port}"
+
+
+async def until(
+    is_so: Callable[[], Awaitable[bool]], *, what: str, seconds: float = 30, every: float = 0.02
+) -> None:
+    """Wait for something to become so."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not await is_so():
+                await asyncio.sleep(every)
+    except TimeoutError:
+        pytest.fail(f"waited {seconds:g} s for {what}")
+
+
+async def _start(command: Command, folder: Path, is_ready: Callable[[], Awaitable[bool]]) -> Process:
+    process = await Process.start(command, folder / f"{command.name}.log")
+
+    async def ready_or_dead() -> bool:
+        if process.returncode is not None:
+            pytest.fail(f"{command.name} ended at its start:\n{process.last_lines()}")
+        return await is_ready()
+
+    await until(ready_or_dead, what=command.name, every=0.05)
+    return process
+
+
+@pytest.fixture(scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+    """PostgreSQL, Redis and Temporal for the whole session."""
+    folder = tmp_path_factory.mktemp("servers")
+    found = Servers(*(free_port(0) for _ in range(3)))
+    binary = await temporal.find_binary(lambda line: print(line, file=sys.stderr))  # noqa: T201
+    await postgres.prepare(folder / "postgres")
+    processes = [
+        await _start(
+            postgres.command(folder / "postgres", found.postgres_port, durable=False),
+            folder,
+            lambda: postgres.is_ready(found.postgres_port),
+        ),
+        await _start(
+            redis.command(found.redis_port), folder, lambda: redis.is_ready(found.redis_port)
+        ),
+        await _start(
+            temporal.command(
+                binary, file=folder / "temporal.db", port=found.temporal_port, ui_port=free_port(0)
+            ),
+            folder,
+            lambda: temporal.is_ready(found.temporal_port),
+        ),
+    ]
+    yield found
+    for process in reversed(processes):
+        await process.stop()
+
+
+@pytest.fixture(scope="session")
+async def template(servers: Servers) -> str:
+    """The name of a migrated database to clone."""
+    name = "template_longhaul"
+    connection = await asyncpg.connect(postgres.dsn(servers.postgres_port, "postgres"))
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    await migrate(postgres.dsn(servers.postgres_port, name))
+    return name
+
+
+@pytest.fixture
+async def dsn(servers: Servers, template: str) -> AsyncIterator[str]:
+    """A migrated, empty database of this test's own."""
+    name = f"test_{os.urandom(6).hex()}"
+    admin = await asyncpg.connect(postgres.dsn(servers.postgres_port, "postgres"))
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield postgres.dsn(servers.postgres_port, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[PostgresDatabase]:
+    async with PostgresDatabase.open(dsn, connections=20) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def redis_client(servers: Servers) -> AsyncIterator["Redis"]:
+    """A client of the session's Redis; keys carry job ids, so tests do not meet."""
+    client = Redis.from_url(redis.url(servers.redis_port), decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def temporal_client(servers: Servers) -> Client:
+    return await Client.connect(servers.temporal_address)
