@@ -28,24 +28,24 @@ class Tally:
     def __init__(self) -> None:
         self.ended = 0
         self.marks: list[str] = []
-        self._waiting = 0
+        self._waiting: set[int] = set()
         self._settled = asyncio.Event()
         self._settled.set()
 
-    def handed_in(self) -> None:
+    def handed_in(self, ended: Ended) -> None:
         """One more result is on its way."""
-        self._waiting += 1
+        self._waiting.add(ended.item.ordinal)
         self._settled.clear()
 
     def stored(self, ended: Ended) -> None:
         """One result has been stored, or found to be there already."""
         self.ended += 1
         self.marks.append("F" if ended.state is ItemState.FAILED else ".")
-        self.let_go()
+        self.let_go(ended)
 
-    def let_go(self) -> None:
+    def let_go(self, ended: Ended) -> None:
         """One result needs no more waiting for."""
-        self._waiting -= 1
+        self._waiting.discard(ended.item.ordinal)
         if not self._waiting:
             self._settled.set()
 
@@ -130,7 +130,7 @@ class Flusher:
 
     def add(self, ended: Ended, tally: Tally) -> None:
         """Hand in a result; the tally learns when it is stored."""
-        tally.handed_in()
+        tally.handed_in(ended)
         self._queue.append((ended, tally))
         self._work.set()
         if len(self._queue) >= MAX_ROWS:
@@ -164,7 +164,12 @@ class Flusher:
                 self._work.clear()
             if len(self._queue) < MAX_ROWS:
                 self._full.clear()
-            await self._store(batch)
+            try:
+                await self._store(batch)
+            except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
+                error_id = self._reports.file(exc, job_id=self._job.id, step="flush")
+                self.broken = Unavailable(f"Results cannot be stored; see error {error_id}.")
+                self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
 
     async def _gather(self, seconds: float) -> None:
         if seconds <= 0 or self._closing:
@@ -230,5 +235,5 @@ class Flusher:
 
 
 def _let_go(batch: Sequence[tuple[Ended, Tally]]) -> None:
-    for _, tally in batch:
-        tally.let_go()
+    for ended, tally in batch:
+        tally.let_go(ended)

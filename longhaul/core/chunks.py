@@ -82,17 +82,26 @@ def lanes(concurrency: int) -> list[int]:
     return [share + (lane < rest) for lane in range(width)]
 
 
-def chunk_size(at_once: int, item_seconds: float | None) -> int:
+def chunk_size(
+    at_once: int, item_seconds: float | None, *, left: int | None = None, lane_count: int = 1
+) -> int:
     """How many items the next chunk of a lane should have.
 
     Args:
         at_once: Items that the lane runs at the same time.
         item_seconds: How long one item took lately, or None before anything is known.
+        left: Items still to hand out, where that is known: the last ones are shared
+            out, so that no lane is idle while another has a queue.
+        lane_count: How many lanes share them.
     """
     if item_seconds is None:
-        return FIRST_CHUNK_ROUNDS * at_once
-    aimed = TARGET_SECONDS * at_once / max(item_seconds, 1e-6)
-    return int(min(max(aimed, MIN_CHUNK_ROUNDS * at_once), MAX_CHUNK_ITEMS))
+        size = FIRST_CHUNK_ROUNDS * at_once
+    else:
+        aimed = TARGET_SECONDS * at_once / max(item_seconds, 1e-6)
+        size = int(min(max(aimed, MIN_CHUNK_ROUNDS * at_once), MAX_CHUNK_ITEMS))
+    if left is not None:
+        size = min(size, max(math.ceil(left / lane_count), at_once))
+    return size
 
 
 def item_seconds(

@@ -100,7 +100,8 @@ class ChunkDesk:
         """Fill the free lanes."""
         if self._not_before is not None and workflow.now() < self._not_before:
             return
-        for lane, at_once in enumerate(lanes(concurrency)):
+        widths = lanes(concurrency)
+        for lane, at_once in enumerate(widths):
             if lane in self._out:
                 continue
             if self._redo:
@@ -115,7 +116,9 @@ class ChunkDesk:
                     ),
                 )
             elif self._spans:
-                size = chunk_size(at_once, self.item_seconds)
+                size = chunk_size(
+                    at_once, self.item_seconds, left=self._left, lane_count=len(widths)
+                )
                 chunk, self._spans = cut(self._spans, size)
                 self._send(lane, self._request(chunk, epoch, generation, at_once))
             else:
@@ -137,6 +140,10 @@ class ChunkDesk:
                 self._learn(sent, result)
                 results.append(result)
         return results
+
+    @property
+    def _left(self) -> int | None:
+        return None if self._next_page is not None else sum(span.size for span in self._spans)
 
     def _request(self, chunk: Chunk, epoch: int, generation: int, at_once: int) -> ChunkRequest:
         return ChunkRequest(

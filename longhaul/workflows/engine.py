@@ -7,7 +7,7 @@ lost when a completion and a control arrive in the same moment (docs/engine.md).
 import asyncio
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -44,9 +44,6 @@ with workflow.unsafe.imports_passed_through():
     from longhaul.workflows.chunks import ChunkDesk
     from longhaul.workflows.display import JOB_STATUS, details_markdown
 
-# A cache miss replays about 1,000 events a second.
-ROLL_AFTER_EVENTS = 1_500
-
 # Faults of our own in a row, after which a person should look before more money is spent.
 MAX_FAULTS = 8
 
@@ -59,6 +56,9 @@ _LATE = ApplicationError(
 
 class ItemJob:
     """Carries out one attempt of a job. A job type's workflow is a two-line subclass."""
+
+    # A cache miss replays about 1,000 events a second.
+    roll_after_events: ClassVar[int] = 1_500
 
     @workflow.init
     def __init__(self, state: JobState) -> None:
@@ -390,7 +390,7 @@ class ItemJob:
     def _is_long(self) -> bool:
         info = workflow.info()
         return (
-            info.get_current_history_length() >= ROLL_AFTER_EVENTS
+            info.get_current_history_length() >= self.roll_after_events
             or info.is_continue_as_new_suggested()
         )
 

@@ -48,7 +48,7 @@ def _name_exception(
     info = event.pop("exc_info", None)
     exc = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(exc, BaseException):
-        event["exception"] = describe_exception(exc)
+        event["raised"] = describe_exception(exc)
     return event
 
 
@@ -73,5 +73,5 @@ class LoggedReports:
     def file(self, error: BaseException, **where: object) -> str:
         """Log an exception's kind and place under a new error id, and return the id."""
         error_id = uuid.uuid4().hex[:12]
-        self._log.error("fault", error_id=error_id, exception=describe_exception(error), **where)
+        self._log.error("fault", error_id=error_id, raised=describe_exception(error), **where)
         return error_id

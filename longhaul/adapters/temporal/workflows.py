@@ -103,7 +103,7 @@ class TemporalWorkflows:
         return True
 
     async def cancel(self, job_id: str) -> bool:
-        """Request cancellation; False when there is no running workflow."""
+        """Request cancellation; False when Temporal knows of no workflow."""
         with _translated():
             try:
                 await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)

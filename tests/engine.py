@@ -1,0 +1,185 @@
+"""A whole engine in the test's process: real servers, our workers, and a hand on the job."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from temporalio.client import Client, WorkflowHandle
+
+from longhaul.adapters.postgres.calls import PostgresCallJournal
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.redis.board import RedisJobBoard
+from longhaul.adapters.redis.flags import RedisFlags
+from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.temporal.workflows import TemporalWorkflows
+from longhaul.activities.tasks import end
+from longhaul.core.catalog import Catalog
+from longhaul.core.controls import Flag
+from longhaul.core.jobs import Job, JobOptions, JobStatus
+from longhaul.core.ports import Flags, NewJob, Stores
+from longhaul.worker.build import Parts, build_workers
+from tests.conftest import until
+from tests.job_types.echo import CREATE_TABLE, Echo
+
+
+class HeardFlags:
+    """Real flags, and a note of those that running chunks have been told of."""
+
+    def __init__(self, flags: Flags) -> None:
+        self._flags = flags
+        self.heard: dict[str, Flag] = {}
+
+    async def raise_flag(self, job_id: str, flag: Flag) -> None:
+        await self._flags.raise_flag(job_id, flag)
+
+    async def read(self, job_ids: Sequence[str]) -> Sequence[Flag | None]:
+        flags = await self._flags.read(job_ids)
+        # Whoever waits for the note runs after the watch has passed the flags on.
+        self.heard |= {job_id: flag for job_id, flag in zip(job_ids, flags, strict=True) if flag}
+        return flags
+
+
+@dataclass
+class Engine:
+    """Starts jobs of the `echo` type and looks at what becomes of them."""
+
+    client: Client
+    parts: Parts
+    workflows: TemporalWorkflows
+    echo: Echo
+    flags: HeardFlags
+    cached_workflows: int = 1_000
+    max_in_flight: int = 400
+
+    @property
+    def stores(self) -> Stores:
+        return self.parts.stores
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """Run a worker for as long as the block."""
+        workers, watch = build_workers(
+            self.client,
+            self.parts,
+            max_in_flight=self.max_in_flight,
+            cached_workflows=self.cached_workflows,
+        )
+        watching = asyncio.create_task(watch.run())
+        async with AsyncExitStack() as stack:
+            for worker in workers:
+                await stack.enter_async_context(worker)
+            yield
+        await end([watching])
+
+    async def create(
+        self, *, concurrency: int = 4, start: bool = True, deadline: float | None = None,
+        stop_ratio: float | None = None, **parameters: Any
+    ) -> str:
+        """Store a job and start its workflow."""
+        new = NewJob(
+            id=str(uuid.uuid4()),
+            job_type="echo",
+            owner="u-1",
+            parameters=parameters,
+            options=JobOptions(
+                concurrency=concurrency,
+                deadline_seconds=deadline,
+                stop_after_failure_ratio=stop_ratio,
+            ),
+            priority=5,
+            description="",
+            metadata={},
+        )
+        async with self.stores.database.begin() as tx:
+            job = await self.stores.jobs.insert(tx, new)
+        assert job is not None
+        if start:
+            await self.start(job)
+        return job.id
+
+    async def start(self, job: Job) -> bool:
+        return await self.workflows.start(job, Echo.workflow, Echo.queue, "Echo")
+
+    def handle(self, job_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(job_id)
+
+    async def job(self, job_id: str) -> Job:
+        async with self.stores.database.begin() as tx:
+            job = await self.stores.jobs.read(tx, job_id)
+        assert job is not None
+        return job
+
+    async def becomes(self, job_id: str, *statuses: JobStatus, seconds: float = 30) -> Job:
+        """Wait until the job's row has one of some statuses, and return it."""
+        row = await self.job(job_id)
+
+        async def has_become() -> bool:
+            nonlocal row
+            row = await self.job(job_id)
+            return row.status in statuses
+
+        await until(has_become, what=f"{job_id} to be {statuses}", seconds=seconds)
+        return row
+
+    async def ends(self, job_id: str, seconds: float = 30) -> Job:
+        return await self.becomes(
+            job_id, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, seconds=seconds
+        )
+
+    async def items(self, job_id: str) -> list[Any]:
+        async with self.stores.database.begin() as tx:
+            return list(
+                await tx.fetch("SELECT * FROM job_item WHERE job_id = $1 ORDER BY ordinal", job_id)
+            )
+
+    async def echoes(self, job_id: str) -> list[int]:
+        """The domain rows of a job."""
+        async with self.stores.database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT ordinal FROM echo WHERE job_id = $1 ORDER BY ordinal", job_id
+            )
+        return [row["ordinal"] for row in rows]
+
+    async def check_numbers_agree(self, job_id: str) -> None:
+        """I8: job counters = ledger counts = domain rows = result."""
+        job = await self.job(job_id)
+        async with self.stores.database.begin() as tx:
+            counted, _ = await self.stores.ledger.count(tx, job_id)
+        assert job.counts == counted
+        assert len(await self.echoes(job_id)) == counted.done
+        if job.status.is_terminal and job.result is not None:
+            assert job.result["echoes"] == counted.done
+
+
+@asynccontextmanager
+async def open_engine(
+    client: Client, database: PostgresDatabase, redis: Redis
+) -> AsyncIterator[Engine]:
+    async with database.begin() as tx:
+        await tx.execute(CREATE_TABLE)
+    echo = Echo()
+    jobs = PostgresJobs()
+    stores = Stores(
+        database=database,
+        jobs=jobs,
+        ledger=PostgresLedger(database),
+        board=RedisJobBoard(redis, worker="test"),
+    )
+    flags = HeardFlags(RedisFlags(redis))
+    parts = Parts(
+        catalog=Catalog([echo]),
+        stores=stores,
+        journal=PostgresCallJournal(database, jobs),
+        flags=flags,
+        logs=RedisLogTail(redis),
+        reports=LoggedReports(),
+        providers={},
+    )
+    yield Engine(client, parts, TemporalWorkflows(client), echo, flags)

@@ -1,0 +1,1 @@
+"""Job types of the tests' own, brought to the engine as any user's are."""

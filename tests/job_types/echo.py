@@ -1,0 +1,98 @@
+"""A job type that echoes its items, and misbehaves exactly as its parameters say."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from longhaul.core.errors import ItemFailed, ProviderRejected
+from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem, Skipped
+from longhaul.core.job_types import ItemContext, JobType
+from longhaul.core.jobs import Counts, Job
+from longhaul.core.ports import Transaction
+from tests.job_types.workflows import EchoWorkflow
+
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS echo (
+    job_id uuid NOT NULL, ordinal integer NOT NULL, attempt integer NOT NULL,
+    PRIMARY KEY (job_id, ordinal)
+)
+"""
+
+
+class EchoParameters(BaseModel):
+    """How many items, how long each takes, and which ones do what."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: int = 10
+    seconds: float = 0.0
+    failing: list[int] = []
+    failing_once: list[int] = []
+    skipped: list[int] = []
+    breaking: list[int] = []
+    unstorable: list[int] = []
+    hanging: list[int] = []
+    killing: list[int] = []
+    rejected: list[int] = []
+
+
+class Echo(JobType[EchoParameters]):
+    """Counts what it does in `started`, for tests in the same process."""
+
+    name = "echo"
+    title = "Echo"
+    parameters = EchoParameters
+    workflow = EchoWorkflow
+    item_timeout = timedelta(seconds=10)
+
+    started: list[tuple[str, int]]
+    gate: asyncio.Event | None
+
+    def __init__(self) -> None:
+        self.started = []
+        self.gate = None
+
+    async def items(self, tx: Transaction, parameters: EchoParameters) -> AsyncIterator[NewItem]:
+        for number in range(parameters.items):
+            yield NewItem(key=f"echo-{number}", label=f"Echo {number}")
+
+    async def do(self, item: Item, context: ItemContext[EchoParameters]) -> ItemResult:
+        wanted = context.parameters
+        self.started.append((context.job.id, item.ordinal))
+        if item.ordinal in wanted.killing:
+            os._exit(9)
+        if item.ordinal in wanted.hanging:
+            await asyncio.sleep(3600)
+        if item.ordinal in wanted.rejected:
+            raise ProviderRejected("The provider refuses the key.")
+        if self.gate is not None:
+            await self.gate.wait()
+        if wanted.seconds:
+            await asyncio.sleep(wanted.seconds)
+        if item.ordinal in wanted.failing:
+            raise ItemFailed("no_echo", "This item does not echo.")
+        if item.ordinal in wanted.failing_once and context.job.attempt == 1:
+            raise ItemFailed("no_echo_yet", "This item echoes the second time.")
+        if item.ordinal in wanted.breaking:
+            raise KeyError("a secret value")
+        if item.ordinal in wanted.skipped:
+            return Skipped("Nothing to echo.")
+        return Done({"echo": item.ordinal}, rows=item.ordinal in wanted.unstorable)
+
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+        if any(one.result.rows for one in ended if isinstance(one.result, Done)):
+            raise ValueError("a row that no table takes")
+        await tx.execute(
+            "INSERT INTO echo SELECT $1, unnest($2::integer[]), $3",
+            job.id,
+            [one.item.ordinal for one in ended],
+            job.attempt,
+        )
+
+    async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
+        (row,) = await tx.fetch("SELECT count(*) AS n FROM echo WHERE job_id = $1", job.id)
+        return {"echoes": row["n"]}

@@ -1,0 +1,12 @@
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from longhaul.core.messages import JobResult, JobState
+from longhaul.workflows.engine import ItemJob
+
+
+@workflow.defn(name="Echo")
+class EchoWorkflow(ItemJob):
+    @workflow.run
+    async def run(self, state: JobState) -> JobResult:
+        return await self.drive()
