@@ -48,7 +48,9 @@ async def until(
         pytest.fail(f"waited {seconds:g} s for {what}")
 
 
-async def _start(command: Command, folder: Path, is_ready: Callable[[], Awaitable[bool]]) -> Process:
+async def _start(
+    command: Command, folder: Path, is_ready: Callable[[], Awaitable[bool]]
+) -> Process:
     process = await Process.start(command, folder / f"{command.name}.log")
 
     async def ready_or_dead() -> bool:

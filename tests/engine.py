@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
 
+from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -19,7 +20,6 @@ from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
-from longhaul.activities.tasks import end
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
@@ -79,8 +79,13 @@ class Engine:
         await end([watching])
 
     async def create(
-        self, *, concurrency: int = 4, start: bool = True, deadline: float | None = None,
-        stop_ratio: float | None = None, **parameters: Any
+        self,
+        *,
+        concurrency: int = 4,
+        start: bool = True,
+        deadline: float | None = None,
+        stop_ratio: float | None = None,
+        **parameters: Any,
     ) -> str:
         """Store a job and start its workflow."""
         new = NewJob(

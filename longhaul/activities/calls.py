@@ -17,7 +17,7 @@ from longhaul.activities.patience import patiently
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.errors import RATE_LIMITED, ItemFailed, ProviderBusy, ProviderRejected
 from longhaul.core.job_types import BadAnswer
-from longhaul.core.ports import Breaker, CallJournal, ModelClient, RateLimiter
+from longhaul.core.ports import Breaker, CallJournal, ModelClient, Permit, RateLimiter, Trial
 
 A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T")
@@ -28,14 +28,49 @@ CALL_TIMEOUT = timedelta(seconds=90)
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=30)
 
+TIMED_OUT = "timeout"
+
 
 class Provider:
     """One model provider with what protects it: client, rate limit and breaker."""
 
     def __init__(self, *, client: ModelClient, limiter: RateLimiter, breaker: Breaker) -> None:
         self.client = client
-        self.limiter = limiter
-        self.breaker = breaker
+        self._limiter = limiter
+        self._breaker = breaker
+        self._line = asyncio.Lock()
+
+    async def turn(
+        self, tokens: int, waiting: Callable[[str], AbstractContextManager[None]]
+    ) -> tuple[Trial, Permit]:
+        """Wait until a request of about so many tokens may be sent.
+
+        Only the first in line takes a turn of the rate limit: those of a worker that dies, or
+        of a job that pauses, would be lost to everyone. And as the line may be long, the breaker
+        is asked once more at its head.
+        """
+        while True:
+            with waiting("provider"):
+                trial = await self._breaker.enter()
+            try:
+                with waiting("rate_limit"):
+                    async with self._line:
+                        if await trial.stands():
+                            return trial, await self._limiter.acquire(tokens)
+            except asyncio.CancelledError:
+                await trial.abandoned()
+                raise
+
+    async def slow_down(self, trial: Trial, permit: Permit, busy: ProviderBusy) -> None:
+        """Let every worker know that the provider is busy."""
+        if busy.reason != TIMED_OUT:
+            await permit.settle(0)  # it was turned away before it cost a token
+        if busy.reason == RATE_LIMITED:
+            await trial.abandoned()
+        else:
+            await trial.failed()
+        if busy.reason == RATE_LIMITED or busy.retry_after:
+            await self._limiter.close(busy.retry_after or FIRST_WAIT)
 
 
 class ItemCalls:
@@ -50,6 +85,7 @@ class ItemCalls:
         clock: ItemClock,
         waiting: Callable[[str], AbstractContextManager[None]],
         log: Callable[..., None],
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._place = place
         self._providers = providers
@@ -57,6 +93,7 @@ class ItemCalls:
         self._clock = clock
         self._waiting = waiting
         self._log = log
+        self._sleep = sleep
 
     async def ask(
         self,
@@ -111,15 +148,17 @@ class ItemCalls:
             return earlier
         provider = self._provider(request.provider)
         failures = 0
-        while failures < MAX_TRIES:
+        while True:
             try:
                 return await self._send(provider, place, request, fingerprint)
             except ProviderBusy as exc:
                 # Being told to slow down is no failure of the item.
                 failures += exc.reason != RATE_LIMITED
                 self._log("provider_busy", step=place.step, reason=exc.reason, failures=failures)
+                if failures == MAX_TRIES:
+                    break
                 with self._clock.stopped(), self._waiting("provider"):
-                    await asyncio.sleep(_wait(failures, exc.retry_after).total_seconds())
+                    await self._sleep(_wait(failures, exc.retry_after).total_seconds())
         raise ItemFailed(
             "provider_unavailable",
             f"The model provider did not answer in {MAX_TRIES} tries; retry the job later.",
@@ -138,39 +177,51 @@ class ItemCalls:
         self, provider: Provider, place: CallPlace, request: ModelRequest, fingerprint: str
     ) -> ModelReply:
         with self._clock.stopped():
-            with self._waiting("provider"):
-                await provider.breaker.enter()
-            with self._waiting("rate_limit"):
-                permit = await provider.limiter.acquire(request.estimated_tokens())
+            trial, permit = await provider.turn(request.estimated_tokens(), self._waiting)
         call = SentCall(place=place, token=str(uuid.uuid4()))
-        await self._patiently(lambda: self._journal.sent(call, request, fingerprint))
-        started = time.monotonic()
         try:
-            reply = await provider.client.complete(request, CALL_TIMEOUT)
+            await self._patiently(lambda: self._journal.sent(call, request, fingerprint))
+            reply = await self._complete(provider, call, request)
         except ProviderBusy as exc:
-            await self._failed(call, exc.reason, started)
-            if exc.reason != RATE_LIMITED:
-                await provider.breaker.failed()
-            if exc.reason == RATE_LIMITED or exc.retry_after:
-                await provider.limiter.close(exc.retry_after or FIRST_WAIT)
+            await provider.slow_down(trial, permit, exc)
             raise
-        except (ProviderRejected, ItemFailed) as exc:
-            await self._failed(call, exc.code, started)
-            await provider.breaker.succeeded()
+        except (ProviderRejected, ItemFailed):
+            await trial.succeeded()
             raise
-        duration = _since(started)
-        await self._patiently(lambda: self._journal.answered(call, reply, duration))
-        await provider.breaker.succeeded()
+        except BaseException:
+            await trial.abandoned()
+            raise
+        await trial.succeeded()
         await permit.settle(reply.input_tokens + reply.output_tokens)
         return reply
 
-    async def _failed(self, call: SentCall, reason: str, started: float) -> None:
+    async def _complete(
+        self, provider: Provider, call: SentCall, request: ModelRequest
+    ) -> ModelReply:
+        started = time.monotonic()
+        try:
+            reply = await provider.client.complete(request, CALL_TIMEOUT)
+        except (ProviderBusy, ProviderRejected, ItemFailed) as exc:
+            reason, duration = _reason(exc), _since(started)
+            await self._patiently(lambda: self._journal.failed(call, reason, duration))
+            raise
         duration = _since(started)
-        await self._patiently(lambda: self._journal.failed(call, reason, duration))
+        await self._patiently(lambda: self._journal.answered(call, reply, duration))
+        return reply
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         with self._clock.stopped():
             return await patiently(ask)
+
+
+def _reason(error: ProviderBusy | ProviderRejected | ItemFailed) -> str:
+    match error:
+        case ProviderBusy():
+            return error.reason
+        case ItemFailed():
+            return error.item_code
+        case ProviderRejected():
+            return error.code
 
 
 def _with_complaint(request: ModelRequest, wrong: str) -> ModelRequest:

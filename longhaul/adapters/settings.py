@@ -169,6 +169,12 @@ class Settings(BaseSettings):
         description="host:port; `longhaul up` starts its own server without it",
     )
 
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="where traces go; none are made when empty",
+    )
+
     @model_validator(mode="after")
     def _auth_is_on(self) -> "Settings":
         if self.auth.mode is AuthMode.OFF and self.api.host not in (
@@ -202,7 +208,7 @@ def example() -> str:
     lines += [
         "",
         "# Temporal's own variables work too: TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,",
-        "# TEMPORAL_TLS_*, TEMPORAL_PROFILE; and OpenTelemetry's: OTEL_EXPORTER_OTLP_ENDPOINT, ...",
+        "# TEMPORAL_TLS_*, TEMPORAL_PROFILE; and the rest of OpenTelemetry's OTEL_*.",
     ]
     return "\n".join(lines) + "\n"
 

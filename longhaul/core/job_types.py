@@ -39,12 +39,14 @@ class Resources:
     Attributes:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
+        offline_seconds_per_item: How long the offline analyst pretends to think.
     """
 
     database: Database
     regexes: RegexDialects
     provider: str = "offline"
     model: str = ""
+    offline_seconds_per_item: float = 0.0
 
 
 class Calls(Protocol):
@@ -130,6 +132,9 @@ class JobType(ABC, Generic[P]):
     item_timeout: ClassVar[timedelta] = timedelta(minutes=2)
     max_attempts: ClassVar[int] = 3
     roles: ClassVar[frozenset[Role]] = frozenset()
+
+    def __init__(self, resources: Resources | None = None) -> None:
+        """Build the type; one that needs nothing from outside need not override this."""
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
         """Resolve the parameters in the transaction that creates the job.

@@ -125,8 +125,11 @@ class Counts:
 
     @property
     def percentage(self) -> float:
-        """0-100 with one decimal, rounded down so that 100 means every item has ended."""
-        return self.ended * 1000 // self.total / 10 if self.total else 0.0
+        """0-100 with one decimal; 100 only when every item has ended."""
+        if not self.total:
+            return 0.0
+        rounded = round(self.ended * 100 / self.total, 1)
+        return rounded if not self.open else min(rounded, 99.9)
 
     @property
     def sentence(self) -> str:
@@ -261,7 +264,7 @@ class Job:
     run_id: str | None
     created_at: datetime
     updated_at: datetime
-    dispatch_after: datetime
+    start_at: datetime | None
     started_at: datetime | None
     planned_at: datetime | None
     paused_at: datetime | None

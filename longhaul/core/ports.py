@@ -1,6 +1,6 @@
 """What the inside asks of the outside world. Adapters answer; composition roots join them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,6 +46,18 @@ class Transaction(Protocol):
         Raises:
             Unavailable: The database did not answer.
         """
+
+    async def copy(
+        self, table: str, columns: Sequence[str], records: Iterable[tuple[object, ...]]
+    ) -> None:
+        """Append many rows at once.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+
+    def nested(self) -> AbstractAsyncContextManager[None]:
+        """A part whose failure does not spoil the rest of the transaction."""
 
 
 class Database(Protocol):
@@ -264,14 +276,24 @@ class Permit(Protocol):
 class Breaker(Protocol):
     """Stops calls to a provider that keeps failing, for all workers at once."""
 
-    async def enter(self) -> None:
-        """Return when a call may be tried; while the breaker is open only one probe may."""
+    async def enter(self) -> "Trial":
+        """Wait until a call may be tried; while the breaker is open only one probe may."""
+
+
+class Trial(Protocol):
+    """A call that may be tried. The breaker heeds no outcome of one older than its last move."""
+
+    async def stands(self) -> bool:
+        """Whether the call may still be tried, after a wait for something else."""
 
     async def succeeded(self) -> None:
         """The provider answered."""
 
     async def failed(self) -> None:
         """The provider failed by its own fault."""
+
+    async def abandoned(self) -> None:
+        """The call came to nothing that would tell about the provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +313,9 @@ class JobBoard(Protocol):
 
     async def post_live(self, job_id: str, live: Live) -> None:
         """Show what this worker does for a job. Never raises."""
+
+    async def forget(self, job_id: str) -> None:
+        """Show a job no more. Never raises."""
 
     async def read(self, job_id: str) -> "Shown":
         """What is shown of a job."""
@@ -349,6 +374,7 @@ class WorkflowRun:
 
     run_id: str
     status: RunStatus
+    started_at: datetime
 
 
 class Workflows(Protocol):
@@ -365,7 +391,10 @@ class Workflows(Protocol):
         """Send a pause or resume as a signal; False when there is no running workflow."""
 
     async def cancel(self, job_id: str) -> bool:
-        """Request cancellation; False when there is no running workflow."""
+        """Request cancellation; False when Temporal knows of no workflow.
+
+        Of a closed one Temporal takes the request too, and nothing comes of it.
+        """
 
     async def describe(self, job_id: str) -> WorkflowRun | None:
         """The latest run of a job's workflow, or None when Temporal knows of none."""

@@ -42,7 +42,7 @@ class Process:
         self._log = log
 
     @classmethod
-    async def start(cls, command: Command, log: Path) -> "Process":
+    async def start(cls, command: Command, log: Path, inherit: Sequence[int] = ()) -> "Process":
         """Start a command; it is told to stop when this process dies.
 
         The guard is tied to the thread that starts it, so this must be called from the
@@ -60,6 +60,7 @@ class Process:
                 env={**os.environ, **command.env},
                 # Ctrl-C reaches the whole foreground group; only the parent may act on it.
                 start_new_session=True,
+                pass_fds=tuple(inherit),
             )
         return cls(command, process, log)
 

@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from longhaul.activities.calls import Provider
 from longhaul.activities.chunk import ChunkActivities
 from longhaul.activities.control import ControlActivities
+from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.item_run import ItemRunner
@@ -83,7 +84,8 @@ def build_workers(
 
 def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
     plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
-    finish = FinishActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+    endings = Endings(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+    finish = FinishActivities(stores=parts.stores, endings=endings)
     control = ControlActivities(stores=parts.stores, flags=parts.flags)
     return [plan.plan, plan.open_spans, control.write_control, finish.finish]
 

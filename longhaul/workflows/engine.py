@@ -149,6 +149,7 @@ class ItemJob:
         if isinstance(end, JobState):
             workflow.continue_as_new(end)
         self._closing = True
+        self._show_details()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return _close(end)
 
@@ -164,8 +165,7 @@ class ItemJob:
             end = await self._step()
             if end is not None:
                 return end
-            details = details_markdown(self.progress(), self._desk.item_seconds)
-            workflow.set_current_details(details)
+            self._show_details()
             await workflow.wait_condition(self._has_news)
 
     async def _step(self) -> End | None:
@@ -437,6 +437,10 @@ class ItemJob:
     async def _poke_at(self, at: datetime) -> None:
         await asyncio.sleep(max((at - workflow.now()).total_seconds(), 0.0))
         self._poke()
+
+    def _show_details(self) -> None:
+        details = details_markdown(self.progress(), self._desk.item_seconds)
+        workflow.set_current_details(details)
 
     def _show(self, status: JobStatus) -> None:
         if status is not self._status and self._job.searchable:

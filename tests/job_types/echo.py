@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longhaul.core.errors import ItemFailed, ProviderRejected
 from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem, Skipped
-from longhaul.core.job_types import ItemContext, JobType
+from longhaul.core.job_types import ItemContext, JobType, Resources
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from tests.job_types.workflows import EchoWorkflow
@@ -38,6 +38,7 @@ class EchoParameters(BaseModel):
     hanging: list[int] = []
     killing: list[int] = []
     rejected: list[int] = []
+    summary_breaks: bool = False
 
 
 class Echo(JobType[EchoParameters]):
@@ -52,7 +53,8 @@ class Echo(JobType[EchoParameters]):
     started: list[tuple[str, int]]
     gate: asyncio.Event | None
 
-    def __init__(self) -> None:
+    def __init__(self, resources: Resources | None = None) -> None:
+        super().__init__(resources)
         self.started = []
         self.gate = None
 
@@ -94,5 +96,7 @@ class Echo(JobType[EchoParameters]):
         )
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
+        if job.parameters.get("summary_breaks"):
+            await tx.fetch("SELECT no_such_column FROM echo")
         (row,) = await tx.fetch("SELECT count(*) AS n FROM echo WHERE job_id = $1", job.id)
         return {"echoes": row["n"]}

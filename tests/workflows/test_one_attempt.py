@@ -92,6 +92,16 @@ async def test_parameters_that_no_longer_parse_fail_the_job_and_not_the_worker(
     assert job.fault.code == "plan_failed"
 
 
+async def test_a_broken_summary_does_not_keep_a_job_from_ending(engine: Engine) -> None:
+    job_id = await engine.create(items=2, summary_breaks=True)
+
+    job = await engine.ends(job_id)
+
+    assert job.outcome is Outcome.SUCCEEDED
+    assert job.result is not None
+    assert set(job.result) == {"summary_error"}
+
+
 async def test_completed_at_is_when_it_ended(engine: Engine) -> None:
     job_id = await engine.create(items=2)
 

@@ -1,7 +1,7 @@
 """Connections and transactions; PostgreSQL's ways to be away become `Unavailable`."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -9,11 +9,14 @@ from typing import Any
 import asyncpg
 from pydantic_core import from_json, to_json
 
-from longhaul.core.errors import Unavailable
+from longhaul.core.errors import InvalidInput, Unavailable
 from longhaul.core.ports import Row
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(seconds=30)
+
+# None would mean the time of a statement; a million rows take longer.
+COPY_TIMEOUT = timedelta(hours=1)
 
 # Lost connections, a server that starts or stops, and transactions it asks us to repeat.
 _AWAY = (
@@ -35,6 +38,8 @@ def _translated() -> Iterator[None]:
         yield
     except _AWAY as exc:
         raise Unavailable("The database did not answer; the request can be repeated.") from exc
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
+        raise InvalidInput("Text with a NUL character cannot be stored.") from None
 
 
 class PostgresTransaction:
@@ -56,13 +61,31 @@ class PostgresTransaction:
         count = status.rsplit(" ", 1)[-1]
         return int(count) if count.isdigit() else 0
 
+    @asynccontextmanager
+    async def nested(self) -> AsyncIterator[None]:
+        """A part whose failure does not spoil the rest of the transaction."""
+        savepoint = self.connection.transaction()
+        with _translated():
+            await savepoint.start()
+        try:
+            yield
+        except BaseException:
+            with suppress(*_AWAY):
+                await savepoint.rollback()
+            raise
+        with _translated():
+            await savepoint.commit()
+
     async def copy(
-        self, table: str, columns: Sequence[str], records: AsyncIterator[tuple[object, ...]]
+        self,
+        table: str,
+        columns: Sequence[str],
+        records: Iterable[tuple[object, ...]] | AsyncIterable[tuple[object, ...]],
     ) -> None:
-        """Stream records into a table; as long as it takes."""
+        """Append many rows at once."""
         with _translated():
             await self.connection.copy_records_to_table(
-                table, columns=columns, records=records, timeout=None
+                table, columns=columns, records=records, timeout=COPY_TIMEOUT.total_seconds()
             )
 
 
@@ -110,6 +133,27 @@ class PostgresDatabase:
                 raise
             with _translated():
                 await transaction.commit()
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def locked(self, number: int) -> AsyncIterator[bool]:
+        """Try to take an advisory lock for the block; False when somebody else has it.
+
+        It belongs to a connection and not to a transaction, so that nothing stays open
+        in the database while the block waits for others.
+        """
+        with _translated():
+            connection = await self._pool.acquire()
+        try:
+            with _translated():
+                got = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
+            try:
+                yield got
+            finally:
+                if got:
+                    with suppress(*_AWAY):
+                        await connection.execute("SELECT pg_advisory_unlock($1)", number)
         finally:
             await self._pool.release(connection)
 

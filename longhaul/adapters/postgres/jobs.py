@@ -28,8 +28,9 @@ _INSERT = f"""
 WITH new AS (
     INSERT INTO job (id, job_type, status, owner, priority, description, parameters, concurrency,
                      stop_after_failure_ratio, deadline_seconds, metadata, cycle_id, report_id,
-                     singleton_key, created_at, updated_at, dispatch_after)
-    SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, t, t, coalesce($14, t)
+                     singleton_key, start_at, created_at, updated_at, dispatch_after)
+    SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::timestamptz,
+           t, t, coalesce($14, t)
     FROM (SELECT clock_timestamp() AS t) AS now
     ON CONFLICT (singleton_key) WHERE {LIVE} DO NOTHING
     RETURNING *
@@ -109,6 +110,18 @@ class PostgresJobs:
         """Read a job."""
         rows = await tx.fetch("SELECT * FROM job WHERE id = $1", job_id)
         return job_of(rows[0]) if rows else None
+
+    async def read_singleton(self, tx: Transaction, key: str) -> Job | None:
+        """Read the live job that holds a singleton key."""
+        sql = f"SELECT * FROM job WHERE singleton_key = $1 AND {LIVE}"
+        rows = await tx.fetch(sql, key)
+        return job_of(rows[0]) if rows else None
+
+    async def purge(self, tx: Transaction, job_id: str) -> None:
+        """Delete a job with its items and calls; its audit stays."""
+        await tx.execute("DELETE FROM llm_call WHERE job_id = $1", job_id)
+        await tx.execute("DELETE FROM job_item WHERE job_id = $1", job_id)
+        await tx.execute("DELETE FROM job WHERE id = $1", job_id)
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction."""
@@ -236,7 +249,7 @@ def job_of(row: Row) -> Job:
         run_id=row["run_id"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        dispatch_after=row["dispatch_after"],
+        start_at=row["start_at"],
         started_at=row["started_at"],
         planned_at=row["planned_at"],
         paused_at=row["paused_at"],

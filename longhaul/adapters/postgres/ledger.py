@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 
-from longhaul.adapters.postgres.database import PostgresTransaction
 from longhaul.core.chunks import Span
 from longhaul.core.errors import InvalidInput
 from longhaul.core.items import Done, Ended, Failed, Item, NewItem, Skipped
@@ -15,6 +14,9 @@ from longhaul.core.ports import Database, Row, Transaction
 # What one page of spans may cost: in the message that carries it, and in rows looked at.
 PAGE_SPANS = 500
 PAGE_ORDINALS = 200_000
+
+# The type lists its items over the same transaction, so COPY has to let it in between.
+COPY_ITEMS = 5_000
 
 _OPEN_PAGE = """
 SELECT min(ordinal) AS first, max(ordinal) AS last
@@ -32,22 +34,16 @@ WHERE job_id = $1 AND ordinal BETWEEN $2 AND $3 AND state = 'open'
 ORDER BY ordinal LIMIT $4
 """
 
-# Rows are locked in the order of their ordinals, so that two writers cannot wait in a circle.
+# The ordinals come sorted, so that two writers of the same rows hardly ever wait in a circle;
+# if they do, one of them is told so and writes again.
 _END = """
-WITH ended AS (
-    SELECT * FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[],
-                         $7::integer[], $8::smallint[])
-        AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
-), locked AS (
-    SELECT i.ordinal FROM job_item AS i
-    WHERE i.job_id = $1 AND i.ordinal = ANY ($2) AND i.state = 'open'
-    ORDER BY i.ordinal FOR UPDATE
-)
 UPDATE job_item AS i
 SET state = e.state, error_code = e.error_code, error_message = e.error_message,
     output = e.output, duration_ms = e.duration_ms, attempts = i.attempts + e.tries,
     updated_at = clock_timestamp()
-FROM ended AS e JOIN locked USING (ordinal)
+FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
+            $8::smallint[])
+    AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
 WHERE i.job_id = $1 AND i.ordinal = e.ordinal AND i.state = 'open'
 RETURNING i.ordinal
 """
@@ -98,23 +94,15 @@ class PostgresLedger:
 
     async def add(self, tx: Transaction, job_id: str, items: AsyncIterator[NewItem]) -> int:
         """Store the items of a job in their order and return how many there are."""
-        assert isinstance(tx, PostgresTransaction)
         count = 0
-
-        async def records() -> AsyncIterator[tuple[object, ...]]:
-            nonlocal count
-            async for item in items:
-                yield job_id, count, item.key, item.label, item.payload
-                count += 1
-
-        try:
-            await tx.copy(
-                "job_item", ["job_id", "ordinal", "item_key", "label", "payload"], records()
-            )
-        except asyncpg.UniqueViolationError:
-            raise InvalidInput(
-                "Two items of the job have the same key; the job type must list each once."
-            ) from None
+        batch: list[tuple[object, ...]] = []
+        async for item in items:
+            batch.append((job_id, count, item.key, item.label, item.payload))
+            count += 1
+            if len(batch) == COPY_ITEMS:
+                await _copy(tx, batch)
+                batch = []
+        await _copy(tx, batch)
         return count
 
     async def open_page(self, tx: Transaction, job_id: str, after: int) -> Page:
@@ -135,6 +123,7 @@ class PostgresLedger:
 
     async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
         """Write results over open items and return the ordinals that were still open."""
+        ended = sorted(ended, key=lambda one: one.item.ordinal)
         rows = await tx.fetch(
             _END,
             job_id,
@@ -166,6 +155,15 @@ class PostgresLedger:
         async with self._database.begin() as tx:
             rows = await tx.fetch(_NOTE_START, job_id, ordinal)
         return int(rows[0]["before"]) if rows else 0
+
+
+async def _copy(tx: Transaction, batch: list[tuple[object, ...]]) -> None:
+    try:
+        await tx.copy("job_item", ["job_id", "ordinal", "item_key", "label", "payload"], batch)
+    except asyncpg.UniqueViolationError:
+        raise InvalidInput(
+            "Two items of the job have the same key; the job type must list each once."
+        ) from None
 
 
 def _message(ended: Ended) -> str | None:

@@ -1,49 +1,65 @@
 """Connecting to Temporal, with encryption where keys are given."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
+import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
 )
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from longhaul.adapters.temporal.encryption import EncryptionCodec
 from longhaul.core.search_attributes import KINDS
 
 DEFAULT_ADDRESS = "localhost:7233"
+CONNECT_AGAIN = timedelta(seconds=1)
 
 # What a namespace answers whose search attributes are somebody else's to manage.
 _NOT_OURS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
 
 
 async def connect(
-    keys: Mapping[str, bytes], *, lazy: bool = False, runtime: Runtime | None = None
+    keys: Mapping[str, bytes], interceptors: Sequence[Interceptor] = (), *, lazy: bool = False
 ) -> Client:
     """Connect as Temporal's standard variables say.
 
     Args:
         keys: Encryption keys by id, newest first; none leaves payloads in clear.
+        interceptors: What sees every call, such as tracing.
         lazy: Connect at the first call, so that a process can start while Temporal is away.
-        runtime: Where the SDK's metrics go.
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", DEFAULT_ADDRESS)
     return await Client.connect(
         **config,
         data_converter=data_converter(keys),
+        interceptors=interceptors,
         lazy=lazy,
-        runtime=runtime,
     )
+
+
+async def connect_patiently(
+    keys: Mapping[str, bytes], interceptors: Sequence[Interceptor] = ()
+) -> Client:
+    """Connect, and wait for Temporal as long as it takes: a worker is of no use before."""
+    log = structlog.get_logger("longhaul.temporal")
+    while True:
+        try:
+            return await connect(keys, interceptors)
+        except RuntimeError:
+            log.warning("temporal_is_away")
+            await asyncio.sleep(CONNECT_AGAIN.total_seconds())
 
 
 def data_converter(keys: Mapping[str, bytes]) -> DataConverter:

@@ -123,7 +123,11 @@ class TemporalWorkflows:
                 return None
         first = run.raw_description.workflow_execution_info.first_run_id
         status = RunStatus.RUNNING if run.status is None else _STATUS.get(run.status)
-        return WorkflowRun(run_id=first or run.run_id, status=status or RunStatus.RUNNING)
+        return WorkflowRun(
+            run_id=first or run.run_id,
+            status=status or RunStatus.RUNNING,
+            started_at=run.start_time,
+        )
 
     async def ping(self) -> None:
         """Raise `TemporalUnavailable` unless Temporal answers."""

@@ -50,6 +50,7 @@ CREATE TABLE job (
     run_id text,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
+    start_at timestamptz,
     dispatch_after timestamptz NOT NULL,
     started_at timestamptz,
     planned_at timestamptz,
@@ -132,7 +133,7 @@ CREATE TABLE idempotency_key (
     owner text NOT NULL,
     key text NOT NULL,
     body_hash text NOT NULL,
-    job_id uuid NOT NULL REFERENCES job ON DELETE CASCADE,
+    job_id uuid NOT NULL REFERENCES job ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (owner, key)
 )

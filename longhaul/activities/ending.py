@@ -1,0 +1,111 @@
+"""Decides how a job ends, once, from what the ledger says."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from longhaul.core.catalog import Catalog
+from longhaul.core.controls import SYSTEM
+from longhaul.core.errors import JobError
+from longhaul.core.jobs import (
+    CANCELLED,
+    CallTotals,
+    Counts,
+    Ending,
+    Job,
+    JobFault,
+    RunMode,
+    ending,
+    failed,
+    move,
+)
+from longhaul.core.ports import Reports, Stores, Transaction
+
+
+class Endings:
+    """Writes terminal states: for the workflow, and for the reconciler when there is none."""
+
+    def __init__(self, *, stores: Stores, catalog: Catalog, reports: Reports) -> None:
+        self._stores = stores
+        self._catalog = catalog
+        self._reports = reports
+
+    async def end(
+        self,
+        tx: Transaction,
+        job: Job,
+        *,
+        cancelled: bool = False,
+        fault: JobFault | None = None,
+        by: str = SYSTEM,
+    ) -> Job | None:
+        """End a job that is locked in this transaction; None while items must still be done.
+
+        The counters of the row are set to what the ledger says in either case.
+
+        Args:
+            cancelled: What is open may stay open, and the job becomes cancelled.
+            fault: What is open may stay open, and the job failed for this reason.
+            by: Who ends it.
+        """
+        counts, calls = await self._stores.ledger.count(tx, job.id)
+        decided = _decide(counts, cancelled=cancelled, fault=fault)
+        if decided is None:
+            if counts != job.counts:
+                await self._stores.jobs.update(tx, job, counts=counts)
+            return None
+        result = await self._summary(tx, job, counts)
+        job = await self._write(tx, job, decided, counts, calls, result)
+        details = {
+            "status": job.status,
+            "outcome": job.outcome,
+            "total": counts.total,
+            "done": counts.done,
+            "failed": counts.failed,
+            "skipped": counts.skipped,
+        }
+        await self._stores.jobs.audit(tx, job, "finished", by, details)
+        return job
+
+    async def _write(
+        self,
+        tx: Transaction,
+        job: Job,
+        decided: Ending,
+        counts: Counts,
+        calls: CallTotals,
+        result: Mapping[str, Any] | None,
+    ) -> Job:
+        return await self._stores.jobs.update(
+            tx,
+            job,
+            status=move(job.status, decided.status),
+            outcome=decided.outcome,
+            fault=decided.fault,
+            result=result,
+            counts=counts,
+            calls=calls,
+            epoch=job.epoch + 1,
+            mode=RunMode.RUN,
+            pause=None,
+            requested=None,
+        )
+
+    async def _summary(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any] | None:
+        if job.planned_at is None:
+            return None
+        try:
+            async with tx.nested():
+                return await self._catalog.get(job.job_type).summarise(tx, job, counts)
+        except JobError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang
+            return {"summary_error": self._reports.file(exc, job_id=job.id, step="summarise")}
+
+
+def _decide(counts: Counts, *, cancelled: bool, fault: JobFault | None) -> Ending | None:
+    if fault is not None and (counts.open or not counts.total):
+        return failed(fault)
+    if cancelled and (counts.open or not counts.total):
+        return CANCELLED
+    # A cancel in the very moment of the last item changes nothing any more.
+    return None if counts.open else ending(counts)

@@ -1,0 +1,1 @@
+"""Model providers, through pydantic-ai; only workers that call one import more than `providers`."""

@@ -1,0 +1,179 @@
+"""Ideas about a column and its neighbours: needed where, key with, before, above, the same as."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from longhaul.adapters.offline.idea import NUMBERS, TIMES, Idea, rows
+from longhaul.adapters.offline.meanings import (
+    DATE_ORDERS,
+    IDENTIFIER,
+    NEEDED,
+    NUMBER_ORDERS,
+    SAMES,
+    Order,
+    is_about,
+)
+from longhaul.core.attributes import Attribute, Obligation
+from longhaul.core.expectations import COMPOUND_UNIQUE, NOT_NULL, PAIR_EQUAL, PAIR_GREATER, UNIQUE
+from longhaul.core.rules import RuleType, Severity
+
+
+def presence(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
+    """That a value is there: always, or where another field calls for it."""
+    name = attribute.name
+    is_conditional = attribute.mandatory is not Obligation.MANDATORY
+    # A form demands the field, and its own words may still say when it stays empty.
+    is_conditional |= is_about("[;,:] only (for|in|after|where)|empty for", attribute.description)
+    if not is_conditional:
+        yield Idea(
+            expectation=NOT_NULL,
+            kwargs={"column": name},
+            name=f"{name} is present",
+            description=f"Every record carries a value for {name}.",
+            rule_type=RuleType.COMPLETENESS,
+            severity=Severity.HIGH,
+            rationale=f"{attribute.reference} is mandatory"
+            + (" and part of the key of a record." if attribute.is_key else "."),
+            confidence=0.95,
+            weight=100,
+        )
+        return
+    for needed in NEEDED:
+        for other in _others(needed.own, needed.other, attribute, siblings):
+            kwargs = {"column": name, "row_condition": _condition(other, needed.test)}
+            yield Idea(
+                expectation=NOT_NULL,
+                kwargs=kwargs if needed.mostly is None else {**kwargs, "mostly": needed.mostly},
+                name=f"{name} is present where {other} calls for it",
+                description=f"{name} is filled in every record that {other} selects.",
+                rule_type=RuleType.COMPLETENESS,
+                severity=Severity.MEDIUM,
+                rationale=needed.reason,
+                confidence=0.8,
+                weight=95,
+            )
+
+
+def keys(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
+    """That what names a record names only one."""
+    name = attribute.name
+    identifiers = [other for other in siblings if is_about(IDENTIFIER, other)]
+    if is_about(IDENTIFIER, name) or (attribute.is_key and not identifiers):
+        yield Idea(
+            expectation=UNIQUE,
+            kwargs={"column": name},
+            name=f"{name} occurs once",
+            description=f"No two records carry the same {name}.",
+            rule_type=RuleType.UNIQUENESS,
+            severity=Severity.HIGH,
+            rationale="The field names the record; a record that is there twice is counted twice "
+            "in every total of the report.",
+            confidence=0.9,
+            weight=98,
+        )
+        yield rows(weight=56)
+    elif attribute.is_key:
+        yield Idea(
+            expectation=COMPOUND_UNIQUE,
+            kwargs={"column_list": [identifiers[0], name]},
+            name=f"{identifiers[0]} and {name} occur together once",
+            description=f"No two records carry the same {identifiers[0]} and {name}.",
+            rule_type=RuleType.UNIQUENESS,
+            severity=Severity.HIGH,
+            rationale=f"{name} is part of the key, which names each record together with "
+            f"{identifiers[0]}.",
+            confidence=0.85,
+            weight=91,
+        )
+
+
+def orders(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
+    """That of two quantities one is not below the other."""
+    known: Sequence[Order]
+    if attribute.data_type in TIMES:
+        known = DATE_ORDERS
+    elif attribute.data_type in NUMBERS:
+        known = NUMBER_ORDERS
+    else:
+        return
+    for order in known:
+        for other in _others(order.own, order.other, attribute, siblings):
+            if order.unless is None or not any(is_about(order.unless, one) for one in siblings):
+                yield _order(order, attribute.name, other)
+
+
+def _order(order: Order, name: str, other: str) -> Idea:
+    greater, smaller = (name, other) if order.is_greater else (other, name)
+    kwargs: dict[str, Any] = {
+        "column_A": greater,
+        "column_B": smaller,
+        "or_equal": order.or_equal,
+        "ignore_row_if": "either_value_is_missing",
+    }
+    if order.mostly is not None:
+        kwargs["mostly"] = order.mostly
+    if order.where_positive:
+        kwargs["row_condition"] = _condition(other, (">", 0))
+    return Idea(
+        expectation=PAIR_GREATER,
+        kwargs=kwargs,
+        name=f"{greater} is not below {smaller}"
+        if order.or_equal
+        else f"{greater} above {smaller}",
+        description=f"{greater} is {'at least' if order.or_equal else 'greater than'} {smaller} "
+        f"in {'every record' if order.mostly is None else 'nearly all records'} that has both.",
+        rule_type=order.rule_type,
+        severity=order.severity,
+        rationale=order.reason,
+        confidence=0.85 if order.mostly is None else 0.7,
+        weight=80,
+    )
+
+
+def samenesses(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
+    """That two fields agree as long as nothing was modified."""
+    for same in SAMES:
+        for other in _others(same.own, same.other, attribute, siblings):
+            modified = next((one for one in siblings if is_about(same.modified, one)), None)
+            if modified is None:
+                continue
+            yield Idea(
+                expectation=PAIR_EQUAL,
+                kwargs={
+                    "column_A": attribute.name,
+                    "column_B": other,
+                    "ignore_row_if": "either_value_is_missing",
+                    "mostly": same.mostly,
+                    "row_condition": _condition(modified, None, is_null=True),
+                },
+                name=f"{attribute.name} agrees with {other}",
+                description=f"Without {modified}, {attribute.name} and {other} are the same.",
+                rule_type=RuleType.CONSISTENCY,
+                severity=Severity.LOW,
+                rationale=same.reason,
+                confidence=0.65,
+                weight=65,
+            )
+
+
+def _others(own: str, other: str, attribute: Attribute, siblings: Sequence[str]) -> Iterator[str]:
+    """The first sibling that a table pairs with the attribute."""
+    if is_about(own, attribute.name):
+        for sibling in siblings:
+            if sibling != attribute.name and is_about(other, sibling):
+                yield sibling
+                return
+
+
+def _condition(
+    column: str, test: tuple[str, Any] | None, *, is_null: bool = False
+) -> dict[str, Any]:
+    if test is None:
+        return {"type": "nullity", "column": {"name": column}, "is_null": is_null}
+    operator, value = test
+    return {
+        "type": "comparison",
+        "column": {"name": column},
+        "operator": operator,
+        "parameter": value,
+    }

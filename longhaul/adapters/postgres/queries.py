@@ -1,0 +1,181 @@
+"""What people look at: lists of jobs, their items, calls and audit, page by page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from longhaul.adapters.postgres.jobs import LIVE, job_of
+from longhaul.core.errors import NotFound
+from longhaul.core.items import ItemState
+from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.ports import Database, Row
+
+# Up to here a total is exact; beyond, counting would cost more than it tells.
+EXACT_UP_TO = 10_000
+
+_CALLS_OF_ITEMS = """
+SELECT ordinal, count(*) AS calls, coalesce(sum(input_tokens), 0) AS input_tokens,
+       coalesce(sum(output_tokens), 0) AS output_tokens, sum(cost_usd) AS cost_usd
+FROM llm_call WHERE job_id = $1 AND ordinal = ANY ($2) GROUP BY ordinal
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs a list holds; what is empty or None does not narrow it."""
+
+    owner: str | None = None
+    statuses: Sequence[JobStatus] = ()
+    job_types: Sequence[str] = ()
+    cycle_id: int | None = None
+    report_id: int | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    live_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemFilter:
+    """Which items a list holds."""
+
+    states: Sequence[ItemState] = ()
+    error_code: str | None = None
+
+
+class _Where:
+    """Collects conditions and numbers their parameters."""
+
+    def __init__(self, *conditions: str) -> None:
+        self.values: list[object] = []
+        self._conditions = list(conditions)
+
+    def add(self, condition: str, *values: object) -> None:
+        """Add a condition that has a `{}` for each value."""
+        numbers = range(len(self.values) + 1, len(self.values) + 1 + len(values))
+        self._conditions.append(condition.format(*(f"${number}" for number in numbers)))
+        self.values.extend(values)
+
+    def __str__(self) -> str:
+        return " AND ".join(self._conditions) or "true"
+
+
+class PostgresQueries:
+    """Reads for people; each its own short transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def jobs(
+        self, wanted: JobFilter, *, limit: int, after: tuple[datetime, str] | None
+    ) -> list[Job]:
+        """One page of jobs, newest first, after the (created_at, id) of the page before."""
+        where = _where_jobs(wanted)
+        if after is not None:
+            where.add("(created_at, id) < ({}, {}::uuid)", *after)
+        sql = f"SELECT * FROM job WHERE {where} ORDER BY created_at DESC, id DESC LIMIT {limit:d}"
+        async with self._database.begin() as tx:
+            return [job_of(row) for row in await tx.fetch(sql, *where.values)]
+
+    async def count_jobs(self, wanted: JobFilter) -> tuple[int, bool]:
+        """How many jobs match, and whether that is exact."""
+        return await self._count("job", _where_jobs(wanted))
+
+    async def items(
+        self, job_id: str, wanted: ItemFilter, *, limit: int, after: int | None
+    ) -> list[dict[str, Any]]:
+        """One page of a job's items, in order, with what their calls came to."""
+        where = _where_items(job_id, wanted)
+        if after is not None:
+            where.add("ordinal > {}", after)
+        sql = f"SELECT * FROM job_item WHERE {where} ORDER BY ordinal LIMIT {limit:d}"
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(sql, *where.values)
+            ordinals = [row["ordinal"] for row in rows]
+            calls = await tx.fetch(_CALLS_OF_ITEMS, job_id, ordinals)
+        by_ordinal = {row["ordinal"]: row for row in calls}
+        return [_with_calls(row, by_ordinal.get(row["ordinal"])) for row in rows]
+
+    async def count_items(self, job_id: str, wanted: ItemFilter) -> tuple[int, bool]:
+        """How many items match, and whether that is exact."""
+        return await self._count("job_item", _where_items(job_id, wanted))
+
+    async def item(self, job_id: str, key: str) -> tuple[dict[str, Any], list[Row]]:
+        """One item and its calls, in the order they were sent.
+
+        Raises:
+            NotFound: The job has no such item.
+        """
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT * FROM job_item WHERE job_id = $1 AND item_key = $2", job_id, key
+            )
+            if not rows:
+                raise NotFound("The job has no such item.")
+            ordinal = rows[0]["ordinal"]
+            totals = await tx.fetch(_CALLS_OF_ITEMS, job_id, [ordinal])
+            calls = await tx.fetch(
+                "SELECT * FROM llm_call WHERE job_id = $1 AND ordinal = $2 ORDER BY sent_at",
+                job_id,
+                ordinal,
+            )
+        return _with_calls(rows[0], totals[0] if totals else None), list(calls)
+
+    async def audit(self, job_id: str) -> list[Row]:
+        """Everything that was done to a job, oldest first."""
+        async with self._database.begin() as tx:
+            return list(
+                await tx.fetch("SELECT * FROM job_audit WHERE job_id = $1 ORDER BY id", job_id)
+            )
+
+    async def failures(
+        self, job_id: str, *, limit: int, after: datetime | None
+    ) -> list[dict[str, Any]]:
+        """The newest failed items of a job, newest first."""
+        where = _where_items(job_id, ItemFilter(states=[ItemState.FAILED]))
+        if after is not None:
+            where.add("updated_at > {}", after)
+        sql = f"SELECT * FROM job_item WHERE {where} ORDER BY updated_at DESC LIMIT {limit:d}"
+        async with self._database.begin() as tx:
+            return [dict(row) for row in await tx.fetch(sql, *where.values)]
+
+    async def _count(self, table: str, where: _Where) -> tuple[int, bool]:
+        sql = (
+            f"SELECT count(*) AS total FROM "
+            f"(SELECT 1 FROM {table} WHERE {where} LIMIT {EXACT_UP_TO + 1}) AS matching"
+        )
+        async with self._database.begin() as tx:
+            (row,) = await tx.fetch(sql, *where.values)
+        return min(row["total"], EXACT_UP_TO), row["total"] <= EXACT_UP_TO
+
+
+def _where_jobs(wanted: JobFilter) -> _Where:
+    where = _Where(*([LIVE] if wanted.live_only else []))
+    for column in ("owner", "cycle_id", "report_id"):
+        value = getattr(wanted, column)
+        if value is not None:
+            where.add(column + " = {}", value)
+    if wanted.statuses:
+        where.add("status = ANY ({})", [str(status) for status in wanted.statuses])
+    if wanted.job_types:
+        where.add("job_type = ANY ({})", list(wanted.job_types))
+    if wanted.created_after is not None:
+        where.add("created_at > {}", wanted.created_after)
+    if wanted.created_before is not None:
+        where.add("created_at < {}", wanted.created_before)
+    return where
+
+
+def _where_items(job_id: str, wanted: ItemFilter) -> _Where:
+    where = _Where()
+    where.add("job_id = {}", job_id)
+    if wanted.states:
+        where.add("state = ANY ({})", [str(state) for state in wanted.states])
+    if wanted.error_code is not None:
+        where.add("error_code = {}", wanted.error_code)
+    return where
+
+
+def _with_calls(item: Row, calls: Row | None) -> dict[str, Any]:
+    totals = {"calls": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": None}
+    return {**item, **totals, **(calls or {})}

@@ -1,0 +1,149 @@
+"""The rate limit that all workers share: `limit:{name}`, a book of turns kept by a script.
+
+Every call reserves its start, so that turns are first come, first served, and the only clock is
+Redis' own. A worker that dies while it waits wastes its turn; so do not let more than the next
+few calls wait here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from longhaul.adapters.redis.clock import Clock, LoopClock
+from longhaul.adapters.redis.connection import Expendable
+from longhaul.adapters.redis.local_limiter import LocalPermit, LocalRateLimiter, Quota, Turn
+from longhaul.adapters.redis.taking import take
+
+# More than for a pause flag: falling back costs a pause, and a busy loop may be late by itself.
+PATIENCE = timedelta(seconds=1)
+KEEP = timedelta(minutes=2)
+
+_SCRIPT = Path(__file__).with_name("limiter.lua").read_text()
+
+
+class RedisRateLimiter:
+    """Requests and tokens a minute, of all workers together.
+
+    Without Redis each worker keeps to its share of them.
+
+    Args:
+        name: The provider, as far as its limits go.
+        workers: Counts the workers that share the quota, this one included.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        name: str,
+        quota: Quota,
+        workers: Callable[[], Awaitable[int]],
+        clock: Clock | None = None,
+    ) -> None:
+        self._redis = Expendable(redis, patience=PATIENCE)
+        self._script = redis.register_script(_SCRIPT)
+        self._key = f"limit:{name}"
+        self._quota = quota
+        self._clock = clock or LoopClock()
+        self._share = LocalRateLimiter(quota, workers=workers, clock=self._clock)
+        self._reserving = asyncio.Lock()
+        self._alone = False
+
+    async def acquire(self, tokens: int) -> "RedisPermit | LocalPermit":
+        """Wait for the turn of one request of about so many tokens."""
+        while True:
+            turn = await take(self.reserve(tokens), self._give_back)
+            permit = await (self._acquire_alone(tokens) if turn is None else self._wait_for(turn))
+            if permit is not None:
+                return permit
+
+    async def close(self, wait: timedelta) -> None:
+        """Let nobody through for a while: the provider said so."""
+        await self._share.close(wait)
+        await self._ask("close", wait.total_seconds() * 1000)
+
+    async def reserve(self, tokens: int) -> Turn | None:
+        """Take the next turn; None while Redis is away."""
+        async with self._reserving:  # connections of the pool would overtake each other
+            answer = await self._ask("take", tokens)
+        if answer is None:
+            return None
+        self._alone = False
+        wait, start, generation, *before = answer
+        r, k, s = (float(number) for number in before)
+        return Turn(
+            tokens=tokens,
+            wait=float(wait),
+            start=float(start),
+            generation=int(generation),
+            before=(r, k, s),
+        )
+
+    async def stands(self, turn: Turn) -> bool:
+        """Whether a turn still stands: nobody closed the limit, and Redis is there to say so."""
+        return bool(await self._ask("stands", turn.generation))
+
+    async def cancel(self, turn: Turn) -> None:
+        """Give a turn back that nobody used."""
+        await self._ask("cancel", turn.generation, turn.tokens, turn.start, *turn.before)
+
+    async def settle(self, turn: Turn, tokens: int) -> None:
+        """Correct what a turn took."""
+        surplus = turn.tokens - tokens
+        if surplus and self._quota.tokens_per_minute:
+            await self._ask("settle", turn.generation, surplus)
+
+    async def _wait_for(self, turn: Turn) -> "RedisPermit | None":
+        try:
+            if turn.wait > 0:
+                await self._clock.sleep(turn.wait / 1000)
+                if not await self.stands(turn):
+                    return None
+        except asyncio.CancelledError:
+            await self.cancel(turn)
+            raise
+        return RedisPermit(self, turn)
+
+    async def _give_back(self, turn: Turn | None) -> None:
+        if turn is not None:
+            await self.cancel(turn)
+
+    async def _acquire_alone(self, tokens: int) -> LocalPermit | None:
+        if not self._alone:
+            self._alone = True
+            await self._share.join()
+        return await self._share.acquire_unless(tokens, self._redis_is_back)
+
+    async def _redis_is_back(self) -> bool:
+        return await self._ask("stands", 0) is not None
+
+    async def _ask(self, operation: str, *values: float) -> Any:
+        quota = self._quota
+        rules = (
+            quota.per_request,
+            quota.requests_at_once,
+            quota.per_token,
+            quota.tokens_at_once,
+            KEEP.total_seconds() * 1000,
+        )
+        # Not repr: the script compares the times that it wrote itself, with three decimals.
+        args: list[str | float] = [operation, *rules, *(f"{value:.3f}" for value in values)]
+        return await self._redis.ask(
+            lambda redis: self._script(keys=[self._key], args=args, client=redis)
+        )
+
+
+class RedisPermit:
+    """A turn that was given."""
+
+    def __init__(self, limiter: RedisRateLimiter, turn: Turn) -> None:
+        self._limiter = limiter
+        self._turn = turn
+
+    async def settle(self, tokens: int) -> None:
+        """Give back what was taken too much, or take what was too little."""
+        await self._limiter.settle(self._turn, tokens)

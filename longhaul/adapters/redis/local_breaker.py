@@ -1,0 +1,148 @@
+"""The breaker within one process, for while Redis is away."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from longhaul.adapters.redis.clock import Clock, LoopClock
+
+# A probe's success lets everyone through: this is how soon they notice.
+ASK_AGAIN = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerRules:
+    """When a breaker opens, and for how long; times are in milliseconds.
+
+    Attributes:
+        failures: So many within `window`, with no success between them, open it.
+        first_open: How long it stays open at first; doubled each time its probe fails.
+        probe: How long others wait for a probe before the next one is let through.
+    """
+
+    failures: int = 5
+    window: float = 60_000
+    first_open: float = 5_000
+    longest_open: float = 60_000
+    probe: float = 30_000
+
+
+class LocalCircuit:
+    """The breaker of `breaker.lua`, rule by rule."""
+
+    def __init__(self, rules: BreakerRules) -> None:
+        self._rules = rules
+        self._failures: deque[float] = deque(maxlen=rules.failures)
+        self._trips = 0
+        self._open_until = 0.0
+        self._changed = 0.0
+        self._probe: float | None = None
+
+    def enter(self, now: float) -> tuple[float, bool]:
+        """How long to wait before asking again, and whether a call that need not is the probe."""
+        if not self._trips:
+            return 0.0, False
+        if now < self._open_until:
+            return self._open_until - now, False
+        if self._probe is not None and now < self._probe + self._rules.probe:
+            return self._probe + self._rules.probe - now, False
+        self._probe = now
+        return 0.0, True
+
+    def stands(self, began: float) -> bool:
+        """Whether a call may still be tried."""
+        return began > self._changed and (not self._trips or began == self._probe)
+
+    def succeeded(self, now: float, began: float) -> None:
+        """Heed a success."""
+        if began <= self._changed:
+            return
+        self._failures.clear()
+        if self._trips:
+            self._trips, self._probe, self._changed = 0, None, now
+
+    def failed(self, now: float, began: float) -> None:
+        """Heed a failure."""
+        if began <= self._changed:
+            return
+        self._failures.append(now)
+        many = len(self._failures) == self._rules.failures
+        if self._trips or (many and self._failures[0] >= now - self._rules.window):
+            self._failures.clear()
+            self._trips += 1
+            doubled = self._rules.first_open * 2 ** (self._trips - 1)
+            self._open_until = now + min(doubled, self._rules.longest_open)
+            self._probe, self._changed = None, now
+
+    def abandoned(self, began: float) -> None:
+        """Let the next call be the probe."""
+        if began == self._probe:
+            self._probe = None
+
+
+class LocalBreaker:
+    """Stops this process's calls to a provider that keeps failing."""
+
+    def __init__(self, rules: BreakerRules | None = None, *, clock: Clock | None = None) -> None:
+        self._circuit = LocalCircuit(rules or BreakerRules())
+        self._clock = clock or LoopClock()
+        self._asking = asyncio.Lock()
+
+    async def enter(self) -> "LocalTrial":
+        """Wait until a call may be tried."""
+        async with self._asking:
+            while True:
+                got = await self.try_enter()
+                if not isinstance(got, float):
+                    return got
+                await self._clock.sleep(min(got, ASK_AGAIN))
+
+    async def try_enter(self) -> "LocalTrial | float":
+        """Let a call be tried, or say how many seconds to wait."""
+        now = self._now()
+        wait, is_probe = self._circuit.enter(now)
+        return wait / 1000 if wait else LocalTrial(self, now, is_probe=is_probe)
+
+    def stands(self, began: float) -> bool:
+        """Whether a call may still be tried."""
+        return self._circuit.stands(began)
+
+    def succeeded(self, began: float) -> None:
+        """Heed a success."""
+        self._circuit.succeeded(self._now(), began)
+
+    def failed(self, began: float) -> None:
+        """Heed a failure."""
+        self._circuit.failed(self._now(), began)
+
+    def abandoned(self, began: float) -> None:
+        """Let the next call be the probe."""
+        self._circuit.abandoned(began)
+
+    def _now(self) -> float:
+        return self._clock.now() * 1000
+
+
+class LocalTrial:
+    """A call that this process may try."""
+
+    def __init__(self, breaker: LocalBreaker, began: float, *, is_probe: bool) -> None:
+        self._breaker = breaker
+        self._began = began
+        self.is_probe = is_probe
+
+    async def stands(self) -> bool:
+        """Whether the call may still be tried."""
+        return self._breaker.stands(self._began)
+
+    async def succeeded(self) -> None:
+        """The provider answered."""
+        self._breaker.succeeded(self._began)
+
+    async def failed(self) -> None:
+        """The provider failed by its own fault."""
+        self._breaker.failed(self._began)
+
+    async def abandoned(self) -> None:
+        """The call came to nothing that would tell about the provider."""
+        self._breaker.abandoned(self._began)

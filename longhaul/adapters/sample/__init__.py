@@ -1,0 +1,1 @@
+"""Sample reports: real public forms, made-up rows, faults that are planted and recorded."""

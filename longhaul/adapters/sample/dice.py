@@ -1,0 +1,23 @@
+"""Draws that come out the same wherever and whenever a seed is used again."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Dice(Random):
+    """Built on `random()` alone, the one draw that Python promises never to change."""
+
+    def pick(self, options: Sequence[T]) -> T:
+        """One of the options; one that occurs twice is twice as likely."""
+        return options[int(self.random() * len(options))]
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number, both ends included."""
+        return low + int(self.random() * (high - low + 1))
+
+    def chance(self, share: float) -> bool:
+        """True in such a share of the draws."""
+        return self.random() < share

@@ -1,0 +1,257 @@
+"""Loads a sample report, its source table and all that surrounds it into the database."""
+
+import csv
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from pathlib import Path
+
+from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
+from longhaul.adapters.sample.anomaly import Anomaly
+from longhaul.adapters.sample.form import Form, is_identifier, read_form
+from longhaul.adapters.sample.generator import SampleRow, SampleTable
+from longhaul.core.errors import InvalidInput
+
+SCHEMA = "sample"
+PHASES = ("Planning", "Data Profiling", "Scoping", "Sample Selection", "Test Execution")
+CYCLE = "FR Y-14M sample, June 2025"
+SAMPLE_VALUES = 5
+
+_STARTS_ON = date(2025, 7, 1)
+_REGULATION = "FR Y-14M"
+_LOB = "Mortgage"
+_SOURCE = "Loan servicing extract"
+
+# A COPY ends with its connection's statement time-out, so that a long one is made of many:
+# this many values take about a second.
+_VALUES_PER_COPY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleReport:
+    """What was loaded, and under which ids.
+
+    Attributes:
+        table: The source table with its schema.
+        phase_ids: By the name of the phase.
+        attribute_ids: By the name of the attribute, in the order of the form.
+        anomalies: What is wrong in the table, in the order of its rows.
+    """
+
+    cycle_id: int
+    report_id: int
+    report_name: str
+    data_source_id: int
+    table: str
+    rows: int
+    phase_ids: Mapping[str, int]
+    attribute_ids: Mapping[str, int]
+    anomalies: tuple[Anomaly, ...]
+
+    @property
+    def anomaly_count(self) -> int:
+        """How many anomalies were planted."""
+        return len(self.anomalies)
+
+
+async def load_sample(
+    database: PostgresDatabase,
+    *,
+    rows: int,
+    random_seed: int,
+    attributes: int | None = None,
+    form: str = "a1",
+) -> SampleReport:
+    """Create a sample report, or bring it back to what these arguments say.
+
+    One transaction replaces the source table and updates the rows around it by their
+    natural keys, so that ids stay and nobody sees a half-loaded report. Mappings, rules and
+    jobs are left alone.
+
+    Args:
+        attributes: How many; those of the form when None, repeated with numbered names beyond.
+
+    Raises:
+        InvalidInput: There is no such form, or fewer than no rows or one attribute.
+        Unavailable: The database did not answer.
+    """
+    if rows < 0:
+        raise InvalidInput("A table cannot have fewer than no rows.")
+    read = read_form(form, attributes)
+    table = SampleTable(read, random_seed=random_seed)
+    async with database.begin() as tx:
+        # Two loads at once would drop each other's tables.
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", SCHEMA)
+        filled = await _replace_table(tx, read.table, table, rows)
+        cycle_id, report_id = await _store_report(tx, read)
+        phase_ids = await _store_phases(tx, cycle_id, report_id)
+        return SampleReport(
+            cycle_id=cycle_id,
+            report_id=report_id,
+            report_name=read.title,
+            data_source_id=await _store_source(tx, report_id, read.table),
+            table=f"{SCHEMA}.{read.table}",
+            rows=rows,
+            phase_ids=phase_ids,
+            attribute_ids=await _store_attributes(tx, phase_ids[PHASES[0]], read, filled.seen),
+            anomalies=tuple(filled.anomalies),
+        )
+
+
+def write_anomalies(path: Path, anomalies: Iterable[Anomaly]) -> None:
+    """Write anomalies as CSV: row key, column, kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("row_key", "column", "kind"))
+        writer.writerows((each.row_key, each.column, each.kind) for each in anomalies)
+
+
+class _Filling:
+    """The rows on their way into the table, and what is remembered of them."""
+
+    def __init__(self, columns: Sequence[str], rows: Iterator[SampleRow]) -> None:
+        self.seen: dict[str, list[str]] = {column: [] for column in columns}
+        self.anomalies: list[Anomaly] = []
+        self._wanting = list(enumerate(self.seen.values()))
+        self._rows = rows
+
+    async def next(self, count: int) -> AsyncIterator[tuple[object, ...]]:
+        for row in islice(self._rows, count):
+            if row.anomaly:
+                self.anomalies.append(row.anomaly)
+            self._remember(row.values)
+            yield row.values
+
+    def _remember(self, values: Sequence[str | None]) -> None:
+        is_full = False
+        for position, seen in self._wanting:
+            value = values[position]
+            if value is not None and value not in seen:
+                seen.append(value)
+                is_full = is_full or len(seen) == SAMPLE_VALUES
+        if is_full:
+            self._wanting = [each for each in self._wanting if len(each[1]) < SAMPLE_VALUES]
+
+
+async def _replace_table(
+    tx: PostgresTransaction, name: str, table: SampleTable, rows: int
+) -> _Filling:
+    for statement in _table_statements(name, table.columns):
+        await tx.execute(statement)
+    # COPY takes a table's bare name.
+    await tx.execute(f"SET LOCAL search_path TO {SCHEMA}")
+    filling = _Filling(table.columns, table.rows(rows))
+    batch = max(_VALUES_PER_COPY // len(table.columns), 1)
+    for first in range(0, rows, batch):
+        await tx.copy(name, table.columns, filling.next(min(batch, rows - first)))
+    await tx.execute("SET LOCAL search_path TO DEFAULT")
+    return filling
+
+
+def _table_statements(name: str, columns: Sequence[str]) -> list[str]:
+    for identifier in (name, *columns):
+        if not is_identifier(identifier):
+            raise ValueError(f"{identifier!r} is no plain SQL name.")
+    return [
+        f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
+        f"DROP TABLE IF EXISTS {SCHEMA}.{name}",
+        f"CREATE TABLE {SCHEMA}.{name} ({', '.join(f'{column} text' for column in columns)})",
+    ]
+
+
+_UPSERT_REPORT = """
+INSERT INTO report (name, regulation, lob) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET regulation = excluded.regulation, lob = excluded.lob
+RETURNING id
+"""
+
+_UPSERT_CYCLE = """
+INSERT INTO cycle (name, starts_on) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET starts_on = excluded.starts_on
+RETURNING id
+"""
+
+_JOIN_CYCLE = """
+INSERT INTO cycle_report (cycle_id, report_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
+"""
+
+_UPSERT_PHASES = """
+INSERT INTO phase (cycle_id, report_id, name)
+SELECT $1, $2, name FROM unnest($3::text[]) WITH ORDINALITY AS p (name, position) ORDER BY position
+ON CONFLICT (cycle_id, report_id, name) DO UPDATE SET name = excluded.name
+RETURNING name, id
+"""
+
+_UPSERT_SOURCE = """
+INSERT INTO data_source (report_id, name, kind, location) VALUES ($1, $2, 'postgres', $3)
+ON CONFLICT (report_id, name) DO UPDATE SET kind = excluded.kind, location = excluded.location
+RETURNING id
+"""
+
+_UPSERT_ATTRIBUTES = """
+INSERT INTO attribute (phase_id, line_no, name, mdrm, data_type, mandatory, description, format,
+                       is_key, is_cde, has_issues, sample_values)
+SELECT $1, a.*
+FROM jsonb_to_recordset($2) AS a (
+    line_no integer, name text, mdrm text, data_type text, mandatory text, description text,
+    format text, is_key boolean, is_cde boolean, has_issues boolean, sample_values jsonb)
+ORDER BY a.line_no
+ON CONFLICT (phase_id, name) DO UPDATE SET
+    line_no = excluded.line_no, mdrm = excluded.mdrm, data_type = excluded.data_type,
+    mandatory = excluded.mandatory, description = excluded.description, format = excluded.format,
+    is_key = excluded.is_key, is_cde = excluded.is_cde, has_issues = excluded.has_issues,
+    is_active = true, sample_values = excluded.sample_values
+RETURNING name, id
+"""
+
+# An attribute that an older release loaded may have rules and mappings, so it stays.
+_RETIRE_ATTRIBUTES = """
+UPDATE attribute SET is_active = false WHERE phase_id = $1 AND name <> ALL ($2)
+"""
+
+
+async def _store_report(tx: PostgresTransaction, form: Form) -> tuple[int, int]:
+    (cycle,) = await tx.fetch(_UPSERT_CYCLE, CYCLE, _STARTS_ON)
+    (report,) = await tx.fetch(_UPSERT_REPORT, form.title, _REGULATION, _LOB)
+    await tx.execute(_JOIN_CYCLE, cycle["id"], report["id"])
+    return cycle["id"], report["id"]
+
+
+async def _store_phases(
+    tx: PostgresTransaction, cycle_id: int, report_id: int
+) -> Mapping[str, int]:
+    rows = await tx.fetch(_UPSERT_PHASES, cycle_id, report_id, PHASES)
+    return {row["name"]: row["id"] for row in rows}
+
+
+async def _store_source(tx: PostgresTransaction, report_id: int, table: str) -> int:
+    (source,) = await tx.fetch(_UPSERT_SOURCE, report_id, _SOURCE, f"{SCHEMA}.{table}")
+    return int(source["id"])
+
+
+async def _store_attributes(
+    tx: PostgresTransaction, phase_id: int, form: Form, seen: Mapping[str, Sequence[str]]
+) -> Mapping[str, int]:
+    attributes = [
+        {
+            "line_no": field.line_no,
+            "name": field.name,
+            "mdrm": field.mdrm,
+            "data_type": field.format.data_type,
+            "mandatory": field.mandatory,
+            "description": field.description,
+            "format": field.format_text,
+            "is_key": field.is_key,
+            "is_cde": field.is_cde,
+            "has_issues": field.has_issues,
+            "sample_values": seen[field.column] if field.column else [],
+        }
+        for field in form.fields
+    ]
+    names = [field.name for field in form.fields]
+    rows = await tx.fetch(_UPSERT_ATTRIBUTES, phase_id, attributes)
+    await tx.execute(_RETIRE_ATTRIBUTES, phase_id, names)
+    ids = {row["name"]: row["id"] for row in rows}
+    return {name: ids[name] for name in names}

@@ -1,0 +1,30 @@
+"""Traces, where OpenTelemetry's own variables say that they go."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from temporalio.client import Interceptor
+from temporalio.contrib.opentelemetry import TracingInterceptor
+
+
+@contextmanager
+def tracing(otlp_endpoint: str | None, service: str) -> Iterator[list[Interceptor]]:
+    """Interceptors for Temporal's client: of starts, signals, workflows and activities.
+
+    Args:
+        otlp_endpoint: None means that nobody collects traces, and none are made.
+        service: The name of this process, unless OTEL_SERVICE_NAME says otherwise.
+    """
+    if otlp_endpoint is None:
+        yield []
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    try:
+        yield [TracingInterceptor(provider.get_tracer("longhaul"))]
+    finally:
+        provider.shutdown()

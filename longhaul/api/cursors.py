@@ -1,0 +1,81 @@
+"""Cursors: opaque to clients, and only ever a place in a list, never a right to see it."""
+
+import base64
+import binascii
+from datetime import datetime
+from uuid import UUID
+
+from longhaul.core.errors import MalformedRequest
+
+_SENTENCE = "The cursor cannot be read; use the `next_cursor` of the page before, unchanged."
+
+
+def write_cursor(*parts: object) -> str:
+    """Write a cursor of some parts."""
+    text = "\n".join(
+        part.isoformat() if isinstance(part, datetime) else str(part) for part in parts
+    )
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_job_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    """The (created_at, id) that a page of jobs goes on after.
+
+    Raises:
+        MalformedRequest: It is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        time, job_id = _parts(cursor)
+        return _time(time), str(UUID(job_id))
+    except ValueError:
+        raise MalformedRequest(_SENTENCE) from None
+
+
+def read_ordinal_cursor(cursor: str | None) -> int | None:
+    """The ordinal that a page of items goes on after.
+
+    Raises:
+        MalformedRequest: It is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        (ordinal,) = _parts(cursor)
+        value = int(ordinal)
+    except ValueError:
+        raise MalformedRequest(_SENTENCE) from None
+    if not -1 <= value < 2**31:
+        raise MalformedRequest(_SENTENCE)
+    return value
+
+
+def read_time_cursor(cursor: str | None) -> datetime | None:
+    """The time that log lines go on after.
+
+    Raises:
+        MalformedRequest: It is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        (time,) = _parts(cursor)
+        return _time(time)
+    except ValueError:
+        raise MalformedRequest(_SENTENCE) from None
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("a cursor's time has a zone")
+    return time
+
+
+def _parts(cursor: str) -> list[str]:
+    padded = cursor + "=" * (-len(cursor) % 4)
+    try:
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode().split("\n")
+    except (binascii.Error, UnicodeDecodeError):
+        raise ValueError("no base64") from None

@@ -1,0 +1,137 @@
+"""The one translator from our errors to HTTP: problem+json, and no stack trace ever."""
+
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from longhaul.core import errors
+from longhaul.core.ports import Reports
+
+STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
+    errors.UnknownJobType: HTTPStatus.BAD_REQUEST,
+    errors.WrongState: HTTPStatus.BAD_REQUEST,
+    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.SingletonBusy: HTTPStatus.CONFLICT,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.ItemNotRetryable: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+RETRY_AFTER_SECONDS = 2
+
+_TRACE = "trace_id"
+
+
+def install_errors(app: FastAPI, reports: Reports) -> None:
+    """Answer every error as problem+json."""
+
+    async def on_job_error(request: Request, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, errors.JobError)
+        return _of_job_error(request, exc)
+
+    async def on_validation_error(request: Request, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, RequestValidationError)
+        return _of_validation_error(request, exc)
+
+    async def on_http_exception(request: Request, exc: Exception) -> JSONResponse:
+        assert isinstance(exc, HTTPException)
+        status = HTTPStatus(exc.status_code)
+        if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return _of_job_error(request, errors.BodyTooLarge())
+        return problem(request, status, code=_snake(status), detail=status.description)
+
+    async def on_anything(request: Request, exc: Exception) -> JSONResponse:
+        error_id = reports.file(exc, path=request.url.path)
+        return problem(
+            request,
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            code="internal_error",
+            detail=f"Something broke on our side; the log has error {error_id}.",
+        )
+
+    app.add_exception_handler(errors.JobError, on_job_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_anything)
+
+
+def status_of(exc: errors.JobError) -> HTTPStatus:
+    """The HTTP status of an error: its class's, or its nearest parent's."""
+    for kind in type(exc).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def problem(
+    request: Request, status: HTTPStatus, *, code: str, detail: str, **more: Any
+) -> JSONResponse:
+    """A problem document (RFC 9457)."""
+    return JSONResponse(
+        {
+            "type": f"urn:longhaul:problem:{code}",
+            "title": status.phrase,
+            "status": int(status),
+            "detail": detail,
+            "code": code,
+            "instance": request.url.path,
+            "trace_id": trace_id(request),
+            **more,
+        },
+        status_code=status,
+        media_type="application/problem+json",
+    )
+
+
+def trace_id(request: Request) -> str:
+    """The trace id of the caller's `traceparent` (W3C Trace Context), or a new one."""
+    parts = request.headers.get("traceparent", "").split("-")
+    if len(parts) == 4 and len(parts[1]) == 32:  # noqa: PLR2004 - the format's own numbers
+        return parts[1]
+    return secrets.token_hex(16)
+
+
+def _of_job_error(request: Request, exc: errors.JobError) -> JSONResponse:
+    status = status_of(exc)
+    more: dict[str, Any] = {}
+    if isinstance(exc, errors.InvalidInput) and exc.fields:
+        more["errors"] = [{"pointer": pointer, "detail": why} for pointer, why in exc.fields]
+    if isinstance(exc, errors.SingletonBusy) and exc.job_id:
+        more["job_id"] = exc.job_id
+    response = problem(request, status, code=exc.code, detail=exc.sentence, **more)
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONResponse:
+    fields = [
+        {"pointer": "/" + "/".join(str(part) for part in error["loc"][1:]), "detail": error["msg"]}
+        for error in exc.errors()
+    ]
+    in_body = all(error["loc"][0] == "body" for error in exc.errors())
+    first = f"{fields[0]['pointer']}: {fields[0]['detail']}"
+    return problem(
+        request,
+        HTTPStatus.UNPROCESSABLE_ENTITY if in_body else HTTPStatus.BAD_REQUEST,
+        code="invalid_input" if in_body else "malformed_request",
+        detail=f"The request cannot be read. {first}",
+        errors=fields,
+    )
+
+
+def _snake(status: HTTPStatus) -> str:
+    return status.phrase.lower().replace(" ", "_").replace("-", "_")

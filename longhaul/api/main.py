@@ -1,0 +1,150 @@
+"""The API process: opens everything, serves, and closes it in the reverse order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+
+from longhaul.activities.ending import Endings
+from longhaul.activities.tasks import end
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
+from longhaul.adapters.postgres.idempotency import PostgresIdempotency
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.queries import PostgresQueries
+from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.redis.board import RedisJobBoard
+from longhaul.adapters.redis.connection import open_redis
+from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.settings import Settings
+from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.metrics import ApiMetrics
+from longhaul.adapters.telemetry.tracing import tracing
+from longhaul.adapters.temporal.connection import connect
+from longhaul.adapters.temporal.workflows import TemporalWorkflows
+from longhaul.api.app import create_app
+from longhaul.api.auth import authenticator
+from longhaul.api.controls import Controls
+from longhaul.api.dispatcher import Dispatcher
+from longhaul.api.health import Health
+from longhaul.api.job_object import JobObjects
+from longhaul.api.reading import Reading
+from longhaul.api.reconciler import Reconciler
+from longhaul.api.services import Services
+from longhaul.api.submission import Submission
+from longhaul.core.ports import Stores
+from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.resources import build_resources
+
+CONNECTIONS = 20
+
+# Open streams would keep a leaving process alive.
+SHUTDOWN_SECONDS = 2
+
+
+async def run(settings: Settings, types: Sequence[str] = ()) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ValueError: The settings cannot be used as they are.
+    """
+    configure_logging()
+    metrics, reports = ApiMetrics(), LoggedReports()
+    async with open_services(settings, types, metrics, reports) as services:
+        config = uvicorn.Config(
+            create_app(services, metrics, reports),
+            host=settings.api.host,
+            port=settings.api.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        await uvicorn.Server(config).serve()
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, types: Sequence[str], metrics: ApiMetrics, reports: LoggedReports
+) -> AsyncIterator[Services]:
+    """Open what the API needs, with the dispatcher and the reconciler running.
+
+    Raises:
+        ValueError: The settings cannot be used as they are.
+    """
+    dsn, url = settings.postgres.dsn, settings.redis.url
+    if dsn is None or url is None:
+        raise ValueError(
+            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
+            "`longhaul up`."
+        )
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        )
+        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
+        traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
+        client = await connect(settings.encryption.read(), traced, lazy=True)
+        catalog = load_catalog(build_resources(settings, database), types)
+        jobs, ledger = PostgresJobs(), PostgresLedger(database)
+        board = RedisJobBoard(redis, worker="api")
+        workflows = TemporalWorkflows(client)
+        endings = Endings(
+            stores=Stores(database=database, jobs=jobs, ledger=ledger, board=board),
+            catalog=catalog,
+            reports=reports,
+        )
+        dispatcher = Dispatcher(
+            queue=PostgresDispatchQueue(database),
+            workflows=workflows,
+            catalog=catalog,
+            metrics=metrics,
+            reports=reports,
+        )
+        reconciler = Reconciler(
+            database=database,
+            jobs=jobs,
+            candidates=PostgresReconciliation(database),
+            workflows=workflows,
+            endings=endings,
+            board=board,
+            metrics=metrics,
+            reports=reports,
+        )
+        tasks = [asyncio.create_task(dispatcher.run()), asyncio.create_task(reconciler.run())]
+        stack.push_async_callback(end, tasks)
+        yield Services(
+            authenticator=authenticator(settings.auth),
+            catalog=catalog,
+            submission=Submission(
+                database=database,
+                jobs=jobs,
+                idempotency=PostgresIdempotency(),
+                board=board,
+                catalog=catalog,
+                wake=dispatcher.wake,
+            ),
+            controls=Controls(
+                database=database,
+                jobs=jobs,
+                ledger=ledger,
+                board=board,
+                workflows=workflows,
+                endings=endings,
+                wake=dispatcher.wake,
+                check=reconciler.check,
+            ),
+            reading=Reading(
+                database=database,
+                jobs=jobs,
+                queries=PostgresQueries(database),
+                board=board,
+                logs=RedisLogTail(redis),
+                objects=JobObjects(catalog),
+            ),
+            health=Health(
+                needed={"postgres": database.ping},
+                wanted={"temporal": workflows.ping, "redis": redis.ping},
+            ),
+        )

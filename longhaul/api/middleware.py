@@ -1,0 +1,75 @@
+"""What every request passes: a limit on bodies, and a clock."""
+
+import time
+from http import HTTPStatus
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from longhaul.adapters.telemetry.metrics import ApiMetrics
+from longhaul.api.errors import problem, status_of
+from longhaul.core.errors import BodyTooLarge
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class BodyLimit:
+    """Refuses bodies over 1 MiB, announced or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with its body counted."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                # The one kind of exception that FastAPI lets through while it reads a body.
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return message
+
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+            exc = BodyTooLarge()
+            response = problem(Request(scope), status_of(exc), code=exc.code, detail=exc.sentence)
+            await response(scope, receive, send)
+            return
+        await self._app(scope, limited, send)
+
+
+class Timing:
+    """Measures how long requests take, by route."""
+
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and take its time."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        status = 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            # The route's template and not the path: ids must not become labels.
+            route = getattr(scope.get("route"), "path", "unknown")
+            labels = (scope["method"], route, str(status))
+            self._metrics.requests.labels(*labels).observe(time.monotonic() - started)

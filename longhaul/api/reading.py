@@ -1,0 +1,253 @@
+"""Reads jobs for people: the board first, PostgreSQL where it has nothing."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.queries import ItemFilter, JobFilter, PostgresQueries
+from longhaul.api.cursors import (
+    read_job_cursor,
+    read_ordinal_cursor,
+    read_time_cursor,
+    write_cursor,
+)
+from longhaul.api.job_object import JobObjects, call_object, item_object, rfc3339
+from longhaul.core.errors import NotFound
+from longhaul.core.jobs import Job
+from longhaul.core.ports import Database, JobBoard, LogTail, Row, Shown
+from longhaul.core.principals import Principal, may_see
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Reading:
+    """Answers the GET routes; nobody is shown what is not theirs."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        jobs: PostgresJobs,
+        queries: PostgresQueries,
+        board: JobBoard,
+        logs: LogTail,
+        objects: JobObjects,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._queries = queries
+        self._board = board
+        self._logs = logs
+        self._objects = objects
+
+    async def job(self, principal: Principal, job_id: str) -> dict[str, Any]:
+        """One job.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+        """
+        return self._objects.render(*await self._find(principal, job_id))
+
+    async def render(self, job: Job) -> dict[str, Any]:
+        """The job object of a row that is at hand."""
+        (shown,) = await self._board.read_live([job.id])
+        return self._objects.render(job, shown)
+
+    async def jobs(
+        self, principal: Principal, wanted: JobFilter, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of the caller's jobs, and how many there are.
+
+        Raises:
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_job_cursor(cursor)
+        jobs, (total, exact) = await asyncio.gather(
+            self._queries.jobs(wanted, limit=limit + 1, after=after),
+            self._queries.count_jobs(wanted),
+        )
+        page, next_cursor = await self._page(jobs, limit)
+        return {"jobs": page, "total": total, "total_exact": exact, "next_cursor": next_cursor}
+
+    async def active_jobs(
+        self, wanted: JobFilter, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of the jobs that have not ended.
+
+        Raises:
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_job_cursor(cursor)
+        jobs = await self._queries.jobs(wanted, limit=limit + 1, after=after)
+        page, next_cursor = await self._page(jobs, limit)
+        return {"active_jobs": page, "next_cursor": next_cursor}
+
+    async def items(
+        self,
+        principal: Principal,
+        job_id: str,
+        wanted: ItemFilter,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> dict[str, Any]:
+        """One page of a job's ledger.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_ordinal_cursor(cursor)
+        await self._find(principal, job_id)
+        rows, (total, exact) = await asyncio.gather(
+            self._queries.items(job_id, wanted, limit=limit + 1, after=after),
+            self._queries.count_items(job_id, wanted),
+        )
+        page = rows[:limit]
+        return {
+            "items": [item_object(row) for row in page],
+            "total": total,
+            "total_exact": exact,
+            "next_cursor": write_cursor(page[-1]["ordinal"]) if len(rows) > limit else None,
+        }
+
+    async def item(self, principal: Principal, job_id: str, key: str) -> dict[str, Any]:
+        """One item with its calls.
+
+        Raises:
+            NotFound: There is no such job or item for the caller.
+        """
+        await self._find(principal, job_id)
+        row, calls = await self._queries.item(job_id, key)
+        return {**item_object(row), "call_list": [call_object(call) for call in calls]}
+
+    async def history(self, principal: Principal, job_id: str) -> dict[str, Any]:
+        """The attempts of a job and its audit.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+        """
+        await self._find(principal, job_id)
+        audit = await self._queries.audit(job_id)
+        return {
+            "attempts": list(_attempts(audit)),
+            "audit": [
+                {
+                    "time": rfc3339(row["time"]),
+                    "attempt": row["attempt"],
+                    "action": row["action"],
+                    "by": row["by"],
+                    "details": row["details"],
+                }
+                for row in audit
+            ],
+        }
+
+    async def logs(
+        self, principal: Principal, job_id: str, *, tail: int, level: str, cursor: str | None
+    ) -> dict[str, Any]:
+        """The newest log lines: state changes, failed items, and the live tail.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_time_cursor(cursor)
+        await self._find(principal, job_id)
+        audit, failures, live = await asyncio.gather(
+            self._queries.audit(job_id),
+            self._queries.failures(job_id, limit=tail, after=after),
+            self._logs.read(job_id, tail),
+        )
+        lines = [*map(_audit_line, audit), *map(_failure_line, failures), *map(_live_line, live)]
+        shown = sorted(
+            (
+                line
+                for line in lines
+                if LEVELS.index(line["level"]) >= LEVELS.index(level)
+                and (after is None or line["time"] > after)
+            ),
+            key=lambda line: line["time"],
+        )[-tail:]
+        newest = shown[-1]["time"] if shown else after
+        return {
+            "logs": [{**line, "time": rfc3339(line["time"])} for line in shown],
+            "next_cursor": write_cursor(newest) if newest else None,
+        }
+
+    async def _find(self, principal: Principal, job_id: str) -> tuple[Job, Shown]:
+        shown = await self._board.read(job_id)
+        job = shown.job
+        if job is None:
+            async with self._database.begin() as tx:
+                job = await self._jobs.read(tx, job_id)
+            if job is not None:
+                await self._board.post(job)
+        if job is None or not may_see(principal, job):
+            raise NotFound("There is no such job.")
+        return job, shown
+
+    async def _page(
+        self, jobs: Sequence[Job], limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        page = jobs[:limit]
+        live = [job.id for job in page if not job.status.is_terminal]
+        shown = dict(zip(live, await self._board.read_live(live), strict=True))
+        nothing = Shown(known=False)
+        objects = [self._objects.render(job, shown.get(job.id, nothing)) for job in page]
+        more = len(jobs) > limit
+        return objects, write_cursor(page[-1].created_at, page[-1].id) if more else None
+
+
+def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:
+    """One entry an attempt: it begins with `started` and ends with `finished`."""
+    attempts: dict[int, dict[str, Any]] = {}
+    for row in audit:
+        entry = attempts.setdefault(
+            row["attempt"],
+            {
+                "attempt": row["attempt"],
+                "started_at": None,
+                "ended_at": None,
+                "status": None,
+                "outcome": None,
+                "counts": {},
+            },
+        )
+        if row["action"] == "started":
+            entry["started_at"] = entry["started_at"] or rfc3339(row["time"])
+        if row["action"] == "finished":
+            details = dict(row["details"])
+            entry |= {
+                "ended_at": rfc3339(row["time"]),
+                "status": details.pop("status"),
+                "outcome": details.pop("outcome"),
+                "counts": details,
+            }
+    return attempts.values()
+
+
+def _audit_line(row: Row) -> dict[str, Any]:
+    return {
+        "time": row["time"],
+        "level": "info",
+        "event": row["action"],
+        "item_key": None,
+        "fields": {"by": row["by"], "attempt": row["attempt"], **row["details"]},
+    }
+
+
+def _failure_line(row: Row) -> dict[str, Any]:
+    return {
+        "time": row["updated_at"],
+        "level": "error",
+        "event": "item_failed",
+        "item_key": row["item_key"],
+        "fields": {"code": row["error_code"], "message": row["error_message"]},
+    }
+
+
+def _live_line(line: Row) -> dict[str, Any]:
+    return {**line, "time": datetime.fromisoformat(line["time"])}

@@ -1,0 +1,168 @@
+"""Finds jobs whose row and workflow do not agree, and lets the ledger go on."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from longhaul.activities.ending import Endings
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.telemetry.metrics import ApiMetrics
+from longhaul.core.controls import SYSTEM, Requested
+from longhaul.core.errors import Unavailable
+from longhaul.core.jobs import Job, JobFault, JobStatus, RunMode
+from longhaul.core.ports import (
+    Database,
+    JobBoard,
+    Reports,
+    RunStatus,
+    Transaction,
+    WorkflowRun,
+    Workflows,
+)
+
+EVERY = timedelta(seconds=30)
+
+# A row that changed a moment ago has somebody who works on it.
+QUIET_FOR = timedelta(seconds=10)
+
+LOST = "lost"
+
+_FOUND = {
+    RunStatus.TERMINATED: "terminated",
+    RunStatus.FAILED: "failed",
+    RunStatus.TIMED_OUT: "failed",
+    RunStatus.CANCELLED: "cancelled",
+    RunStatus.COMPLETED: "closed",
+}
+
+_TERMINATED = JobFault(
+    code="terminated", sentence="The workflow was terminated by hand.", retryable=True
+)
+_FAILED = JobFault(
+    code="workflow_failed", sentence="The workflow failed by a fault of ours.", retryable=True
+)
+
+
+class Reconciler:
+    """Looks at every job that is not terminal, one process at a time."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        jobs: PostgresJobs,
+        candidates: PostgresReconciliation,
+        workflows: Workflows,
+        endings: Endings,
+        board: JobBoard,
+        metrics: ApiMetrics,
+        reports: Reports,
+        every: timedelta = EVERY,
+        quiet_for: timedelta = QUIET_FOR,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._candidates = candidates
+        self._workflows = workflows
+        self._endings = endings
+        self._board = board
+        self._metrics = metrics
+        self._reports = reports
+        self._every = every
+        self._quiet_for = quiet_for
+        self._wanted = asyncio.Event()
+        self._log = structlog.get_logger("longhaul.reconciler")
+
+    def check(self) -> None:
+        """Look now."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            self._wanted.clear()
+            try:
+                await self.look()
+            except Unavailable:
+                self._log.info("reconciliation_put_off")
+            except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
+                self._reports.file(exc, step="reconcile")
+            try:
+                async with asyncio.timeout(self._every.total_seconds()):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self) -> int:
+        """Compare every quiet job with its workflow once; how many were mended."""
+        mended = 0
+        async with self._candidates.alone() as alone:
+            if not alone:
+                return 0
+            async for job in self._candidates.quiet(self._quiet_for):
+                mended += await self._compare(job)
+        return mended
+
+    async def _compare(self, job: Job) -> bool:
+        run = await self._workflows.describe(job.id)
+        found = _find(job, run)
+        if found is None:
+            return False
+        async with self._database.begin() as tx:
+            now = await self._jobs.lock(tx, job.id)
+            if now is None or now.version != job.version:
+                return False
+            mended = await self._mend(tx, now, found)
+        if mended is not None:
+            self._log.warning("job_mended", job_id=job.id, found=found, status=mended.status)
+            self._metrics.repaired.labels(found).inc()
+            await self._board.post(mended)
+        return mended is not None
+
+    async def _mend(self, tx: Transaction, job: Job, found: str) -> Job | None:
+        match found:
+            case "terminated":
+                return await self._endings.end(tx, job, fault=_TERMINATED)
+            case "failed":
+                return await self._endings.end(tx, job, fault=_FAILED)
+            case "cancelled":
+                return await self._endings.end(tx, job, cancelled=True)
+            case "closed":
+                ended = await self._endings.end(tx, job)
+                return ended or await self._restart(tx, job)
+            case _:
+                return await self._restart(tx, job)
+
+    async def _restart(self, tx: Transaction, job: Job) -> Job:
+        """Let the same attempt begin again; whoever still works on it is fenced off."""
+        paused = job.pause is not None and job.requested != Requested.CANCEL
+        job = await self._jobs.update(
+            tx,
+            job,
+            status=JobStatus.PENDING,
+            epoch=job.epoch + 1,
+            mode=RunMode.RUN,
+            requested=Requested.PAUSE if paused else _still_requested(job),
+        )
+        await self._jobs.audit(tx, job, "restarted", SYSTEM, {})
+        return job
+
+
+def _still_requested(job: Job) -> Requested | None:
+    return Requested.CANCEL if job.requested == Requested.CANCEL else None
+
+
+def _find(job: Job, run: WorkflowRun | None) -> str | None:
+    """What is wrong between a row and the newest run of its workflow; None if nothing is."""
+    if job.status is JobStatus.PENDING:
+        # Starting it is the dispatcher's business; only a deliberate end is ours.
+        if run is None or run.status is not RunStatus.TERMINATED:
+            return None
+        return "terminated" if run.started_at >= job.updated_at else None
+    if run is not None and run.status is RunStatus.RUNNING:
+        return None
+    if run is None or run.run_id != job.run_id:
+        return LOST
+    return _FOUND[run.status]

@@ -1,0 +1,1 @@
+"""The routes: they say what; the services decide."""

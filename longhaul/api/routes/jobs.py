@@ -1,0 +1,277 @@
+"""The job routes, mounted under /api/v1/jobs and, for older clients, under /jobs."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime
+
+from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
+from longhaul.api.reading import LEVELS
+from longhaul.api.schemas import (
+    ActiveJobs,
+    ControlRequest,
+    History,
+    ItemDetail,
+    ItemList,
+    JobList,
+    JobRequest,
+    JobTypes,
+    JobView,
+    LogPage,
+    PatchRequest,
+    PauseRequest,
+    ResumedJobView,
+    RetryRequest,
+    Validated,
+)
+from longhaul.api.services import Services
+from longhaul.core.errors import Forbidden, NotFound
+from longhaul.core.items import ItemState
+from longhaul.core.jobs import JobStatus
+from longhaul.core.principals import Principal
+
+router = APIRouter()
+
+ACCEPTED = HTTPStatus.ACCEPTED
+
+
+def services_of(request: Request) -> Services:
+    """The services of this process."""
+    services: Services = request.app.state.services
+    return services
+
+
+async def principal_of(
+    request: Request, authorization: Annotated[str | None, Header()] = None
+) -> Principal:
+    """The authenticated caller."""
+    return await services_of(request).authenticator.principal(authorization)
+
+
+def job_id_of(job_id: str) -> str:
+    """A job id in its canonical form; what is none names no job."""
+    try:
+        return str(UUID(job_id))
+    except ValueError:
+        raise NotFound("There is no such job.") from None
+
+
+Caller = Annotated[Principal, Depends(principal_of)]
+Serving = Annotated[Services, Depends(services_of)]
+JobId = Annotated[str, Depends(job_id_of)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Cursor = Annotated[str | None, Query(max_length=500)]
+IdempotencyKey = Annotated[
+    str | None, Header(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
+]
+
+
+@router.post("", status_code=ACCEPTED, response_model=JobView | Validated)
+async def submit_job(
+    body: JobRequest,
+    caller: Caller,
+    serving: Serving,
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+    validate_only: bool = False,
+) -> Any:
+    """Start a job, or return the one that this key or singleton already stands for."""
+    if validate_only:
+        found = await serving.submission.validate(caller, body)
+        response.status_code = HTTPStatus.OK
+        return {
+            "valid": True,
+            "job_type": found.job_type,
+            "parameters": found.parameters,
+            "items": found.items,
+        }
+    job, is_new = await serving.submission.submit(caller, body, idempotency_key)
+    if not is_new:
+        response.status_code = HTTPStatus.OK
+    response.headers["Location"] = f"{request.url.path.rstrip('/')}/{job.id}"
+    return await serving.reading.render(job)
+
+
+@router.get("", response_model=JobList)
+async def list_jobs(
+    caller: Caller,
+    serving: Serving,
+    status: Annotated[list[JobStatus], Query()] = [],  # noqa: B006 - FastAPI copies it
+    job_type: Annotated[list[str], Query()] = [],  # noqa: B006
+    owner: str | None = None,
+    cycle_id: int | None = None,
+    report_id: int | None = None,
+    created_after: AwareDatetime | None = None,
+    created_before: AwareDatetime | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """The caller's jobs, newest first; an Admin's list holds everyone's."""
+    wanted = JobFilter(
+        owner=_visible_owner(caller, owner),
+        statuses=status,
+        job_types=serving.catalog.resolve(job_type),
+        cycle_id=cycle_id,
+        report_id=report_id,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    return await serving.reading.jobs(caller, wanted, limit=limit, cursor=cursor)
+
+
+@router.get("/active", response_model=ActiveJobs)
+async def list_active_jobs(
+    caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """The caller's jobs that have not ended, newest first."""
+    wanted = JobFilter(owner=_visible_owner(caller, None), live_only=True)
+    return await serving.reading.active_jobs(wanted, limit=limit, cursor=cursor)
+
+
+@router.get("/types", response_model=JobTypes)
+async def list_job_types(caller: Caller, serving: Serving) -> Any:
+    """The catalog."""
+    return {
+        "job_types": [
+            {
+                "job_type": job_type.name,
+                "title": job_type.title,
+                "task_name": job_type.task_name or job_type.name,
+                "aliases": list(job_type.aliases),
+                "parameters": job_type.parameters.model_json_schema(),
+                "roles": sorted(job_type.roles),
+            }
+            for job_type in serving.catalog
+        ]
+    }
+
+
+@router.get("/{job_id}", response_model=JobView)
+@router.get("/{job_id}/status", response_model=JobView)
+async def read_job(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+    """One job."""
+    return await serving.reading.job(caller, job_id)
+
+
+@router.patch("/{job_id}", response_model=JobView)
+async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving: Serving) -> Any:
+    """Change concurrency, priority or description while the job runs."""
+    return await serving.reading.render(await serving.controls.change(caller, job_id, body))
+
+
+@router.post("/{job_id}/pause", status_code=ACCEPTED, response_model=JobView)
+async def pause_job(
+    job_id: JobId,
+    caller: Caller,
+    serving: Serving,
+    response: Response,
+    body: PauseRequest | None = None,
+) -> Any:
+    """Pause: start nothing more, and let what is in flight finish or stop it now."""
+    answer = await serving.controls.pause(caller, job_id, body or PauseRequest())
+    if not answer.accepted:
+        response.status_code = HTTPStatus.OK
+    return await serving.reading.render(answer.job)
+
+
+@router.post("/{job_id}/resume", status_code=ACCEPTED, response_model=ResumedJobView)
+async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
+    """Go on under the same id."""
+    answer = await serving.controls.resume(caller, job_id)
+    if not answer.accepted:
+        response.status_code = HTTPStatus.OK
+    return {**await serving.reading.render(answer.job), "original_job_id": job_id}
+
+
+@router.post("/{job_id}/cancel", status_code=ACCEPTED, response_model=JobView)
+@router.delete("/{job_id}", status_code=ACCEPTED, response_model=JobView)
+async def cancel_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
+    """Stop for good; what is done stays done and readable."""
+    answer = await serving.controls.cancel(caller, job_id)
+    if not answer.accepted:
+        response.status_code = HTTPStatus.OK
+    return await serving.reading.render(answer.job)
+
+
+@router.post("/{job_id}/retry", status_code=ACCEPTED, response_model=JobView)
+async def retry_job(
+    job_id: JobId, caller: Caller, serving: Serving, body: RetryRequest | None = None
+) -> Any:
+    """Run the failed and the open items again, under the same id."""
+    answer = await serving.controls.retry(caller, job_id, body or RetryRequest())
+    return await serving.reading.render(answer.job)
+
+
+@router.post("/{job_id}/control", status_code=ACCEPTED, response_model=ResumedJobView | JobView)
+async def control_job(
+    job_id: JobId, body: ControlRequest, caller: Caller, serving: Serving, response: Response
+) -> Any:
+    """The control routes in one."""
+    match body.action:
+        case "pause":
+            pause = PauseRequest(mode=body.mode, until=body.until, reason=body.reason)
+            return await pause_job(job_id, caller, serving, response, pause)
+        case "resume":
+            return await resume_job(job_id, caller, serving, response)
+        case "cancel":
+            return await cancel_job(job_id, caller, serving, response)
+        case "retry":
+            again = RetryRequest(items=body.items, options=body.options)
+            return await retry_job(job_id, caller, serving, again)
+
+
+@router.post("/{job_id}/purge", status_code=HTTPStatus.NO_CONTENT)
+async def purge_job(job_id: JobId, caller: Caller, serving: Serving) -> None:
+    """Forget a job that has ended; only its audit stays."""
+    await serving.controls.purge(caller, job_id)
+
+
+@router.get("/{job_id}/history", response_model=History)
+async def read_history(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+    """The attempts of a job and the audit of who did what."""
+    return await serving.reading.history(caller, job_id)
+
+
+@router.get("/{job_id}/items", response_model=ItemList)
+async def list_items(
+    job_id: JobId,
+    caller: Caller,
+    serving: Serving,
+    state: Annotated[list[ItemState], Query()] = [],  # noqa: B006 - FastAPI copies it
+    error_code: str | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """The ledger."""
+    wanted = ItemFilter(states=state, error_code=error_code)
+    return await serving.reading.items(caller, job_id, wanted, limit=limit, cursor=cursor)
+
+
+@router.get("/{job_id}/items/{item_key:path}", response_model=ItemDetail)
+async def read_item(job_id: JobId, item_key: str, caller: Caller, serving: Serving) -> Any:
+    """One item with its calls."""
+    return await serving.reading.item(caller, job_id, item_key)
+
+
+@router.get("/{job_id}/logs", response_model=LogPage)
+async def read_logs(
+    job_id: JobId,
+    caller: Caller,
+    serving: Serving,
+    tail: Limit = 100,
+    level: Annotated[str, Query(pattern=f"^({'|'.join(LEVELS)})$")] = "debug",
+    cursor: Cursor = None,
+) -> Any:
+    """The newest log lines, oldest first."""
+    return await serving.reading.logs(caller, job_id, tail=tail, level=level, cursor=cursor)
+
+
+def _visible_owner(caller: Principal, owner: str | None) -> str | None:
+    if caller.is_admin:
+        return owner
+    if owner not in (None, caller.sub):
+        raise Forbidden("Only an Admin may list the jobs of others.")
+    return caller.sub

@@ -1,0 +1,352 @@
+"""What clients send, and the shapes of what they get."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from longhaul.core.chunks import MAX_CONCURRENCY
+from longhaul.core.jobs import JobOptions
+
+MAX_DELAY_SECONDS = 366 * 24 * 3600
+
+Text = Annotated[str, StringConstraints(max_length=500)]
+Description = Annotated[str, StringConstraints(max_length=2_000)]
+Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
+Priority = Annotated[int, Field(ge=0, le=10)]
+
+
+class Request(BaseModel):
+    """A body that a client sends; unknown keys are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
+
+
+class OptionsRequest(Request):
+    """How a job is to be run."""
+
+    concurrency: Concurrency = 16
+    stop_after_failure_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
+    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+
+    def as_options(self) -> JobOptions:
+        """The options as the engine knows them."""
+        return JobOptions(**self.model_dump())
+
+
+class JobRequest(Request):
+    """Asks for a job. `task_name` may stand instead of `job_type`."""
+
+    job_type: Text | None = None
+    task_name: Text | None = None
+    parameters: dict[str, Any] = {}
+    priority: Priority = 5
+    description: Description = ""
+    metadata: dict[str, Any] = {}
+    start_delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0
+    start_at: AwareDatetime | None = None
+    options: OptionsRequest = OptionsRequest()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.job_type is None) == (self.task_name is None):
+            raise ValueError("send either `job_type` or `task_name`")
+        if self.start_at is not None and self.start_delay_seconds:
+            raise ValueError("`start_at` and `start_delay_seconds` exclude each other")
+        return self
+
+    @property
+    def type_name(self) -> str:
+        """The name of the job type, by whichever key it came."""
+        return self.job_type or self.task_name or ""
+
+
+class PauseRequest(Request):
+    """Asks a job to pause."""
+
+    mode: Literal["drain", "now"] = "drain"
+    until: AwareDatetime | None = None
+    reason: Text = ""
+
+
+class RetryOptions(Request):
+    """What a retry may run differently."""
+
+    concurrency: Concurrency | None = None
+
+
+class RetryRequest(Request):
+    """Asks for another attempt: all failed items, or the named ones of them."""
+
+    items: Literal["failed"] | list[Text] = "failed"
+    options: RetryOptions = RetryOptions()
+
+    @property
+    def keys(self) -> list[str] | None:
+        """The named items; None for all failed ones."""
+        return None if isinstance(self.items, str) else self.items
+
+
+class PatchRequest(Request):
+    """Changes how a job is run while it runs."""
+
+    concurrency: Concurrency | None = None
+    priority: Priority | None = None
+    description: Description | None = None
+
+
+class ControlRequest(Request):
+    """The control routes in one."""
+
+    action: Literal["pause", "resume", "cancel", "retry"]
+    mode: Literal["drain", "now"] = "drain"
+    until: AwareDatetime | None = None
+    reason: Text = ""
+    items: Literal["failed"] | list[Text] = "failed"
+    options: RetryOptions = RetryOptions()
+
+
+class Progress(BaseModel):
+    """How far a job is."""
+
+    current: int
+    total: int
+    percentage: float
+    succeeded: int
+    failed: int
+    skipped: int
+    in_flight: int
+    rate_per_second: float
+    eta_seconds: int | None
+    message: str
+
+
+class ErrorDetail(BaseModel):
+    """Why a job failed, for a program."""
+
+    code: str
+    message: str
+    retryable: bool
+    item_count: int
+
+
+class PauseView(BaseModel):
+    """Who paused a job, how, why and until when."""
+
+    mode: str
+    by: str
+    reason: str
+    until: datetime | None
+
+
+class CallsView(BaseModel):
+    """The model calls of a job; repeated ones may have been paid for twice."""
+
+    made: int
+    repeated: int
+    retried: int
+
+
+class TokensView(BaseModel):
+    """Tokens used."""
+
+    input: int | None
+    output: int | None
+
+
+class JobView(BaseModel):
+    """The job object: all keys always present."""
+
+    job_id: str
+    job_type: str
+    task_name: str
+    status: str
+    outcome: str | None
+    progress_percentage: int
+    current_step: str
+    total_steps: int
+    completed_steps: int
+    message: str
+    progress: Progress
+    result: dict[str, Any] | None
+    error: str | None
+    error_detail: ErrorDetail | None
+    priority: int
+    description: str
+    owner: str
+    attempt: int
+    version: int
+    requested: str | None
+    waiting_for: str | None
+    pause: PauseView | None
+    parameters: dict[str, Any]
+    options: dict[str, Any]
+    calls: CallsView
+    tokens: TokensView
+    cost_usd: float | None
+    created_at: datetime
+    started_at: datetime | None
+    paused_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime
+    metadata: dict[str, Any]
+
+
+class ResumedJobView(JobView):
+    """A resumed job goes on under the same id; older clients look for it here."""
+
+    original_job_id: str
+
+
+class JobList(BaseModel):
+    """One page of jobs, newest first."""
+
+    jobs: list[JobView]
+    total: int
+    total_exact: bool
+    next_cursor: str | None
+
+
+class ActiveJobs(BaseModel):
+    """One page of the jobs that have not ended."""
+
+    active_jobs: list[JobView]
+    next_cursor: str | None
+
+
+class ItemError(BaseModel):
+    """Why an item failed."""
+
+    code: str
+    message: str
+
+
+class ItemView(BaseModel):
+    """One row of the ledger."""
+
+    item_key: str
+    ordinal: int
+    state: str
+    attempts: int
+    error: ItemError | None
+    output: dict[str, Any] | None
+    calls: int
+    tokens: TokensView
+    cost_usd: float | None
+    duration_ms: int | None
+    updated_at: datetime | None
+
+
+class CallView(BaseModel):
+    """One model call of an item."""
+
+    attempt: int
+    step: str
+    try_: int = Field(alias="try")
+    state: str
+    failure: str | None
+    provider: str
+    model: str
+    tokens: TokensView
+    cost_usd: float | None
+    duration_ms: int | None
+    sent_at: datetime
+    ended_at: datetime | None
+
+
+class ItemDetail(ItemView):
+    """One item with its calls."""
+
+    call_list: list[CallView]
+
+
+class ItemList(BaseModel):
+    """One page of the ledger."""
+
+    items: list[ItemView]
+    total: int
+    total_exact: bool
+    next_cursor: str | None
+
+
+class Attempt(BaseModel):
+    """One run over the items that were open."""
+
+    attempt: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    status: str | None
+    outcome: str | None
+    counts: dict[str, int]
+
+
+class AuditLine(BaseModel):
+    """Who did what, and when."""
+
+    time: datetime
+    attempt: int
+    action: str
+    by: str
+    details: dict[str, Any]
+
+
+class History(BaseModel):
+    """The attempts of a job and its audit."""
+
+    attempts: list[Attempt]
+    audit: list[AuditLine]
+
+
+class LogLine(BaseModel):
+    """One line of a job's log."""
+
+    time: datetime
+    level: str
+    event: str
+    item_key: str | None
+    fields: dict[str, Any]
+
+
+class LogPage(BaseModel):
+    """Log lines, oldest first."""
+
+    logs: list[LogLine]
+    next_cursor: str | None
+
+
+class JobTypeView(BaseModel):
+    """One entry of the catalog."""
+
+    job_type: str
+    title: str
+    task_name: str
+    aliases: list[str]
+    parameters: dict[str, Any]
+    roles: list[str]
+
+
+class JobTypes(BaseModel):
+    """The catalog."""
+
+    job_types: list[JobTypeView]
+
+
+class Validated(BaseModel):
+    """What a dry run found."""
+
+    valid: bool
+    job_type: str
+    parameters: dict[str, Any]
+    items: int
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str
+    trace_id: str

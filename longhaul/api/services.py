@@ -1,0 +1,22 @@
+"""What the routes may ask of this process."""
+
+from dataclasses import dataclass
+
+from longhaul.api.auth import Authenticator
+from longhaul.api.controls import Controls
+from longhaul.api.health import Health
+from longhaul.api.reading import Reading
+from longhaul.api.submission import Submission
+from longhaul.core.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The services behind the routes."""
+
+    authenticator: Authenticator
+    catalog: Catalog
+    submission: Submission
+    controls: Controls
+    reading: Reading
+    health: Health

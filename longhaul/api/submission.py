@@ -1,0 +1,237 @@
+"""Takes jobs in: durable before it is answered, once per key, once per singleton."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uuid_utils
+from pydantic import ValidationError
+
+from longhaul.adapters.postgres.idempotency import PostgresIdempotency
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.api.schemas import JobRequest
+from longhaul.core.catalog import AnyJobType, Catalog
+from longhaul.core.errors import IdempotencyConflict, InvalidInput, SingletonBusy
+from longhaul.core.job_types import Prepared
+from longhaul.core.jobs import Job
+from longhaul.core.ports import Database, JobBoard, NewJob, Transaction
+from longhaul.core.principals import Principal, check_may_start, may_see
+
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a job would be."""
+
+    job_type: str
+    parameters: dict[str, Any]
+    items: int
+
+
+class Submission:
+    """Creates jobs.
+
+    Args:
+        wake: Tells the dispatcher that something is due.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        jobs: PostgresJobs,
+        idempotency: PostgresIdempotency,
+        board: JobBoard,
+        catalog: Catalog,
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._idempotency = idempotency
+        self._board = board
+        self._catalog = catalog
+        self._wake = wake
+
+    async def submit(
+        self, principal: Principal, body: JobRequest, key: str | None
+    ) -> tuple[Job, bool]:
+        """Create a job, or return the one that the key or the singleton stands for.
+
+        Returns:
+            The job, and whether it is new.
+
+        Raises:
+            UnknownJobType: The catalog has no such type.
+            Forbidden: The caller's roles may not start it.
+            InvalidInput: The parameters cannot be used.
+            IdempotencyConflict: The key was used with another body.
+            SingletonBusy: Such a job runs with other parameters.
+        """
+        job_type, parameters = self._read(principal, body)
+        for _ in range(_ROUNDS):
+            created, prepared = await self._create(principal, body, key, job_type, parameters)
+            if created is not None:
+                job, is_new = created
+                await self._board.post(job)
+                if is_new:
+                    self._wake()
+                return job, is_new
+            running = await self._running(principal, body, key, job_type, prepared)
+            if running is not None:
+                return running, False
+        raise SingletonBusy("Such a job has just ended; send the request again.")
+
+    async def validate(self, principal: Principal, body: JobRequest) -> DryRun:
+        """Say what the job would be, and leave no trace of the question.
+
+        Raises:
+            As `submit`.
+        """
+        job_type, parameters = self._read(principal, body)
+        found: list[DryRun] = []
+        try:
+            async with self._database.begin() as tx:
+                prepared = await job_type.prepare(tx, parameters, principal)
+                count = 0
+                async for _ in job_type.items(tx, prepared.parameters):
+                    count += 1
+                resolved = prepared.parameters.model_dump(mode="json")
+                found.append(DryRun(job_type=job_type.name, parameters=resolved, items=count))
+                raise _RollBack
+        except _RollBack:
+            return found[0]
+
+    def _read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+        job_type = self._catalog.get(body.type_name)
+        check_may_start(principal, job_type.roles, job_type.title)
+        try:
+            return job_type, job_type.parameters.model_validate(body.parameters)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False, include_context=False)
+            fields = tuple(
+                ("/".join(("/parameters", *(str(part) for part in error["loc"]))), error["msg"])
+                for error in errors
+            )
+            raise InvalidInput("The parameters do not fit the job type.", fields) from None
+
+    async def _create(
+        self,
+        principal: Principal,
+        body: JobRequest,
+        key: str | None,
+        job_type: AnyJobType,
+        parameters: Any,
+    ) -> tuple[tuple[Job, bool] | None, Prepared[Any]]:
+        """Create the job in one transaction; None when its singleton key is taken."""
+        job_id = str(uuid_utils.uuid7())
+        prepared: Prepared[Any] = Prepared(parameters=parameters)
+        try:
+            async with self._database.begin() as tx:
+                if key is not None:
+                    known = await self._remembered(tx, principal, body, key, job_id)
+                    if known is not None:
+                        return (known, False), prepared
+                prepared = await job_type.prepare(tx, parameters, principal)
+                new = _new_job(job_id, principal, body, job_type, prepared)
+                job = await self._jobs.insert(tx, new)
+                if job is None:
+                    raise _RollBack
+        except _RollBack:
+            return None, prepared
+        return (job, True), prepared
+
+    async def _remembered(
+        self, tx: Transaction, principal: Principal, body: JobRequest, key: str, job_id: str
+    ) -> Job | None:
+        body_hash = _hash(body)
+        known = await self._idempotency.claim(tx, principal.sub, key, body_hash, job_id)
+        if known is None:
+            return None
+        if known.body_hash != body_hash:
+            raise IdempotencyConflict(
+                "This Idempotency-Key was used with another body; send a new key."
+            )
+        return await self._jobs.read(tx, known.job_id)
+
+    async def _running(
+        self,
+        principal: Principal,
+        body: JobRequest,
+        key: str | None,
+        job_type: AnyJobType,
+        prepared: Prepared[Any],
+    ) -> Job | None:
+        """The live job that holds the singleton key, if it is the same; None if it has ended."""
+        async with self._database.begin() as tx:
+            job = await self._jobs.read_singleton(tx, _singleton_key(job_type, prepared) or "")
+            if job is None:
+                return None
+            if not may_see(principal, job):
+                raise SingletonBusy("Such a job is already running for this report.")
+            if job.parameters != prepared.parameters.model_dump(mode="json"):
+                raise SingletonBusy(
+                    f"Job {job.id} is already running for this report with other parameters; "
+                    "wait for it or cancel it.",
+                    job.id,
+                )
+            if key is not None:
+                await self._remembered(tx, principal, body, key, job.id)
+            return job
+
+
+class _RollBack(Exception):
+    """Leaves a transaction without a trace."""
+
+
+def _new_job(
+    job_id: str,
+    principal: Principal,
+    body: JobRequest,
+    job_type: AnyJobType,
+    prepared: Prepared[Any],
+) -> NewJob:
+    start_at = body.start_at
+    if body.start_delay_seconds:
+        start_at = datetime.now(UTC) + timedelta(seconds=body.start_delay_seconds)
+    metadata = dict(body.metadata)
+    if prepared.phase_id is not None:
+        metadata["phase_id"] = prepared.phase_id
+    if prepared.report_name:
+        metadata["report_name"] = prepared.report_name
+    return NewJob(
+        id=job_id,
+        job_type=job_type.name,
+        owner=principal.sub,
+        parameters=prepared.parameters.model_dump(mode="json"),
+        options=body.options.as_options(),
+        priority=body.priority,
+        description=body.description,
+        metadata=metadata,
+        cycle_id=_id(prepared.cycle_id, metadata.get("cycle_id")),
+        report_id=_id(prepared.report_id, metadata.get("report_id")),
+        start_at=start_at,
+        singleton_key=_singleton_key(job_type, prepared),
+    )
+
+
+def _id(resolved: int | None, given: object) -> int | None:
+    # A type without a report may still be filed under one by its caller.
+    if resolved is not None:
+        return resolved
+    is_id = isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 2**31
+    return given if is_id else None  # type: ignore[return-value]  # narrowed above
+
+
+def _singleton_key(job_type: AnyJobType, prepared: Prepared[Any]) -> str | None:
+    if not prepared.singleton:
+        return None
+    return f"{job_type.name}:{prepared.cycle_id}:{prepared.report_id}"
+
+
+def _hash(body: JobRequest) -> str:
+    text = json.dumps(body.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,114 @@
+"""Speaks to the API as the contract says, and turns its answers into exit codes."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Any
+
+import httpx2
+import jwt
+import typer
+
+from longhaul.adapters.data_folder import DataFolder
+from longhaul.adapters.settings import AuthMode, Settings
+from longhaul.core.principals import Role
+
+PREFIX = "/api/v1"
+TIMEOUT = timedelta(seconds=30)
+TOKEN_LIFETIME = timedelta(hours=12)
+
+
+class ExitCode(IntEnum):
+    """What the command's exit code means."""
+
+    DONE = 0
+    JOB_FAILED = 1
+    WRONG_USAGE = 2
+    CANNOT_REACH = 3
+
+
+class ApiClient:
+    """A connection to the API of the settings, or of the stack on the data folder."""
+
+    def __init__(self, base_url: str, token: str | None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.base_url = base_url
+        self._http = httpx2.Client(
+            base_url=base_url + PREFIX, headers=headers, timeout=TIMEOUT.total_seconds()
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send a request and return the JSON of its answer; exit with 2 or 3 on an error."""
+        try:
+            response = self._http.request(method, path, params=params, json=body, headers=headers)
+        except httpx2.TransportError as exc:
+            typer.echo(f"Cannot reach the API at {self.base_url}: {exc}", err=True)
+            typer.echo("Is it running? Start everything with `longhaul up`.", err=True)
+            raise typer.Exit(ExitCode.CANNOT_REACH) from None
+        if response.is_success:
+            return response.json() if response.content else None
+        typer.echo(_complaint(response), err=True)
+        is_theirs = response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR
+        raise typer.Exit(ExitCode.CANNOT_REACH if is_theirs else ExitCode.WRONG_USAGE)
+
+
+def open_client(settings: Settings) -> ApiClient:
+    """Find the API and sign a token for whoever runs the command."""
+    is_off = settings.auth.mode is AuthMode.OFF
+    token = None if is_off else sign_token(settings, whoami(), [Role.ADMIN])
+    return ApiClient(_base_url(settings), token)
+
+
+def sign_token(settings: Settings, sub: str, roles: list[str]) -> str | None:
+    """A token signed with the configured secret, or that of the stack on the data folder."""
+    if settings.auth.secret is not None:
+        secret: str | None = settings.auth.secret.get_secret_value()
+    else:
+        secret = DataFolder(settings.data_dir).read_secret()
+    if secret is None:
+        return None
+    claims: dict[str, Any] = {
+        "sub": sub,
+        "roles": roles,
+        "exp": datetime.now(UTC) + TOKEN_LIFETIME,
+    }
+    if settings.auth.audience:
+        claims["aud"] = settings.auth.audience
+    if settings.auth.issuer:
+        claims["iss"] = settings.auth.issuer
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def whoami() -> str:
+    """The person at this terminal."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
+def _base_url(settings: Settings) -> str:
+    known = DataFolder(settings.data_dir).read_addresses().get("api")
+    if known and not settings.api.model_fields_set:
+        return str(known)
+    return f"http://{settings.api.host}:{settings.api.port}"
+
+
+def _complaint(response: httpx2.Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        return f"The API answered {response.status_code}."
+    lines = [str(problem.get("detail", f"The API answered {response.status_code}."))]
+    lines += [f"  {one['pointer']}: {one['detail']}" for one in problem.get("errors", [])]
+    return "\n".join(lines)

@@ -1,0 +1,138 @@
+"""The `longhaul` command."""
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from longhaul.adapters.data_folder import DataFolder
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.migrate import migrate as migrate_schema
+from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
+from longhaul.adapters.settings import Settings
+from longhaul.cli import jobs, output
+from longhaul.cli.client import ExitCode, sign_token, whoami
+from longhaul.cli.demo import run_demo
+from longhaul.core.principals import Role
+
+app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app.add_typer(jobs.app, name="jobs")
+
+Types = Annotated[list[str] | None, typer.Option(help="a module with job types; repeatable")]
+
+
+def main() -> None:
+    """Run the command; wrong settings are wrong usage."""
+    try:
+        app()
+    except ValidationError as exc:
+        typer.echo(f"The settings cannot be used:\n{exc}", err=True)
+        sys.exit(ExitCode.WRONG_USAGE)
+
+
+@app.command()
+def up(types: Types = None) -> None:
+    """Start everything on this machine and stay; Ctrl-C stops all."""
+    _become("longhaul.local", types)
+
+
+@app.command()
+def api(types: Types = None) -> None:
+    """Run one API process."""
+    _become("longhaul.api", types)
+
+
+@app.command()
+def worker(types: Types = None) -> None:
+    """Run one worker process."""
+    _become("longhaul.worker", types)
+
+
+@app.command()
+def migrate(
+    to: Annotated[str, typer.Option(help="a revision; `base` takes everything down")] = "head",
+) -> None:
+    """Bring the database's schema up to date."""
+    asyncio.run(migrate_schema(_dsn(Settings()), to=to))
+
+
+@app.command()
+def token(
+    sub: Annotated[str | None, typer.Option(help="user id; yours when not given")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="repeatable")] = None,
+) -> None:
+    """Print a token signed with the configured secret."""
+    unknown = set(role or []) - set(Role)
+    if unknown:
+        known = ", ".join(Role)
+        raise typer.BadParameter(f"unknown role {', '.join(sorted(unknown))}; known: {known}")
+    signed = sign_token(Settings(), sub or whoami(), role or [])
+    if signed is None:
+        typer.echo("There is no secret: set LONGHAUL_AUTH__SECRET, or `longhaul up`.", err=True)
+        raise typer.Exit(ExitCode.WRONG_USAGE)
+    typer.echo(signed)
+
+
+@app.command()
+def seed(
+    rows: Annotated[int, typer.Option(min=0, help="rows of the source table")] = 1000,
+    attributes: Annotated[
+        int | None, typer.Option(min=1, help="attributes; those of the form when not given")
+    ] = None,
+    random_seed: Annotated[int, typer.Option(help="the same seed, the same rows")] = 7,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Load a sample report into the running system's database."""
+    settings = Settings()
+    report = asyncio.run(_seed(_dsn(settings), rows, attributes, random_seed))
+    anomalies = settings.data_dir / "sample" / "anomalies.csv"
+    write_anomalies(anomalies, report.anomalies)
+    found = {
+        "cycle_id": report.cycle_id,
+        "report_id": report.report_id,
+        "report_name": report.report_name,
+        "table": report.table,
+        "rows": report.rows,
+        "phase_ids": dict(report.phase_ids),
+        "attribute_ids": list(report.attribute_ids.values()),
+        "anomalies": report.anomaly_count,
+        "anomalies_file": str(anomalies),
+    }
+    if as_json:
+        output.print_json(found)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def demo() -> None:
+    """Start everything, run rule generation on the sample report, show it, stop everything."""
+    raise typer.Exit(run_demo(Settings()))
+
+
+async def _seed(dsn: str, rows: int, attributes: int | None, random_seed: int) -> SampleReport:
+    async with PostgresDatabase.open(dsn, connections=2) as database:
+        return await load_sample(
+            database, rows=rows, attributes=attributes, random_seed=random_seed
+        )
+
+
+def _dsn(settings: Settings) -> str:
+    """The database of the settings, or of the stack that runs on the data folder."""
+    if settings.postgres.dsn is not None:
+        return settings.postgres.dsn.get_secret_value()
+    known = DataFolder(settings.data_dir).read_addresses().get("postgres_dsn")
+    if not known:
+        typer.echo("Set LONGHAUL_POSTGRES__DSN, or start everything: longhaul up", err=True)
+        raise typer.Exit(ExitCode.WRONG_USAGE)
+    return str(known)
+
+
+def _become(module: str, types: list[str] | None) -> None:
+    """Turn into another of our processes, so that signals reach it directly."""
+    options = [part for one in types or [] for part in ("--types", one)]
+    os.execv(sys.executable, [sys.executable, "-m", module, *options])

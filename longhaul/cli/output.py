@@ -1,0 +1,139 @@
+"""What the command prints: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# Where nobody looks, lines are for other programs and must not be folded.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "paused": "yellow",
+    "running": "cyan",
+    "done": "green",
+}
+
+
+def print_json(answer: Any) -> None:
+    """Print what the API answered, as it is."""
+    json.dump(answer, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_jobs(jobs: Iterable[Mapping[str, Any]]) -> None:
+    """One line a job."""
+    table = Table("job", "type", "status", "progress", "created", "owner", box=None)
+    for job in jobs:
+        progress = job["progress"]
+        table.add_row(
+            job["job_id"],
+            job["job_type"],
+            _styled(job["status"]),
+            f"{progress['current']}/{progress['total']} ({progress['percentage']:.1f} %)",
+            _short_time(job["created_at"]),
+            job["owner"],
+        )
+    console.print(table)
+
+
+def print_job(job: Mapping[str, Any]) -> None:
+    """The facts of one job."""
+    progress, calls, tokens = job["progress"], job["calls"], job["tokens"]
+    outcome = f" ({job['outcome']})" if job["outcome"] else ""
+    rows = {
+        "job": job["job_id"],
+        "type": job["job_type"],
+        "status": _styled(job["status"]) + outcome,
+        "progress": f"{progress['percentage']:.1f} % of {progress['total']} items, "
+        f"{progress['message']}",
+        "in flight": str(progress["in_flight"]),
+        "step": job["current_step"],
+        "waiting for": job["waiting_for"],
+        "requested": job["requested"],
+        "paused": _pause(job["pause"]),
+        "calls": f"{calls['made']} made, {calls['repeated']} repeated, {calls['retried']} retried; "
+        f"{tokens['input']} tokens in, {tokens['output']} out",
+        "cost": f"{job['cost_usd']:.4f} USD" if job["cost_usd"] is not None else None,
+        "attempt": str(job["attempt"]),
+        "created": f"{_short_time(job['created_at'])} by {job['owner']}",
+        "ended": _short_time(job["completed_at"]),
+        "error": job["error"],
+        "result": json.dumps(job["result"]) if job["result"] is not None else None,
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        if value:
+            table.add_row(f"[bold]{name}[/bold]", value)
+    console.print(table)
+
+
+def print_items(items: Iterable[Mapping[str, Any]]) -> None:
+    """One line an item."""
+    table = Table("#", "item", "state", "tries", "ms", "calls", "error", box=None)
+    for item in items:
+        error = item["error"]
+        table.add_row(
+            str(item["ordinal"]),
+            item["item_key"],
+            _styled(item["state"]),
+            str(item["attempts"]),
+            str(item["duration_ms"] or ""),
+            str(item["calls"]),
+            f"{error['code']}: {error['message']}" if error else "",
+        )
+    console.print(table)
+
+
+def print_history(history: Mapping[str, Any]) -> None:
+    """The attempts, and who did what."""
+    attempts = Table("attempt", "started", "ended", "outcome", "counts", box=None)
+    for one in history["attempts"]:
+        counts = ", ".join(f"{count} {name}" for name, count in one["counts"].items() if count)
+        attempts.add_row(
+            str(one["attempt"]),
+            _short_time(one["started_at"]),
+            _short_time(one["ended_at"]),
+            one["outcome"] or "",
+            counts,
+        )
+    audit = Table("time", "what", "by", "details", box=None)
+    for line in history["audit"]:
+        audit.add_row(
+            _short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
+        )
+    console.print(attempts)
+    console.print(audit)
+
+
+def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
+    """One line each."""
+    for line in lines:
+        key = f" {line['item_key']}" if line["item_key"] else ""
+        fields = " ".join(f"{name}={value}" for name, value in line["fields"].items())
+        console.print(
+            f"{_short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
+            markup=False,
+        )
+
+
+def _styled(word: str) -> str:
+    style = _STYLES.get(word)
+    return f"[{style}]{word}[/{style}]" if style else word
+
+
+def _short_time(time: str | None) -> str:
+    return time[:19].replace("T", " ") if time else ""
+
+
+def _pause(pause: Mapping[str, Any] | None) -> str | None:
+    if pause is None:
+        return None
+    until = f" until {_short_time(pause['until'])}" if pause["until"] else ""
+    return f"by {pause['by'] or 'unknown'}{until}: {pause['reason'] or 'no reason given'}"

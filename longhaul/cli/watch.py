@@ -1,0 +1,85 @@
+"""Follows a job to its end: a progress bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from longhaul.cli.client import ApiClient, ExitCode
+from longhaul.cli.output import console
+
+TERMINAL = ("completed", "failed", "cancelled")
+
+LOOK_EVERY = 0.25
+LINE_EVERY = 2.0
+
+Job = Mapping[str, Any]
+
+
+def watch(client: ApiClient, job_id: str, *, until: Callable[[Job], bool] | None = None) -> Job:
+    """Show a job's progress until it has ended, or until something is so; return it then."""
+    jobs = _looks(client, job_id, until or (lambda job: False))
+    return _bar(jobs) if console.is_terminal else _lines(jobs)
+
+
+def exit_code(job: Job) -> ExitCode:
+    """What a finished job means for the command."""
+    return ExitCode.DONE if job["status"] == "completed" else ExitCode.JOB_FAILED
+
+
+def _looks(client: ApiClient, job_id: str, until: Callable[[Job], bool]) -> Iterator[Job]:
+    while True:
+        job = client.call("GET", f"/jobs/{job_id}")
+        yield job
+        if job["status"] in TERMINAL or until(job):
+            return
+        time.sleep(LOOK_EVERY)
+
+
+def _bar(jobs: Iterator[Job]) -> Job:
+    columns = [
+        SpinnerColumn(),
+        TextColumn("{task.fields[status]:9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[step]}"),
+    ]
+    job: Job = {}
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", status="", step="", total=None)
+        for job in jobs:
+            progress.update(
+                task,
+                completed=job["completed_steps"],
+                total=job["total_steps"] or None,
+                status=job["status"],
+                step=_step(job),
+            )
+    return job
+
+
+def _lines(jobs: Iterator[Job]) -> Job:
+    job: Job = {}
+    last, said_at = "", 0.0
+    for job in jobs:
+        line = f"{job['status']:9} {job['completed_steps']}/{job['total_steps']} {_step(job)}"
+        is_due = time.monotonic() - said_at >= LINE_EVERY
+        if line != last and (is_due or job["status"] not in last):
+            console.print(line, markup=False)
+            last, said_at = line, time.monotonic()
+    return job
+
+
+def _step(job: Job) -> str:
+    if job["waiting_for"]:
+        return f"waiting for {job['waiting_for']}"
+    return str(job["current_step"])

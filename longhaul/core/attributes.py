@@ -1,0 +1,52 @@
+"""An attribute of a report: one field of the form, as the testing team knows it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from longhaul.core.formats import DataType
+
+
+class Obligation(StrEnum):
+    """Whether the form demands a value."""
+
+    MANDATORY = "Mandatory"
+    CONDITIONAL = "Conditional"
+    OPTIONAL = "Optional"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One field of a report.
+
+    Attributes:
+        format: The form's own words, such as "Character(32)"; may be empty.
+        is_cde: Whether it is a critical data element.
+        sample_values: The first values of the source, as JSON has them.
+        column: The physical column that feeds it; None while it is not mapped.
+    """
+
+    id: int
+    name: str
+    line_no: int
+    mdrm: str
+    data_type: DataType
+    mandatory: Obligation
+    description: str = ""
+    format: str = ""
+    is_key: bool = False
+    is_cde: bool = False
+    has_issues: bool = False
+    sample_values: tuple[Any, ...] = ()
+    column: str | None = None
+    report_name: str = ""
+    regulation: str = ""
+
+    @property
+    def reference(self) -> str:
+        """Where the form defines it: "FR Y-14M Schedule A.1, line 13 (M154)"."""
+        form = self.report_name
+        if self.regulation and self.regulation.lower() not in form.lower():
+            form = f"{self.regulation} {form}".strip()
+        line = f"line {self.line_no}" + (f" ({self.mdrm})" if self.mdrm else "")
+        return f"{form}, {line}" if form else line

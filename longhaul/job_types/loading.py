@@ -1,0 +1,75 @@
+"""Finds job types: installed ones by their entry points, others by the module they are in."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from longhaul.core.catalog import AnyJobType, Catalog
+from longhaul.core.job_types import ENTRY_POINT_GROUP, JobType, Resources
+
+_NEEDED = ("name", "title", "parameters", "workflow")
+
+
+def load_catalog(resources: Resources, extra: Sequence[str] = ()) -> Catalog:
+    """Build every job type that there is.
+
+    Each is made by a callable that takes `Resources`: a factory, or the type's own class.
+
+    Args:
+        extra: `module` for every job type that a module defines, or `module:name` for one
+            class or factory in it.
+
+    Raises:
+        ValueError: One cannot be loaded, or two claim the same name; it says which.
+    """
+    found = []
+    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
+        where = f"entry point {point.name!r} ({point.value})"
+        found.append(_build(where, _load(where, point.load), resources))
+    for given in extra:
+        where = f"--types {given}"
+        found += [_build(where, factory, resources) for factory in _named(where, given)]
+    return Catalog(found)
+
+
+def _named(where: str, given: str) -> Iterator[Any]:
+    module_name, _, name = given.partition(":")
+    module = _load(where, lambda: import_module(module_name))
+    if name:
+        yield _load(where, lambda: getattr(module, name))
+        return
+    types = [one for one in vars(module).values() if _is_job_type_of(one, module_name)]
+    if not types:
+        raise ValueError(f"{where}: the module defines no job type.")
+    yield from types
+
+
+def _is_job_type_of(value: object, module_name: str) -> bool:
+    return (
+        inspect.isclass(value)
+        and issubclass(value, JobType)
+        and not inspect.isabstract(value)
+        and value.__module__ == module_name
+    )
+
+
+def _load(where: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except Exception as exc:
+        # Whatever a stranger's module raises, the operator must learn which module it was.
+        raise ValueError(f"{where} cannot be loaded: {type(exc).__name__}: {exc}") from exc
+
+
+def _build(where: str, factory: Any, resources: Resources) -> AnyJobType:
+    if not callable(factory):
+        raise ValueError(f"{where} is not callable; name a job type's class or a factory.")
+    built = _load(where, lambda: factory(resources))
+    if not isinstance(built, JobType):
+        raise ValueError(f"{where} made a {type(built).__name__}, which is no job type.")
+    missing = [name for name in _NEEDED if not hasattr(built, name)]
+    if missing:
+        raise ValueError(f"{where} made a job type without {', '.join(missing)}.")
+    return built

@@ -1,0 +1,165 @@
+"""The whole stack for one machine: servers that are not given, then API and worker."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from longhaul.adapters.data_folder import DataFolder
+from longhaul.adapters.postgres.migrate import migrate
+from longhaul.adapters.settings import AuthMode, Settings
+from longhaul.local import postgres, redis, temporal
+from longhaul.local.ports import HOST, answers, free_port
+from longhaul.local.processes import Command
+from longhaul.local.supervisor import Service, Supervisor
+
+# Where each server listens if the port is free.
+PORTS = {"postgres": 5433, "redis": 6380, "temporal": 7233, "temporal_ui": 8233}
+
+
+class Stack:
+    """Starts everything that the settings do not name an address for."""
+
+    def __init__(
+        self, settings: Settings, types: Sequence[str], say: Callable[[str], None]
+    ) -> None:
+        self._settings = settings
+        self._types = types
+        self._say = say
+        self._folder = DataFolder(settings.data_dir)
+        self._known = self._folder.read_addresses()
+        self._taken: set[int] = set()
+        self._addresses: dict[str, str | int] = {}
+
+    async def run(self) -> None:
+        """Start, say where everything is, and stay until SIGINT or SIGTERM.
+
+        Raises:
+            FolderInUse: Another stack runs on the data folder.
+            ProcessFailed: A process cannot be started or keeps dying.
+        """
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        with self._folder.locked() as lock:
+            supervisor = Supervisor(self._say, inherit=[lock])
+            work = asyncio.create_task(self._start_and_watch(supervisor))
+            leave = asyncio.create_task(stopped.wait())
+            try:
+                await asyncio.wait({work, leave}, return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    work.result()
+            finally:
+                leave.cancel()
+                work.cancel()
+                await asyncio.gather(work, leave, return_exceptions=True)
+                await supervisor.stop()
+
+    async def _start_and_watch(self, supervisor: Supervisor) -> None:
+        env = {
+            "LONGHAUL_POSTGRES__DSN": await self._postgres(supervisor),
+            "LONGHAUL_REDIS__URL": await self._redis(supervisor),
+            "TEMPORAL_ADDRESS": await self._temporal(supervisor),
+        }
+        await migrate(env["LONGHAUL_POSTGRES__DSN"])
+        env |= self._secret()
+        await self._api(supervisor, env)
+        await self._worker(supervisor, env)
+        self._folder.write_addresses(self._addresses)
+        self._say_where()
+        await supervisor.watch()
+
+    async def _postgres(self, supervisor: Supervisor) -> str:
+        if self._settings.postgres.dsn is not None:
+            self._say("PostgreSQL: as LONGHAUL_POSTGRES__DSN says")
+            return self._settings.postgres.dsn.get_secret_value()
+        port = self._port("postgres")
+        await postgres.prepare(self._folder.postgres)
+        await self._start(
+            supervisor,
+            postgres.command(self._folder.postgres, port),
+            lambda: postgres.is_ready(port),
+        )
+        self._say(f"PostgreSQL: {postgres.dsn(port)}")
+        self._addresses["postgres_dsn"] = postgres.dsn(port)
+        return postgres.dsn(port)
+
+    async def _redis(self, supervisor: Supervisor) -> str:
+        if self._settings.redis.url is not None:
+            self._say("Redis: as LONGHAUL_REDIS__URL says")
+            return self._settings.redis.url.get_secret_value()
+        port = self._port("redis")
+        await self._start(supervisor, redis.command(port), lambda: redis.is_ready(port))
+        self._say(f"Redis: {redis.url(port)}")
+        return redis.url(port)
+
+    async def _temporal(self, supervisor: Supervisor) -> str:
+        if self._settings.temporal_address is not None:
+            self._say(f"Temporal: {self._settings.temporal_address}")
+            return self._settings.temporal_address
+        port, ui_port = self._port("temporal"), self._port("temporal_ui")
+        binary = await temporal.find_binary(self._say)
+        await self._start(
+            supervisor,
+            temporal.command(binary, file=self._folder.temporal, port=port, ui_port=ui_port),
+            lambda: temporal.is_ready(port),
+        )
+        self._addresses["temporal_ui"] = f"http://{HOST}:{ui_port}"
+        return f"{HOST}:{port}"
+
+    async def _api(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+        host = self._settings.api.host
+        port = self._port("api", self._settings.api.port)
+        command = Command(
+            name="API",
+            argv=self._python("longhaul.api"),
+            env={**env, "LONGHAUL_API__HOST": host, "LONGHAUL_API__PORT": str(port)},
+        )
+        await self._start(supervisor, command, lambda: answers(port))
+        self._addresses["api"] = f"http://{HOST if host == '0.0.0.0' else host}:{port}"
+
+    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+        command = Command(name="Worker", argv=self._python("longhaul.worker"), env=env)
+        await self._start(supervisor, command, _at_once)
+
+    async def _start(
+        self, supervisor: Supervisor, command: Command, is_ready: Callable[[], Awaitable[bool]]
+    ) -> None:
+        log = self._folder.log(command.name)
+        await supervisor.start(Service(command=command, log=log, is_ready=is_ready))
+
+    def _python(self, module: str) -> list[str]:
+        types = [part for one in self._types for part in ("--types", one)]
+        return [sys.executable, "-m", module, *types]
+
+    def _secret(self) -> dict[str, str]:
+        auth = self._settings.auth
+        if auth.mode is AuthMode.OFF or auth.secret is not None or auth.jwks_url is not None:
+            return {}
+        return {"LONGHAUL_AUTH__SECRET": self._folder.make_secret()}
+
+    def _port(self, name: str, wanted: int | None = None) -> int:
+        """The port of the last time, so that addresses stay; else the wanted one, or the next."""
+        first = wanted or PORTS[name]
+        last = self._known.get(f"{name}_port", first)
+        port = free_port(last if wanted is None else first, avoid=frozenset(self._taken))
+        if port != first:
+            self._say(f"{name.replace('_', ' ')}: port {first} is taken, using {port}")
+        self._taken.add(port)
+        self._addresses[f"{name}_port"] = port
+        return port
+
+    def _say_where(self) -> None:
+        api = self._addresses["api"]
+        self._say("")
+        self._say(f"API        {api}/docs")
+        if "temporal_ui" in self._addresses:
+            self._say(f"Workflows  {self._addresses['temporal_ui']}")
+        self._say(f"Data       {self._folder.path}")
+        self._say("Token      longhaul token --role Admin   (longhaul itself needs none)")
+        self._say("Ready. Ctrl-C stops everything.")
+
+
+async def _at_once() -> bool:
+    """A worker listens nowhere; if it cannot start it dies, and its log says why."""
+    return True

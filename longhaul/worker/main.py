@@ -1,0 +1,87 @@
+"""The worker process: opens everything, polls, and drains what runs before it leaves."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from longhaul.activities.tasks import end
+from longhaul.adapters.postgres.calls import PostgresCallJournal
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.redis.board import RedisJobBoard
+from longhaul.adapters.redis.connection import open_redis
+from longhaul.adapters.redis.flags import RedisFlags
+from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.settings import Settings
+from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.tracing import tracing
+from longhaul.adapters.temporal.connection import connect_patiently
+from longhaul.core.ports import Stores
+from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.resources import build_resources
+from longhaul.worker.build import Parts, build_workers
+from longhaul.worker.providers import open_providers
+from longhaul.worker.watchdog import watchdog
+
+CONNECTIONS = 20
+
+
+async def run(settings: Settings, types: Sequence[str] = ()) -> None:
+    """Poll until SIGTERM or SIGINT, then let what runs come to rest.
+
+    Raises:
+        ValueError: The settings cannot be used as they are.
+    """
+    configure_logging()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with watchdog(), _polling(settings, types):
+        await stopped.wait()
+
+
+@asynccontextmanager
+async def _polling(settings: Settings, types: Sequence[str]) -> AsyncIterator[None]:
+    dsn, url = settings.postgres.dsn, settings.redis.url
+    if dsn is None or url is None:
+        raise ValueError(
+            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
+            "`longhaul up`."
+        )
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(
+            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        )
+        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
+        traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-worker"))
+        client = await connect_patiently(settings.encryption.read(), traced)
+        providers = await stack.enter_async_context(open_providers(settings.llm, redis, client))
+        jobs = PostgresJobs()
+        parts = Parts(
+            catalog=load_catalog(build_resources(settings, database), types),
+            stores=Stores(
+                database=database,
+                jobs=jobs,
+                ledger=PostgresLedger(database),
+                board=RedisJobBoard(redis, worker=f"{socket.gethostname()}:{os.getpid()}"),
+            ),
+            journal=PostgresCallJournal(database, jobs),
+            flags=RedisFlags(redis),
+            logs=RedisLogTail(redis),
+            reports=LoggedReports(),
+            providers=providers,
+        )
+        workers, watch = build_workers(
+            client,
+            parts,
+            queues=settings.worker.queues,
+            max_in_flight=settings.worker.max_in_flight,
+        )
+        stack.push_async_callback(end, [asyncio.create_task(watch.run())])
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        yield

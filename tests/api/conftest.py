@@ -1,0 +1,83 @@
+"""The application over real servers, asked through its ASGI interface."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+from fastapi import FastAPI
+
+from longhaul.adapters.settings import Settings
+from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.metrics import ApiMetrics
+from longhaul.api.app import create_app
+from longhaul.api.main import open_services
+from longhaul.local import redis as local_redis
+from tests.conftest import Servers
+
+SECRET = "a secret of the tests that is long enough"
+
+
+def token(sub: str = "u-1", *roles: str, **claims: Any) -> str:
+    """A token signed with the tests' secret."""
+    expiry = datetime.now(UTC) + timedelta(minutes=5)
+    return jwt.encode({"sub": sub, "roles": roles, "exp": expiry, **claims}, SECRET)
+
+
+@dataclass
+class Api:
+    """The application, and clients that speak to it as different people."""
+
+    app: FastAPI
+
+    def client(self, sub: str = "u-1", *roles: str) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://longhaul/api/v1",
+            headers={"Authorization": f"Bearer {token(sub, *roles)}"},
+        )
+
+
+def make_settings(
+    monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str, **variables: str
+) -> Settings:
+    """Settings as a process would read them."""
+    values: Mapping[str, str] = {
+        "LONGHAUL_POSTGRES__DSN": dsn,
+        "LONGHAUL_REDIS__URL": local_redis.url(servers.redis_port),
+        "LONGHAUL_AUTH__SECRET": SECRET,
+        "TEMPORAL_ADDRESS": servers.temporal_address,
+        **variables,
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    return Settings()
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Settings:
+    return make_settings(monkeypatch, servers, dsn)
+
+
+@asynccontextmanager
+async def open_api(settings: Settings) -> AsyncIterator[Api]:
+    metrics, reports = ApiMetrics(), LoggedReports()
+    types = ["tests.job_types.echo"]
+    async with open_services(settings, types, metrics, reports) as services:
+        yield Api(create_app(services, metrics, reports))
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[Api]:
+    async with open_api(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def client(api: Api) -> AsyncIterator[httpx2.AsyncClient]:
+    async with api.client() as opened:
+        yield opened

@@ -1,0 +1,327 @@
+"""Pause, resume, cancel, retry and change over HTTP, with a worker behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.core.jobs import JobStatus
+from tests.conftest import until
+from tests.engine import Engine, open_engine
+
+ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+@pytest.fixture
+async def engine(
+    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
+) -> AsyncIterator[Engine]:
+    async with open_engine(temporal_client, database, redis_client) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def worker(engine: Engine) -> AsyncIterator[None]:
+    async with engine.worker():
+        yield
+
+
+async def submit(client: httpx2.AsyncClient, **parameters: Any) -> str:
+    concurrency = parameters.pop("concurrency", 4)
+    body = {
+        "job_type": "echo",
+        "parameters": parameters,
+        "options": {"concurrency": concurrency},
+    }
+    response = await client.post("/jobs", json=body)
+    assert response.status_code == 202
+    return str(response.json()["job_id"])
+
+
+async def read(client: httpx2.AsyncClient, job_id: str) -> dict[str, Any]:
+    response = await client.get(f"/jobs/{job_id}")
+    assert response.status_code == 200
+    return dict(response.json())
+
+
+async def becomes(client: httpx2.AsyncClient, job_id: str, *statuses: str) -> dict[str, Any]:
+    job: dict[str, Any] = {}
+
+    async def has_become() -> bool:
+        nonlocal job
+        job = await read(client, job_id)
+        return job["status"] in statuses
+
+    await until(has_become, what=f"{job_id} to be {statuses}")
+    return job
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_job_runs_from_202_to_its_result(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    job_id = await submit(client, items=20, failing=[3], skipped=[4])
+
+    job = await becomes(client, job_id, *ENDED)
+
+    assert (job["status"], job["outcome"]) == ("completed", "partial")
+    assert job["progress"]["succeeded"] == 18
+    assert job["progress_percentage"] == 100
+    assert job["result"] == {"echoes": 18}
+    assert job["error"] == "1 of 20 items failed."
+    assert job["error_detail"]["item_count"] == 1
+    assert job["message"] == "18 done, 1 failed, 1 skipped"
+    assert job["completed_at"] is not None
+    await engine.check_numbers_agree(job_id)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_pause_and_resume_answer_with_the_row(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=8)
+    await until(_started(engine, 4), what="items to start")
+
+    paused = await client.post(f"/jobs/{job_id}/pause", json={"mode": "now", "reason": "lunch"})
+    at_rest = await becomes(client, job_id, "paused")
+    again = await client.post(f"/jobs/{job_id}/pause")
+    engine.echo.gate.set()
+    resumed = await client.post(f"/jobs/{job_id}/resume")
+    running = await client.post(f"/jobs/{job_id}/resume")
+    ended = await becomes(client, job_id, *ENDED)
+    late = await client.post(f"/jobs/{job_id}/resume")
+
+    assert (paused.status_code, paused.json()["status"]) == (202, paused.json()["status"])
+    assert paused.json()["status"] in ("pausing", "paused")
+    assert at_rest["pause"] == {"mode": "now", "by": "u-1", "reason": "lunch", "until": None}
+    assert at_rest["requested"] is None
+    assert again.status_code == 200
+    assert resumed.status_code == 202
+    assert resumed.json()["original_job_id"] == job_id
+    assert running.status_code in (200, 400)
+    assert ended["progress"]["succeeded"] == 8
+    assert late.status_code == 400
+    assert "completed" in late.json()["detail"]
+
+
+async def test_a_pause_asked_for_while_no_worker_lives_holds_when_one_comes(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    before_planning = await submit(client, items=5)
+    async with engine.worker():
+        engine.echo.gate = asyncio.Event()
+        while_running = await submit(client, items=30)
+        await until(_started(engine, 4), what="items to start")
+        first = await client.post(f"/jobs/{before_planning}/pause")
+        engine.echo.gate.set()
+        await becomes(client, before_planning, "completed", "paused")
+    assert first.status_code in (202, 400)
+
+    job_id = await submit(client, items=5)
+    answer = await client.post(f"/jobs/{job_id}/pause", json={"reason": "wait"})
+    async with engine.worker():
+        paused = await becomes(client, job_id, "paused")
+        await client.post(f"/jobs/{job_id}/resume")
+        ended = await becomes(client, job_id, *ENDED)
+        await becomes(client, while_running, *ENDED)
+
+    assert answer.status_code == 202
+    assert answer.json()["requested"] == "pause"
+    assert paused["pause"]["reason"] == "wait"
+    assert paused["progress"]["current"] == 0
+    assert ended["progress"]["succeeded"] == 5
+
+
+async def test_a_pending_job_is_cancelled_in_its_row(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    job_id = await submit(client, items=5)
+
+    cancelled = await client.post(f"/jobs/{job_id}/cancel")
+    again = await client.delete(f"/jobs/{job_id}")
+    async with engine.worker():
+        later = await submit(client, items=1)
+        await becomes(client, later, *ENDED)
+    job = await read(client, job_id)
+
+    assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")
+    assert again.status_code == 200
+    assert (job["status"], job["outcome"]) == ("cancelled", "cancelled")
+    assert [one for one in engine.echo.started if one[0] == job_id] == []
+
+
+@pytest.mark.usefixtures("worker")
+async def test_cancelling_a_running_job_keeps_what_is_done(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    job_id = await submit(client, items=50, seconds=0.05, concurrency=2)
+    await until(_started(engine, 5), what="items to start")
+
+    answer = await client.post(f"/jobs/{job_id}/control", json={"action": "cancel"})
+    job = await becomes(client, job_id, *ENDED)
+    ended_again = await client.post(f"/jobs/{job_id}/pause")
+
+    assert answer.status_code == 202
+    assert job["status"] == "cancelled"
+    assert 0 < job["progress"]["succeeded"] < 50
+    assert ended_again.status_code == 400
+    await engine.check_numbers_agree(job_id)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_retry_runs_the_failed_items_again_under_the_same_id(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    job_id = await submit(client, items=10, failing_once=[2, 5, 7])
+    first = await becomes(client, job_id, *ENDED)
+
+    answer = await client.post(f"/jobs/{job_id}/retry")
+    job = await becomes(client, job_id, *ENDED)
+    nothing_left = await client.post(f"/jobs/{job_id}/retry")
+    history = (await client.get(f"/jobs/{job_id}/history")).json()
+
+    assert first["outcome"] == "partial"
+    assert answer.status_code == 202
+    assert answer.json()["attempt"] == 2
+    assert answer.json()["result"] is None
+    assert (job["outcome"], job["progress"]["succeeded"]) == ("succeeded", 10)
+    assert len(engine.echo.started) == 13
+    assert nothing_left.status_code == 400
+    assert [attempt["counts"]["done"] for attempt in history["attempts"]] == [7, 10]
+    assert [line["action"] for line in history["audit"]] == [
+        "created", "started", "finished", "retried", "started", "finished",
+    ]  # fmt: skip
+    await engine.check_numbers_agree(job_id)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_retry_can_name_its_items(client: httpx2.AsyncClient) -> None:
+    job_id = await submit(client, items=6, failing_once=[1, 3])
+    await becomes(client, job_id, *ENDED)
+
+    done = await client.post(f"/jobs/{job_id}/retry", json={"items": ["echo-1", "echo-2"]})
+    unknown = await client.post(f"/jobs/{job_id}/retry", json={"items": ["no-such-item"]})
+    named = await client.post(f"/jobs/{job_id}/retry", json={"items": ["echo-1"]})
+    job = await becomes(client, job_id, *ENDED)
+
+    assert done.status_code == unknown.status_code == 422
+    assert "echo-2" in done.json()["detail"]
+    assert named.status_code == 202
+    assert job["progress"]["failed"] == 1
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_cancelled_job_can_be_retried_to_its_end(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    job_id = await submit(client, items=40, seconds=0.02)
+    await until(_started(engine, 8), what="items to start")
+    await client.post(f"/jobs/{job_id}/cancel")
+    await becomes(client, job_id, "cancelled")
+
+    await client.post(f"/jobs/{job_id}/retry")
+    job = await becomes(client, job_id, "completed")
+
+    assert job["progress"]["succeeded"] == 40
+    await engine.check_numbers_agree(job_id)
+
+
+@pytest.mark.usefixtures("worker")
+async def test_a_running_job_can_be_changed(client: httpx2.AsyncClient, engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=6)
+    await until(_started(engine, 4), what="items to start")
+
+    changed = await client.patch(
+        f"/jobs/{job_id}", json={"concurrency": 9, "priority": 8, "description": "urgent"}
+    )
+    engine.echo.gate.set()
+    await becomes(client, job_id, *ENDED)
+    late = await client.patch(f"/jobs/{job_id}", json={"priority": 1})
+
+    assert changed.status_code == 200
+    assert changed.json()["options"]["concurrency"] == 9
+    assert (changed.json()["priority"], changed.json()["description"]) == (8, "urgent")
+    assert late.status_code == 400
+
+
+@pytest.mark.usefixtures("worker")
+async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
+    job_id = await submit(client, items=5, failing=[2])
+    await becomes(client, job_id, *ENDED)
+
+    items = (await client.get(f"/jobs/{job_id}/items", params={"limit": 2})).json()
+    rest = (
+        await client.get(f"/jobs/{job_id}/items", params={"cursor": items["next_cursor"]})
+    ).json()
+    failed = (await client.get(f"/jobs/{job_id}/items", params={"state": "failed"})).json()
+    one = (await client.get(f"/jobs/{job_id}/items/echo-2")).json()
+    none = await client.get(f"/jobs/{job_id}/items/echo-9")
+    logs = (await client.get(f"/jobs/{job_id}/logs")).json()
+    errors_only = (await client.get(f"/jobs/{job_id}/logs", params={"level": "error"})).json()
+    newer = (
+        await client.get(f"/jobs/{job_id}/logs", params={"cursor": logs["next_cursor"]})
+    ).json()
+    purged = await client.post(f"/jobs/{job_id}/purge")
+
+    assert [item["ordinal"] for item in items["items"] + rest["items"]] == [0, 1, 2, 3, 4]
+    assert (items["total"], rest["next_cursor"]) == (5, None)
+    assert [item["item_key"] for item in failed["items"]] == ["echo-2"]
+    assert one["error"] == {"code": "no_echo", "message": "This item does not echo."}
+    assert (one["attempts"], one["call_list"]) == (1, [])
+    assert none.status_code == 404
+    assert [line["event"] for line in logs["logs"]] == [
+        "created", "started", "item_failed", "finished",
+    ]  # fmt: skip
+    assert [line["event"] for line in errors_only["logs"]] == ["item_failed"]
+    assert newer["logs"] == []
+    assert purged.status_code == 204
+    assert (await client.get(f"/jobs/{job_id}")).status_code == 404
+
+
+@pytest.mark.invariant("I5")
+@pytest.mark.usefixtures("worker")
+async def test_wiping_redis_changes_no_answer(
+    client: httpx2.AsyncClient, redis_client: Redis
+) -> None:
+    job_id = await submit(client, items=5, failing=[2])
+    await becomes(client, job_id, *ENDED)
+    before = [await read(client, job_id), (await client.get("/jobs")).json()]
+
+    await redis_client.flushall()
+    after = [await read(client, job_id), (await client.get("/jobs")).json()]
+
+    assert after == before
+
+
+async def test_a_job_that_is_to_start_later_waits_for_its_time(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    body = {"job_type": "echo", "parameters": {"items": 1}, "start_delay_seconds": 1.5}
+    job = (await client.post("/jobs", json=body)).json()
+
+    async with engine.worker():
+        ended = await becomes(client, job["job_id"], *ENDED)
+
+    assert job["waiting_for"] == "start_time"
+    waited = _time(ended["started_at"]) - _time(ended["created_at"])
+    assert waited.total_seconds() >= 1.5
+
+
+def _time(text: str) -> Any:
+    from datetime import datetime  # noqa: PLC0415
+
+    return datetime.fromisoformat(text)
+
+
+def _started(engine: Engine, count: int) -> Any:
+    async def enough() -> bool:
+        return len(engine.echo.started) >= count
+
+    return enough

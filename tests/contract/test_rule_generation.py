@@ -1,0 +1,356 @@
+"""The job type against the real database: what it takes in, lists, does, stores and sums up."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from longhaul.activities.flush import BatchWriter
+from longhaul.activities.rule_generation import RuleGenerationParameters
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.redis.board import RedisJobBoard
+from longhaul.adapters.regexes import BothDialects
+from longhaul.core.errors import InvalidInput, ItemFailed
+from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
+from longhaul.core.job_types import ItemContext, Prepared, Resources
+from longhaul.core.jobs import Counts, Job, JobOptions
+from longhaul.core.ports import NewJob, Stores
+from longhaul.core.principals import Principal, Role
+from longhaul.job_types.rule_generation import RuleGenerationJob, rule_generation
+from tests.rule_samples import Seeded, form_attributes, make_attribute, seed_report
+
+ATTRIBUTES = form_attributes("a1")
+TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
+STRANGER = replace(TESTER, sub="u-9", lob="Cards")
+
+
+class NoCalls:
+    async def ask(self, **_: Any) -> Any:
+        raise AssertionError("the offline analyst asked a model")
+
+
+class Bench:
+    """One stored report, the job type, and a hand on its jobs."""
+
+    def __init__(self, database: PostgresDatabase, seeded: Seeded, stores: Stores) -> None:
+        self.database = database
+        self.seeded = seeded
+        self.stores = stores
+        self.type: RuleGenerationJob = rule_generation(
+            Resources(database=database, regexes=BothDialects(database))
+        )
+
+    async def prepare(
+        self, principal: Principal = TESTER, **parameters: Any
+    ) -> Prepared[RuleGenerationParameters]:
+        if not parameters.keys() & {"version_id", "cycle_id", "report_id"}:
+            parameters |= {"cycle_id": self.seeded.cycle_id, "report_id": self.seeded.report_id}
+        async with self.database.begin() as tx:
+            return await self.type.prepare(
+                tx, RuleGenerationParameters.model_validate(parameters), principal
+            )
+
+    async def plan(self, **parameters: Any) -> tuple[Job, list[Item]]:
+        """Store a job with its items, as the API and the planner do."""
+        prepared = await self.prepare(**parameters)
+        new = NewJob(
+            id=str(uuid.uuid4()),
+            job_type=self.type.name,
+            owner="u-1",
+            parameters=prepared.parameters.model_dump(mode="json"),
+            options=JobOptions(),
+            priority=5,
+            description="",
+            metadata={},
+        )
+        async with self.database.begin() as tx:
+            job = await self.stores.jobs.insert(tx, new)
+            assert job is not None
+            job = await self.stores.jobs.update(tx, job, frozen=self.type.freeze())
+            wanted = self.type.parameters.model_validate(job.parameters)
+            total = await self.stores.ledger.add(tx, job.id, self.type.items(tx, wanted))
+            job = await self.stores.jobs.update(tx, job, counts=Counts(total=total))
+        return job, list(await self.stores.ledger.open_items(job.id, 0, total, None))
+
+    async def do(self, job: Job, item: Item) -> ItemResult:
+        context = ItemContext(
+            job=job,
+            parameters=self.type.parameters.model_validate(job.parameters),
+            calls=NoCalls(),
+            database=self.database,
+            log=lambda *_, **__: None,
+        )
+        return await self.type.do(item, context)
+
+    async def store(self, job: Job, results: Sequence[tuple[Item, ItemResult]]) -> list[Ended]:
+        batch = [Ended(item, result) for item, result in results]
+        _, stored = await BatchWriter(self.stores, self.type).write(job, batch)
+        return stored
+
+    async def run(self, job: Job, items: Sequence[Item]) -> list[Ended]:
+        results = [(item, await self.do(job, item)) for item in items]
+        return await self.store(job, results)
+
+    async def result(self, job: Job) -> dict[str, Any]:
+        async with self.database.begin() as tx:
+            counts, _ = await self.stores.ledger.count(tx, job.id)
+            return dict(await self.type.summarise(tx, job, counts))
+
+    async def fetch(self, sql: str, *values: object) -> list[Any]:
+        async with self.database.begin() as tx:
+            return list(await tx.fetch(sql, *values))
+
+
+@pytest.fixture
+async def bench(database: PostgresDatabase, redis_client: Any) -> Bench:
+    stores = Stores(
+        database=database,
+        jobs=PostgresJobs(),
+        ledger=PostgresLedger(database),
+        board=RedisJobBoard(redis_client, worker="test"),
+    )
+    return Bench(database, await seed_report(database, ATTRIBUTES), stores)
+
+
+async def test_a_report_of_a_cycle_becomes_its_draft_version(bench: Bench) -> None:
+    prepared = await bench.prepare()
+
+    resolved = prepared.parameters
+    assert resolved.version_id is not None
+    assert prepared.singleton
+    assert (prepared.cycle_id, prepared.report_id) == (
+        bench.seeded.cycle_id,
+        bench.seeded.report_id,
+    )
+    assert prepared.report_name == "FR Y-14M A.1"
+    (phase,) = await bench.fetch("SELECT name FROM phase WHERE id = $1", prepared.phase_id)
+    assert phase["name"] == "Data Profiling"
+
+
+async def test_the_version_and_the_report_lead_to_equal_parameters(bench: Bench) -> None:
+    first, second, *_ = bench.seeded.attribute_ids
+    by_report = await bench.prepare(attribute_ids=[second, first, second])
+    version_id = by_report.parameters.version_id
+
+    by_version = await bench.prepare(version_id=version_id, attribute_ids=[first, second])
+
+    assert by_version == by_report
+
+
+async def test_two_who_start_at_the_same_time_get_one_draft(bench: Bench) -> None:
+    both = await asyncio.gather(bench.prepare(), bench.prepare())
+
+    assert both[0].parameters.version_id == both[1].parameters.version_id
+    (row,) = await bench.fetch("SELECT count(*) AS versions FROM rule_version")
+    assert row["versions"] == 1
+
+
+async def test_what_does_not_exist_is_refused_by_name(bench: Bench) -> None:
+    unknown = uuid.uuid4()
+    cases: list[tuple[dict[str, Any], str, str]] = [
+        ({"version_id": unknown}, f"no rule version {unknown}", "/parameters/version_id"),
+        (
+            {"cycle_id": bench.seeded.cycle_id, "report_id": 77},
+            "holds no report 77",
+            "/parameters/report_id",
+        ),
+        (
+            {"attribute_ids": [bench.seeded.attribute_ids[0], 8_888, 9_999]},
+            "No active attributes of the report: 8888, 9999.",
+            "/parameters/attribute_ids",
+        ),
+    ]
+    for parameters, sentence, pointer in cases:
+        with pytest.raises(InvalidInput, match=sentence) as refused:
+            await bench.prepare(**parameters)
+        assert [where for where, _ in refused.value.fields] == [pointer]
+
+
+async def test_a_version_that_is_no_draft_is_refused(bench: Bench) -> None:
+    version_id = (await bench.prepare()).parameters.version_id
+    await bench.fetch(
+        "UPDATE rule_version SET status = 'approved' WHERE id = $1 RETURNING id", version_id
+    )
+
+    with pytest.raises(InvalidInput, match="is approved; rules are only generated into a draft"):
+        await bench.prepare(version_id=version_id)
+
+
+async def test_a_version_of_another_report_is_refused(bench: Bench) -> None:
+    other = await seed_report(bench.database, [make_attribute()], name="FR Y-14M B.1")
+    version_id = (await bench.prepare()).parameters.version_id
+
+    with pytest.raises(InvalidInput, match="another cycle or report"):
+        await bench.prepare(
+            version_id=version_id, cycle_id=other.cycle_id, report_id=other.report_id
+        )
+
+
+async def test_a_report_of_another_line_of_business_is_as_if_there_were_none(bench: Bench) -> None:
+    with pytest.raises(InvalidInput, match="holds no report"):
+        await bench.prepare(STRANGER)
+    version_id = (await bench.prepare()).parameters.version_id
+    with pytest.raises(InvalidInput, match="There is no rule version"):
+        await bench.prepare(STRANGER, version_id=version_id)
+
+    assert await bench.prepare(replace(STRANGER, roles=frozenset({Role.ADMIN})))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"cycle_id": 1},
+        {"report_id": 1},
+        {"cycle_id": 1, "report_id": 2**31},
+        {"cycle_id": 1, "report_id": 1, "attribute_ids": []},
+        {"version_id": "7"},
+        {"cycle_id": 1, "report_id": 1, "colour": "red"},
+    ],
+)
+def test_parameters_that_name_nothing_usable_are_refused(parameters: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RuleGenerationParameters.model_validate(parameters)
+
+
+async def test_items_are_the_attributes_in_the_order_of_the_form(bench: Bench) -> None:
+    _, items = await bench.plan()
+
+    ids = [item.payload["attribute_id"] for item in items]
+    assert ids == list(bench.seeded.attribute_ids)
+    assert items[0].key == f"attribute-{ids[0]}"
+    assert items[0].label == "Rules for Loan Number"
+
+
+async def test_named_attributes_are_the_only_items(bench: Bench) -> None:
+    wanted = list(bench.seeded.attribute_ids[3:5])
+
+    _, items = await bench.plan(attribute_ids=wanted)
+
+    assert [item.payload["attribute_id"] for item in items] == wanted
+
+
+async def test_items_can_be_counted_before_the_draft_is_committed(bench: Bench) -> None:
+    parameters = RuleGenerationParameters(
+        cycle_id=bench.seeded.cycle_id, report_id=bench.seeded.report_id
+    )
+    async with bench.database.begin() as tx:
+        prepared = await bench.type.prepare(tx, parameters, TESTER)
+        count = len([item async for item in bench.type.items(tx, prepared.parameters)])
+
+    assert count == len(ATTRIBUTES)
+
+
+async def test_a_whole_report_ends_with_numbers_that_agree(bench: Bench) -> None:
+    job, items = await bench.plan()
+
+    ended = await bench.run(job, items)
+
+    result = await bench.result(job)
+    (row,) = await bench.fetch("SELECT count(*) AS rules FROM rule WHERE job_id = $1", job.id)
+    outputs = [one.result.output for one in ended if isinstance(one.result, Done)]
+    assert result == {
+        "version_id": job.parameters["version_id"],
+        "attributes": 117,
+        "rules_generated": row["rules"],
+        "by_type": result["by_type"],
+        "by_severity": result["by_severity"],
+        "attributes_without_rules": (),
+        "failed_attributes": 0,
+    }
+    assert sum(output["rules"] for output in outputs if output) == row["rules"]
+    assert sum(result["by_type"].values()) == sum(result["by_severity"].values()) == row["rules"]
+    assert 3 * 117 <= row["rules"] <= 5 * 117
+
+
+async def test_the_rules_of_a_batch_carry_job_ordinal_and_analyst(bench: Bench) -> None:
+    job, items = await bench.plan()
+    await bench.run(job, items[10:13])
+
+    rows = await bench.fetch("SELECT * FROM rule ORDER BY ordinal, execution_order")
+
+    assert {str(row["job_id"]) for row in rows} == {job.id}
+    assert {row["ordinal"] for row in rows} == {10, 11, 12}
+    assert {(row["provider"], row["model"], row["prompt_version"]) for row in rows} == {
+        ("offline", "rules-of-thumb", "1")
+    }
+
+
+async def test_a_job_that_was_frozen_for_a_provider_asks_its_model(bench: Bench) -> None:
+    job, items = await bench.plan()
+    frozen = {"provider": "openai", "model": "gpt-x", "prompt_version": "1"}
+
+    with pytest.raises(AssertionError, match="asked a model"):
+        await bench.do(replace(job, frozen=frozen), items[0])
+
+
+async def test_attributes_with_rules_are_skipped_unless_forced(bench: Bench) -> None:
+    job, items = await bench.plan()
+    await bench.run(job, items[:1])
+
+    again, items = await bench.plan()
+    forced, forced_items = await bench.plan(force=True)
+
+    assert isinstance(await bench.do(again, items[0]), Skipped)
+    assert isinstance(await bench.do(again, items[1]), Done)
+    assert isinstance(await bench.do(forced, forced_items[0]), Done)
+
+
+async def test_a_forced_job_replaces_what_nobody_decided(bench: Bench) -> None:
+    job, items = await bench.plan()
+    await bench.run(job, items[:1])
+    (kept,) = await bench.fetch(
+        "UPDATE rule SET report_owner_decision = 'approved' WHERE execution_order = 1 RETURNING id"
+    )
+    (before,) = await bench.fetch("SELECT count(*) AS rules FROM rule")
+
+    forced, items = await bench.plan(force=True)
+    await bench.run(forced, items[:1])
+
+    rows = await bench.fetch("SELECT id, job_id FROM rule")
+    assert len(rows) == before["rules"]
+    assert [row["id"] for row in rows if str(row["job_id"]) == job.id] == [kept["id"]]
+    assert (await bench.result(forced))["rules_generated"] == len(rows) - 1
+
+
+async def test_results_for_a_version_that_is_no_longer_a_draft_fail(bench: Bench) -> None:
+    job, items = await bench.plan()
+    results = [(item, await bench.do(job, item)) for item in items[:3]]
+    await bench.fetch("UPDATE rule_version SET status = 'pending_approval' RETURNING id")
+
+    stored = await bench.store(job, results)
+
+    failures = [one.result for one in stored if isinstance(one.result, Failed)]
+    assert [failure.code for failure in failures] == ["version_not_draft"] * 3
+    assert await bench.fetch("SELECT 1 FROM rule") == []
+    result = await bench.result(job)
+    assert (result["failed_attributes"], result["rules_generated"]) == (3, 0)
+    assert result["attributes_without_rules"][0] == "Loan Number"
+
+
+async def test_an_attribute_that_was_retired_meanwhile_fails_its_item(bench: Bench) -> None:
+    job, items = await bench.plan()
+    await bench.fetch("UPDATE attribute SET is_active = false RETURNING id")
+
+    with pytest.raises(ItemFailed) as failed:
+        await bench.do(job, items[0])
+
+    assert failed.value.item_code == "attribute_missing"
+
+
+async def test_a_result_is_stored_once_however_often_it_is_handed_in(bench: Bench) -> None:
+    job, items = await bench.plan()
+    results = [(item, await bench.do(job, item)) for item in items[:2]]
+    await bench.store(job, results)
+    (before,) = await bench.fetch("SELECT array_agg(id ORDER BY id) AS ids FROM rule")
+
+    await bench.store(job, results)
+
+    (after,) = await bench.fetch("SELECT array_agg(id ORDER BY id) AS ids FROM rule")
+    assert after["ids"] == before["ids"]
