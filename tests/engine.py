@@ -26,7 +26,7 @@ from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, NewJob, Stores
 from longhaul.worker.build import Parts, build_workers
 from tests.conftest import until
-from tests.job_types.echo import CREATE_TABLE, Echo
+from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
 
 
 class HeardFlags:
@@ -54,6 +54,7 @@ class Engine:
     parts: Parts
     workflows: TemporalWorkflows
     echo: Echo
+    rolling: RollingEcho
     flags: HeardFlags
     cached_workflows: int = 1_000
     max_in_flight: int = 400
@@ -85,12 +86,13 @@ class Engine:
         start: bool = True,
         deadline: float | None = None,
         stop_ratio: float | None = None,
+        rolling: bool = False,
         **parameters: Any,
     ) -> str:
         """Store a job and start its workflow."""
         new = NewJob(
             id=str(uuid.uuid4()),
-            job_type="echo",
+            job_type=self.rolling.name if rolling else self.echo.name,
             owner="u-1",
             parameters=parameters,
             options=JobOptions(
@@ -110,7 +112,8 @@ class Engine:
         return job.id
 
     async def start(self, job: Job) -> bool:
-        return await self.workflows.start(job, Echo.workflow, Echo.queue, "Echo")
+        job_type = self.parts.catalog.get(job.job_type)
+        return await self.workflows.start(job, job_type.workflow, job_type.queue, job_type.title)
 
     def handle(self, job_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(job_id)
@@ -169,7 +172,7 @@ async def open_engine(
 ) -> AsyncIterator[Engine]:
     async with database.begin() as tx:
         await tx.execute(CREATE_TABLE)
-    echo = Echo()
+    echo, rolling = Echo(), RollingEcho()
     jobs = PostgresJobs()
     stores = Stores(
         database=database,
@@ -179,7 +182,7 @@ async def open_engine(
     )
     flags = HeardFlags(RedisFlags(redis))
     parts = Parts(
-        catalog=Catalog([echo]),
+        catalog=Catalog([echo, rolling]),
         stores=stores,
         journal=PostgresCallJournal(database, jobs),
         flags=flags,
@@ -187,4 +190,4 @@ async def open_engine(
         reports=LoggedReports(),
         providers={},
     )
-    yield Engine(client, parts, TemporalWorkflows(client), echo, flags)
+    yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, flags)

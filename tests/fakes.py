@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -79,10 +79,14 @@ class FreeLimiter:
         self.lets_through = asyncio.Event()
         self.lets_through.set()
 
-    async def acquire(self, tokens: int) -> "FreePermit":
-        self.acquired.append(tokens)
+    async def acquire(
+        self, tokens: int, still: Callable[[], Awaitable[bool]]
+    ) -> "FreePermit | None":
         self.asked.set()
         await self.lets_through.wait()
+        if not await still():
+            return None
+        self.acquired.append(tokens)
         return FreePermit(self)
 
     async def close(self, wait: timedelta) -> None:

@@ -38,28 +38,26 @@ class Provider:
         self.client = client
         self._limiter = limiter
         self._breaker = breaker
-        self._line = asyncio.Lock()
 
     async def turn(
         self, tokens: int, waiting: Callable[[str], AbstractContextManager[None]]
     ) -> tuple[Trial, Permit]:
         """Wait until a request of about so many tokens may be sent.
 
-        Only the first in line takes a turn of the rate limit: those of a worker that dies, or
-        of a job that pauses, would be lost to everyone. And as the line may be long, the breaker
-        is asked once more at its head.
+        The line before the rate limit may be long, so the breaker is asked again at its head.
         """
         while True:
             with waiting("provider"):
                 trial = await self._breaker.enter()
             try:
                 with waiting("rate_limit"):
-                    async with self._line:
-                        if await trial.stands():
-                            return trial, await self._limiter.acquire(tokens)
+                    permit = await self._limiter.acquire(tokens, trial.stands)
             except asyncio.CancelledError:
                 await trial.abandoned()
                 raise
+            if permit is not None:
+                return trial, permit
+            await trial.abandoned()
 
     async def slow_down(self, trial: Trial, permit: Permit, busy: ProviderBusy) -> None:
         """Let every worker know that the provider is busy."""
@@ -191,8 +189,8 @@ class ItemCalls:
         except BaseException:
             await trial.abandoned()
             raise
-        await trial.succeeded()
-        await permit.settle(reply.input_tokens + reply.output_tokens)
+        used = reply.input_tokens + reply.output_tokens
+        await asyncio.gather(trial.succeeded(), permit.settle(used))
         return reply
 
     async def _complete(

@@ -76,15 +76,16 @@ class Reconciler:
         self._log = structlog.get_logger("longhaul.reconciler")
 
     def check(self) -> None:
-        """Look now."""
+        """Look now, also at rows that have just changed: a workflow seems to be missing."""
         self._wanted.set()
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
         while True:
+            quiet_for = timedelta(0) if self._wanted.is_set() else self._quiet_for
             self._wanted.clear()
             try:
-                await self.look()
+                await self.look(quiet_for)
             except Unavailable:
                 self._log.info("reconciliation_put_off")
             except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
@@ -95,13 +96,13 @@ class Reconciler:
             except TimeoutError:
                 continue
 
-    async def look(self) -> int:
-        """Compare every quiet job with its workflow once; how many were mended."""
+    async def look(self, quiet_for: timedelta) -> int:
+        """Compare every job that was quiet so long with its workflow; how many were mended."""
         mended = 0
         async with self._candidates.alone() as alone:
             if not alone:
                 return 0
-            async for job in self._candidates.quiet(self._quiet_for):
+            async for job in self._candidates.quiet(quiet_for):
                 mended += await self._compare(job)
         return mended
 

@@ -98,7 +98,7 @@ def path(current: JobStatus, to: JobStatus) -> list[JobStatus]:
     for status, taken in steps:
         if status is to:
             return taken
-        for following in sorted(_MOVES[status] - TERMINAL - seen):
+        for following in sorted(_MOVES[status] - TERMINAL - {JobStatus.PENDING} - seen):
             seen.add(following)
             steps.append((following, [*taken, following]))
     raise WrongState(f"A job that is {current} cannot become {to}.")

@@ -1,6 +1,6 @@
 """What the inside asks of the outside world. Adapters answer; composition roots join them."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -259,8 +259,12 @@ class ModelClient(Protocol):
 class RateLimiter(Protocol):
     """Requests and tokens a minute, shared by all workers."""
 
-    async def acquire(self, tokens: int) -> "Permit":
-        """Wait for the turn of one request of about so many tokens."""
+    async def acquire(self, tokens: int, still: Callable[[], Awaitable[bool]]) -> "Permit | None":
+        """Wait in line, then for the turn of one request of about so many tokens.
+
+        Args:
+            still: Asked at the head of the line; when it says no, there is no permit.
+        """
 
     async def close(self, wait: timedelta) -> None:
         """Let nobody through for a while: the provider said so."""
@@ -281,10 +285,10 @@ class Breaker(Protocol):
 
 
 class Trial(Protocol):
-    """A call that may be tried. The breaker heeds no outcome of one older than its last move."""
+    """A call that may be tried. What becomes of it is not heeded once the breaker has opened."""
 
     async def stands(self) -> bool:
-        """Whether the call may still be tried, after a wait for something else."""
+        """Whether the call may still be tried after a wait; if so, it counts as under way."""
 
     async def succeeded(self) -> None:
         """The provider answered."""

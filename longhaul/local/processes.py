@@ -90,10 +90,10 @@ class Process:
             self._process.kill()
             await self._process.wait()
 
-    def kill(self) -> None:
-        """End it at once."""
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
         if self._process.returncode is None:
-            self._process.kill()
+            self._process.send_signal(number)
 
     def last_lines(self) -> str:
         """The end of its log."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
 from longhaul.activities.calls import Provider
 from longhaul.activities.chunk import ChunkActivities
@@ -33,6 +33,9 @@ STICKY_PATIENCE = timedelta(seconds=4)
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 MAX_CHUNKS = 200
+
+# Few while it is quiet: a task that is handed to a frozen worker's poll is lost for a while.
+POLLERS = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,8 @@ def build_workers(
                 workflow_failure_exception_types=[JobError],
                 max_cached_workflows=cached_workflows,
                 max_concurrent_activities=MAX_CHUNKS,
+                workflow_task_poller_behavior=POLLERS,
+                activity_task_poller_behavior=POLLERS,
                 graceful_shutdown_timeout=SHUTDOWN_GRACE,
                 sticky_queue_schedule_to_start_timeout=STICKY_PATIENCE,
                 max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

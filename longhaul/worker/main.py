@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from temporalio.client import Client
+
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -16,7 +18,7 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
-from longhaul.adapters.settings import Settings
+from longhaul.adapters.settings import Settings, WorkerSettings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
@@ -37,15 +39,34 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
+    async with watchdog(), open_parts(settings, types) as (client, parts):
+        await poll(client, parts, settings.worker)
+
+
+async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> None:
+    """Work on the task queues until SIGTERM or SIGINT, then let what runs come to rest."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with watchdog(), _polling(settings, types):
+    workers, watch = build_workers(
+        client, parts, queues=settings.queues, max_in_flight=settings.max_in_flight
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(end, [asyncio.create_task(watch.run())])
+        for worker in workers:
+            await stack.enter_async_context(worker)
         await stopped.wait()
 
 
 @asynccontextmanager
-async def _polling(settings: Settings, types: Sequence[str]) -> AsyncIterator[None]:
+async def open_parts(
+    settings: Settings, types: Sequence[str]
+) -> AsyncIterator[tuple[Client, Parts]]:
+    """Open the adapters of a worker, and the connection to Temporal.
+
+    Raises:
+        ValueError: The settings cannot be used as they are.
+    """
     dsn, url = settings.postgres.dsn, settings.redis.url
     if dsn is None or url is None:
         raise ValueError(
@@ -61,27 +82,21 @@ async def _polling(settings: Settings, types: Sequence[str]) -> AsyncIterator[No
         client = await connect_patiently(settings.encryption.read(), traced)
         providers = await stack.enter_async_context(open_providers(settings.llm, redis, client))
         jobs = PostgresJobs()
-        parts = Parts(
-            catalog=load_catalog(build_resources(settings, database), types),
-            stores=Stores(
-                database=database,
-                jobs=jobs,
-                ledger=PostgresLedger(database),
-                board=RedisJobBoard(redis, worker=f"{socket.gethostname()}:{os.getpid()}"),
-            ),
-            journal=PostgresCallJournal(database, jobs),
-            flags=RedisFlags(redis),
-            logs=RedisLogTail(redis),
-            reports=LoggedReports(),
-            providers=providers,
+        stores = Stores(
+            database=database,
+            jobs=jobs,
+            ledger=PostgresLedger(database),
+            board=RedisJobBoard(redis, worker=f"{socket.gethostname()}:{os.getpid()}"),
         )
-        workers, watch = build_workers(
+        yield (
             client,
-            parts,
-            queues=settings.worker.queues,
-            max_in_flight=settings.worker.max_in_flight,
+            Parts(
+                catalog=load_catalog(build_resources(settings, database), types),
+                stores=stores,
+                journal=PostgresCallJournal(database, jobs),
+                flags=RedisFlags(redis),
+                logs=RedisLogTail(redis),
+                reports=LoggedReports(),
+                providers=providers,
+            ),
         )
-        stack.push_async_callback(end, [asyncio.create_task(watch.run())])
-        for worker in workers:
-            await stack.enter_async_context(worker)
-        yield

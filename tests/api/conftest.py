@@ -3,11 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
-import jwt
 import pytest
 from fastapi import FastAPI
 
@@ -18,14 +15,7 @@ from longhaul.api.app import create_app
 from longhaul.api.main import open_services
 from longhaul.local import redis as local_redis
 from tests.conftest import Servers
-
-SECRET = "a secret of the tests that is long enough"
-
-
-def token(sub: str = "u-1", *roles: str, **claims: Any) -> str:
-    """A token signed with the tests' secret."""
-    expiry = datetime.now(UTC) + timedelta(minutes=5)
-    return jwt.encode({"sub": sub, "roles": roles, "exp": expiry, **claims}, SECRET)
+from tests.tokens import SECRET, token
 
 
 @dataclass

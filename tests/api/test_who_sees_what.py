@@ -6,7 +6,8 @@ import httpx2
 import jwt
 import pytest
 
-from tests.api.conftest import SECRET, Api, token
+from tests.api.conftest import Api
+from tests.tokens import SECRET, token
 
 pytestmark = pytest.mark.invariant("I9")
 

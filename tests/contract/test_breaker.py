@@ -5,13 +5,13 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from redis.asyncio import Redis
 
-from longhaul.adapters.redis.breaker import RedisBreaker
-from longhaul.adapters.redis.local_breaker import BreakerRules, LocalBreaker
+from longhaul.adapters.redis.breaker import RedisBreaker, RedisTrial
+from longhaul.adapters.redis.local_breaker import ASK_AGAIN, BreakerRules, LocalBreaker
 from longhaul.core.ports import Breaker, Trial
 from longhaul.local import redis
 from longhaul.local.ports import free_port
@@ -90,6 +90,31 @@ async def test_a_success_between_them_starts_the_count_again(make: Make) -> None
     assert await allowed(breaker)
 
 
+async def test_of_many_calls_under_way_more_must_fail(make: Make) -> None:
+    breaker = make(RULES)
+    trials = [await allowed(breaker) for _ in range(20)]
+    assert all([await trial.stands() for trial in trials])
+    for trial in trials[:6]:
+        await trial.failed()
+    assert await allowed(breaker)
+    await trials[6].failed()
+
+    assert isinstance(await breaker.try_enter(), float)
+
+
+async def test_calls_that_ended_are_no_longer_under_way(make: Make) -> None:
+    breaker = make(RULES)
+    trials = [await allowed(breaker) for _ in range(20)]
+    assert all([await trial.stands() for trial in trials])
+    for trial in trials[:10]:
+        await trial.abandoned()
+    for trial in trials[10:]:
+        await trial.succeeded()
+    await fail(breaker, 3)
+
+    assert isinstance(await breaker.try_enter(), float)
+
+
 async def test_failures_far_apart_do_not_open_it(make: Make) -> None:
     breaker = make(replace(RULES, window=SHORT))
     await fail(breaker, 2)
@@ -119,6 +144,18 @@ async def test_a_probe_that_succeeds_lets_everyone_through(make: Make) -> None:
     assert await asyncio.gather(*others)
     await fail(breaker, 2)
     assert await allowed(breaker)
+
+
+async def test_a_crowd_that_waited_comes_through_together(make: Make) -> None:
+    breaker = make(SOON_OPEN)
+    await fail(breaker, 3)
+    probe = await breaker.enter()
+    crowd = [asyncio.create_task(breaker.enter()) for _ in range(100)]
+    assert not (await asyncio.wait(crowd, timeout=0.05))[0]
+    await probe.succeeded()
+
+    async with asyncio.timeout(10):  # one after the other it would take 25 seconds
+        assert len(await asyncio.gather(*crowd)) == 100
 
 
 async def test_a_probe_that_fails_keeps_it_open_for_twice_as_long(make: Make) -> None:
@@ -240,6 +277,36 @@ async def test_workers_share_one_breaker(
 
     assert isinstance(await one.try_enter(), float)
     assert isinstance(await other.try_enter(), float)
+
+
+async def test_a_crowd_does_not_make_redis_seem_away(redis_client: Redis, name: str) -> None:
+    breaker = RedisBreaker(redis_client, name=name, rules=RULES)
+    crowd = await asyncio.gather(*(breaker.try_enter() for _ in range(300)))
+
+    assert all(isinstance(trial, RedisTrial) for trial in crowd)
+
+
+async def test_a_crowd_that_waits_asks_no_more_than_one_would(
+    redis_client: Redis, name: str
+) -> None:
+    class Counted(RedisBreaker):
+        asked = 0
+
+        async def ask(self, operation: str, began: str = "0") -> Any:
+            self.asked += 1
+            return await super().ask(operation, began)
+
+    breaker = Counted(redis_client, name=name, rules=RULES)
+    await fail(breaker, 3)
+    for _ in range(2):
+        breaker.asked = 0
+        crowd = [asyncio.create_task(breaker.enter()) for _ in range(50)]
+        assert not (await asyncio.wait(crowd, timeout=2.5 * ASK_AGAIN))[0]
+        for waiting in crowd:
+            waiting.cancel()
+        await asyncio.wait(crowd)
+
+        assert breaker.asked <= 50 + 3
 
 
 async def test_a_call_that_has_just_entered_does_not_ask_again(

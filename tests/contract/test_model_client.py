@@ -21,7 +21,7 @@ from longhaul.core.errors import RATE_LIMITED, ItemFailed, JobError, ProviderBus
 from longhaul.core.ports import ModelClient
 from longhaul.local.ports import free_port
 from tests.stubs import model_server as stub
-from tests.stubs.model_server import Behaviour, ModelServer, Reply, Seen
+from tests.stubs.model_server import Behaviour, ModelServer, Reply
 
 KEY = "sk-very-secret"
 PROMPT = "the-prompt-that-nobody-may-quote"
@@ -134,6 +134,7 @@ async def test_the_model_that_answered_is_the_one_that_is_named_and_priced(
     spoken: Spoken,
 ) -> None:
     dated = {"openai": "gpt-4o-2024-08-06", "anthropic": "claude-sonnet-4-6-20260205"}
+    spoken.request = replace(spoken.request, model="whatever-is-best")
     reply = await spoken.ask(stub.good(model=dated[spoken.provider]))
 
     assert reply.model == dated[spoken.provider]
@@ -294,21 +295,15 @@ async def test_a_cancelled_call_ends_at_once_and_closes_its_request(spoken: Spok
 
 
 async def test_two_hundred_calls_may_be_on_their_way_at_once(spoken: Spoken) -> None:
-    gathered = asyncio.Event()
-
-    def all_at_once(seen: Seen) -> Reply:
-        if spoken.server.in_flight == 200:
-            gathered.set()
-        return replace(stub.good()(seen), latency=1.0)
-
-    spoken.server.behaviour = all_at_once
+    spoken.server.hold()
     calls = [
         asyncio.create_task(
             spoken.client.complete(replace(spoken.request, prompt=f"{number}"), PATIENT)
         )
         for number in range(200)
     ]
-    await gathered.wait()
+    await spoken.server.until(lambda: spoken.server.in_flight == 200)
+    spoken.server.release()
     await asyncio.gather(*calls)
 
     assert len(spoken.server.requests) == 200

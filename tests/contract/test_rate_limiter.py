@@ -212,7 +212,7 @@ async def test_waiting_for_a_turn_takes_as_long_as_the_book_says(make: Make) -> 
 
 
 async def test_those_who_wait_are_served_in_their_order(make: Make) -> None:
-    limiter = make(Quota(requests_per_minute=3_000))
+    limiter = make(Quota(requests_per_minute=240))
     await drain(limiter)
     served: list[int] = []
 
@@ -220,9 +220,61 @@ async def test_those_who_wait_are_served_in_their_order(make: Make) -> None:
         await limiter.acquire(1)
         served.append(number)
 
-    await asyncio.gather(*(wait(number) for number in range(10)))
+    await asyncio.gather(*(wait(number) for number in range(4)))
 
-    assert served == list(range(10))
+    assert served == [0, 1, 2, 3]
+
+
+async def test_of_a_long_line_only_the_head_takes_a_turn(limiter: Limiter) -> None:
+    first = await limiter.reserve(1)
+    line = [asyncio.create_task(limiter.acquire(1)) for _ in range(5)]
+    await until_taken(limiter, first, 1)
+    await asyncio.gather(*(limiter.stands(first) for _ in range(5)))
+    following = await limiter.reserve(1)
+
+    assert following.start - first.start == pytest.approx(2_000, abs=0.01)
+    for waiting in line:
+        waiting.cancel()
+    await asyncio.wait(line)
+
+
+@pytest.mark.parametrize(
+    ("quota", "ahead"),
+    [
+        (Quota(requests_per_minute=60), 1),
+        (Quota(requests_per_minute=2_400), 10),
+        (Quota(requests_per_minute=1_000_000), 32),
+        (Quota(requests_per_minute=1_000_000, tokens_per_minute=100_000), 1),
+    ],
+)
+def test_the_head_of_the_line_is_a_moment_of_turns_long(quota: Quota, ahead: int) -> None:
+    assert quota.ahead == ahead
+
+
+async def test_whoever_changes_his_mind_at_the_head_of_the_line_takes_no_turn(
+    limiter: Limiter,
+) -> None:
+    async def no() -> bool:
+        return False
+
+    assert await limiter.acquire(1_000, no) is None
+    assert (await limiter.reserve(1_000)).wait == 0
+
+
+async def test_who_must_line_up_again_is_asked_again(make: Make) -> None:
+    answers = [True, False]
+
+    async def once() -> bool:
+        return answers.pop(0)
+
+    limiter = make(Quota(requests_per_minute=120))
+    await drain(limiter)
+    first = await limiter.reserve(1)
+    waiting = asyncio.create_task(limiter.acquire(1, once))
+    await until_taken(limiter, first, 1, step=500)
+    await limiter.close(timedelta(seconds=60))
+
+    assert await waiting is None
 
 
 async def test_those_who_wait_when_it_closes_line_up_again(make: Make) -> None:
@@ -247,19 +299,38 @@ async def test_a_waiter_that_is_cancelled_gives_its_turn_back(limiter: Limiter) 
     assert second.wait <= 1_000
 
 
+async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_away(
+    limiter: Limiter,
+) -> None:
+    first = await limiter.reserve(1_000)
+    for moments in range(25):
+        waiting = asyncio.create_task(limiter.acquire(1_000))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    following = await limiter.reserve(1)
+
+    assert following.start - first.start == pytest.approx(1_000, abs=0.01)
+
+
 async def one_waits(limiter: Limiter, *, step: float = 1_000) -> asyncio.Task[Permit]:
     """Take the first turn, and let another one wait for the second."""
     first = await limiter.reserve(1)
     waiting = asyncio.create_task(limiter.acquire(1))
+    await until_taken(limiter, first, 1, step=step)
+    return waiting
 
-    async def has_reserved() -> bool:
+
+async def until_taken(limiter: Limiter, first: Turn, count: int, *, step: float = 1_000) -> None:
+    """Wait until so many turns have been taken after the first."""
+
+    async def taken() -> bool:
         probe = await limiter.reserve(0)
         await limiter.cancel(probe)
-        # Behind the waiter the probe would come two steps after the first.
-        return probe.start - first.start > 1.5 * step
+        return probe.start - first.start > (count + 0.5) * step
 
-    await until(has_reserved, what="the waiter to take its turn")
-    return waiting
+    await until(taken, what="others to take their turns")
 
 
 async def test_a_permit_settles_the_turn_it_stands_for(limiter: Limiter) -> None:
@@ -442,6 +513,37 @@ async def test_redis_is_used_again_once_it_is_back(
     await _passes(clock, waiting)
 
     assert await redis_client.exists(f"limit:{name}")
+
+
+async def test_a_worker_that_loses_redis_again_lets_the_others_count_it_again(
+    gate: Gate, gated_client: Redis, name: str
+) -> None:
+    clock = HandClock()
+    limiter = RedisRateLimiter(gated_client, name=name, quota=QUOTA, workers=alone, clock=clock)
+    for _ in range(2):
+        await gate.shut()
+        lost_at = clock.now()
+        await _passes(clock, asyncio.create_task(_acquired(limiter)))
+        assert clock.now() - lost_at >= COUNT_EVERY.total_seconds()
+        await gate.open()
+
+        async def back() -> bool:
+            return await limiter.reserve(0) is not None
+
+        await until(back, what="Redis to be back")
+
+
+async def test_a_closing_holds_for_a_worker_that_loses_redis(
+    gate: Gate, gated_client: Redis, name: str
+) -> None:
+    clock = HandClock()
+    limiter = RedisRateLimiter(gated_client, name=name, quota=QUOTA, workers=alone, clock=clock)
+    await limiter.close(timedelta(seconds=60))
+    closed_at = clock.now()
+    await gate.shut()
+    await _passes(clock, asyncio.create_task(_acquired(limiter)))
+
+    assert clock.now() - closed_at >= 60
 
 
 async def test_a_worker_alone_asks_for_the_number_of_workers_only_now_and_then() -> None:

@@ -13,7 +13,7 @@ from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Resources
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
-from tests.job_types.workflows import EchoWorkflow
+from tests.job_types.workflows import EchoWorkflow, RollingEchoWorkflow
 
 CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS echo (
@@ -100,3 +100,10 @@ class Echo(JobType[EchoParameters]):
             await tx.fetch("SELECT no_such_column FROM echo")
         (row,) = await tx.fetch("SELECT count(*) AS n FROM echo WHERE job_id = $1", job.id)
         return {"echoes": row["n"]}
+
+
+class RollingEcho(Echo):
+    """Echoes in a workflow that continues as new all the time."""
+
+    name = "rolling_echo"
+    workflow = RollingEchoWorkflow

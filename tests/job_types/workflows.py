@@ -10,3 +10,14 @@ class EchoWorkflow(ItemJob):
     @workflow.run
     async def run(self, state: JobState) -> JobResult:
         return await self.drive()
+
+
+@workflow.defn(name="RollingEcho")
+class RollingEchoWorkflow(ItemJob):
+    """Continues as new after few events, so that a test need not wait for many."""
+
+    roll_after_events = 60
+
+    @workflow.run
+    async def run(self, state: JobState) -> JobResult:
+        return await self.drive()

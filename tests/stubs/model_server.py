@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -360,6 +361,7 @@ class ModelServer:
         self.max_in_flight = 0
         self.abandoned = 0
         self.log: TextIO | None = None
+        self._held: list[Callable[[], None]] | None = None
         self._script: deque[Behaviour] = deque()
         self._changed = asyncio.Event()
         self._connections: set[_Connection] = set()
@@ -391,6 +393,23 @@ class ModelServer:
     def script(self, *behaviours: Behaviour) -> None:
         """Answer the next requests in this way, and then again as before."""
         self._script.extend(behaviours)
+
+    def hold(self) -> None:
+        """Keep all answers back."""
+        self._held = []
+
+    def release(self) -> None:
+        """Give the answers that were kept back."""
+        held, self._held = self._held or [], None
+        for answer in held:
+            answer()
+
+    def when_released(self, answer: Callable[[], None]) -> None:
+        """Answer now, or later if answers are kept back."""
+        if self._held is None:
+            answer()
+        else:
+            self._held.append(answer)
 
     def digests(self) -> Counter[str]:
         """How often each body was seen."""
@@ -468,6 +487,7 @@ class _Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._waiting:
+            self._waiting = False
             self._server.left(abandoned=True)
 
     def abort(self) -> None:
@@ -507,12 +527,15 @@ class _Connection(asyncio.Protocol):
         if reply.never:
             return
         latency = self._server.latency if reply.latency is None else reply.latency
+        answer = partial(self._server.when_released, partial(self._answer, reply))
         if latency:
-            self._timer = asyncio.get_running_loop().call_later(latency, self._answer, reply)
+            self._timer = asyncio.get_running_loop().call_later(latency, answer)
         else:
-            self._answer(reply)
+            answer()
 
     def _answer(self, reply: Reply) -> None:
+        if not self._waiting:  # the client has left
+            return
         self._waiting = False
         self._server.left(abandoned=False)
         if reply.hang_up:

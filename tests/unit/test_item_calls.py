@@ -297,34 +297,25 @@ async def test_a_request_that_was_turned_away_took_nothing() -> None:
     assert desk.limiter.settled == [0, 0, 30]
 
 
-async def test_only_the_first_in_line_takes_a_turn() -> None:
-    desk = Desk(ScriptedModel(GOOD, GOOD))
+async def test_an_item_that_leaves_the_line_tells_nothing_about_the_provider() -> None:
+    desk = Desk(ScriptedModel(GOOD))
     desk.limiter.lets_through.clear()
-    provider, waits = desk.provider, list[str]()
-
-    @contextmanager
-    def waiting(reason: str) -> Iterator[None]:
-        waits.append(reason)
-        yield
-
-    first, second = (asyncio.create_task(provider.turn(5, waiting)) for _ in range(2))
+    asking = asyncio.create_task(desk.ask())
     await desk.limiter.asked.wait()
-    assert desk.limiter.acquired == [5]
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
 
-    first.cancel()
-    desk.limiter.lets_through.set()
-    await second
-
-    assert desk.limiter.acquired == [5, 5]
-    assert desk.breaker.calls == ["abandoned", "entered"]
-    assert sorted(waits) == ["provider"] * 2 + ["rate_limit"] * 2
+    assert desk.breaker.calls == ["abandoned"]
+    assert desk.journal.rows == []
+    assert desk.waits == ["provider", "rate_limit"]
 
 
 async def test_an_item_whose_provider_failed_while_it_was_in_line_waits_for_the_provider() -> None:
     desk = Desk(ScriptedModel(GOOD), breaker=NotedBreaker(stands=[False, True]))
     await desk.ask()
 
-    assert desk.breaker.calls == ["entered", "succeeded"]
+    assert desk.breaker.calls == ["abandoned", "succeeded"]
     assert len(desk.limiter.acquired) == 1
 
 

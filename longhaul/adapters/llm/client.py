@@ -21,6 +21,7 @@ from longhaul.core.errors import ItemFailed, ProviderBusy
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 KEEP_ALIVE = timedelta(seconds=30)
+MOST_IDLE = 50
 
 _BACKSLASH_OR_NUL = re.compile(r"(\\\\)|\\u0000|\x00")
 
@@ -35,7 +36,8 @@ async def open_http() -> AsyncIterator[httpx2.AsyncClient]:
         timeout=httpx2.Timeout(None, connect=CONNECT_TIMEOUT.total_seconds()),
         limits=httpx2.Limits(
             max_connections=None,
-            max_keepalive_connections=None,
+            # Of those that are idle: each call looks at every one of them.
+            max_keepalive_connections=MOST_IDLE,
             keepalive_expiry=KEEP_ALIVE.total_seconds(),
         ),
         follow_redirects=True,

@@ -4,7 +4,7 @@
 --                  t  trips since it was last closed; 0 means closed
 --                  o  open until
 --                  p  when the call began that probes, if one does
---                  c  when it opened or closed last: outcomes of older calls are not heeded
+--                  c  when it opened last: outcomes of older calls are not heeded
 -- ARGV     operation, when the call began, then the rules
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
@@ -46,7 +46,6 @@ end
 
 function on.succeeded()
     if began <= c or (t == 0 and #failures == 0) then return 0 end
-    if t > 0 then c = now end
     failures, t, o, p = {}, 0, 0, 0
     keep()
     return 1
@@ -55,8 +54,8 @@ end
 function on.failed()
     if began <= c then return 0 end
     failures[#failures + 1] = now
-    if #failures > limit then table.remove(failures, 1) end
-    if t > 0 or (#failures == limit and failures[1] >= now - window) then
+    while failures[1] < now - window do table.remove(failures, 1) end
+    if t > 0 or #failures >= limit then
         t = t + 1
         o = now + math.min(first * 2 ^ (t - 1), longest)
         failures, p, c = {}, 0, now

@@ -1,29 +1,24 @@
 """The breaker that all workers share: `breaker:{name}`, kept by a script."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
-from longhaul.adapters.redis.connection import Expendable
-from longhaul.adapters.redis.limiter import PATIENCE
 from longhaul.adapters.redis.local_breaker import (
     ASK_AGAIN,
     BreakerRules,
     LocalBreaker,
     LocalTrial,
+    UnderWay,
 )
-from longhaul.adapters.redis.taking import take
+from longhaul.adapters.redis.scripts import SharedScript, take
 
 # After so long without calls nothing is known about a provider any more.
 KEEP = timedelta(minutes=10)
 
 FRESH = timedelta(seconds=1)
-
-_SCRIPT = Path(__file__).with_name("breaker.lua").read_text()
 
 
 class RedisBreaker:
@@ -42,48 +37,60 @@ class RedisBreaker:
         rules: BreakerRules | None = None,
         fresh: timedelta = FRESH,
     ) -> None:
-        self._redis = Expendable(redis, patience=PATIENCE)
-        self._script = redis.register_script(_SCRIPT)
-        self._key = f"breaker:{name}"
+        self._script = SharedScript(redis, "breaker", f"breaker:{name}")
         self._rules = rules or BreakerRules()
         self._fresh = fresh
         self._local = LocalBreaker(self._rules)
-        self._asking = asyncio.Lock()
+        self._under_way = UnderWay()
+        self._someone_asks: asyncio.Event | None = None
 
     async def enter(self) -> "RedisTrial | LocalTrial":
         """Wait until a call may be tried; while the breaker is open only one probe may."""
-        # One of this process asks at a time, so that hundreds who wait cost no more than one.
-        async with self._asking:
+        while True:
+            got = await take(self.try_enter(), _abandon)
+            if not isinstance(got, float):
+                return got
+            if self._someone_asks is None:
+                return await self._ask_on(got)
+            await self._someone_asks.wait()
+
+    async def _ask_on(self, wait: float) -> "RedisTrial | LocalTrial":
+        # One of this process asks for all, so that hundreds who wait cost no more than one; then
+        # all ask for themselves, so that they come through together.
+        self._someone_asks = done = asyncio.Event()
+        try:
             while True:
+                await asyncio.sleep(min(wait, ASK_AGAIN))
                 got = await take(self.try_enter(), _abandon)
                 if not isinstance(got, float):
                     return got
-                await asyncio.sleep(min(got, ASK_AGAIN))
+                wait = got
+        finally:
+            self._someone_asks = None
+            done.set()
 
     async def try_enter(self) -> "RedisTrial | LocalTrial | float":
         """Let a call be tried, or say how many seconds to wait."""
-        answer = await self._ask("enter")
+        answer = await self.ask("enter")
         if answer is None:
             return await self._local.try_enter()
         wait, began, is_probe = answer
         if not began:
             return float(wait) / 1000
-        return RedisTrial(self._ask, began, is_probe=bool(is_probe), fresh=self._fresh)
+        return RedisTrial(self, self._under_way, began, is_probe=bool(is_probe), fresh=self._fresh)
 
-    async def _ask(self, operation: str, began: str = "0") -> Any:
+    async def ask(self, operation: str, began: str = "0") -> Any:
+        """Ask the script; None while Redis is away."""
         rules = self._rules
-        args: list[str | float] = [
+        return await self._script.ask(
             operation,
             began,
-            rules.failures,
+            rules.many(len(self._under_way)),
             rules.window,
             rules.first_open,
             rules.longest_open,
             rules.probe,
             KEEP.total_seconds() * 1000,
-        ]
-        return await self._redis.ask(
-            lambda redis: self._script(keys=[self._key], args=args, client=redis)
         )
 
 
@@ -96,29 +103,41 @@ class RedisTrial:
     """A call that may be tried; when Redis is away, its outcome is forgotten."""
 
     def __init__(
-        self, ask: Callable[..., Awaitable[Any]], began: str, *, is_probe: bool, fresh: timedelta
+        self,
+        breaker: RedisBreaker,
+        under_way: UnderWay,
+        began: str,
+        *,
+        is_probe: bool,
+        fresh: timedelta,
     ) -> None:
-        self._ask = ask
+        self._breaker = breaker
+        self._under_way = under_way
         self._began = began
         self._fresh_until = asyncio.get_running_loop().time() + fresh.total_seconds()
         self.is_probe = is_probe
 
     async def stands(self) -> bool:
-        """Whether the call may still be tried."""
-        if asyncio.get_running_loop().time() < self._fresh_until:
-            return True
-        answer = await self._ask("stands", self._began)
-        return answer is None or bool(answer)
+        """Whether the call may still be tried; if so, it is under way."""
+        if asyncio.get_running_loop().time() >= self._fresh_until:
+            answer = await self._breaker.ask("stands", self._began)
+            if answer is not None and not answer:
+                return False
+        self._under_way.add(self)
+        return True
 
     async def succeeded(self) -> None:
         """The provider answered."""
-        await self._ask("succeeded", self._began)
+        self._under_way.discard(self)
+        await self._breaker.ask("succeeded", self._began)
 
     async def failed(self) -> None:
         """The provider failed by its own fault."""
-        await self._ask("failed", self._began)
+        self._under_way.discard(self)
+        await self._breaker.ask("failed", self._began)
 
     async def abandoned(self) -> None:
         """The call came to nothing that would tell about the provider."""
+        self._under_way.discard(self)
         if self.is_probe:
-            await self._ask("abandoned", self._began)
+            await self._breaker.ask("abandoned", self._began)

@@ -1,28 +1,27 @@
 """The rate limit that all workers share: `limit:{name}`, a book of turns kept by a script.
 
-Every call reserves its start, so that turns are first come, first served, and the only clock is
-Redis' own. A worker that dies while it waits wastes its turn; so do not let more than the next
-few calls wait here.
+The head of each worker's line reserves its start, so that turns are first come, first served,
+and the only clock is Redis' own.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
 from longhaul.adapters.redis.clock import Clock, LoopClock
-from longhaul.adapters.redis.connection import Expendable
-from longhaul.adapters.redis.local_limiter import LocalPermit, LocalRateLimiter, Quota, Turn
-from longhaul.adapters.redis.taking import take
+from longhaul.adapters.redis.local_limiter import (
+    LocalPermit,
+    LocalRateLimiter,
+    Quota,
+    Turn,
+    always,
+)
+from longhaul.adapters.redis.scripts import SharedScript, take
 
-# More than for a pause flag: falling back costs a pause, and a busy loop may be late by itself.
-PATIENCE = timedelta(seconds=1)
 KEEP = timedelta(minutes=2)
-
-_SCRIPT = Path(__file__).with_name("limiter.lua").read_text()
 
 
 class RedisRateLimiter:
@@ -44,22 +43,26 @@ class RedisRateLimiter:
         workers: Callable[[], Awaitable[int]],
         clock: Clock | None = None,
     ) -> None:
-        self._redis = Expendable(redis, patience=PATIENCE)
-        self._script = redis.register_script(_SCRIPT)
-        self._key = f"limit:{name}"
+        self._script = SharedScript(redis, "limiter", f"limit:{name}")
         self._quota = quota
         self._clock = clock or LoopClock()
         self._share = LocalRateLimiter(quota, workers=workers, clock=self._clock)
-        self._reserving = asyncio.Lock()
+        self._line = asyncio.Semaphore(quota.ahead)
         self._alone = False
 
-    async def acquire(self, tokens: int) -> "RedisPermit | LocalPermit":
-        """Wait for the turn of one request of about so many tokens."""
-        while True:
-            turn = await take(self.reserve(tokens), self._give_back)
-            permit = await (self._acquire_alone(tokens) if turn is None else self._wait_for(turn))
-            if permit is not None:
-                return permit
+    async def acquire(
+        self, tokens: int, still: Callable[[], Awaitable[bool]] = always
+    ) -> "RedisPermit | LocalPermit | None":
+        """Wait in line, then for the turn of one request of about so many tokens."""
+        async with self._line:
+            while await still():
+                turn = await take(self.reserve(tokens), self._give_back)
+                permit = await (
+                    self._acquire_alone(tokens) if turn is None else self._wait_for(turn)
+                )
+                if permit is not None:
+                    return permit
+            return None
 
     async def close(self, wait: timedelta) -> None:
         """Let nobody through for a while: the provider said so."""
@@ -68,8 +71,7 @@ class RedisRateLimiter:
 
     async def reserve(self, tokens: int) -> Turn | None:
         """Take the next turn; None while Redis is away."""
-        async with self._reserving:  # connections of the pool would overtake each other
-            answer = await self._ask("take", tokens)
+        answer = await self._ask("take", tokens)
         if answer is None:
             return None
         self._alone = False
@@ -131,10 +133,7 @@ class RedisRateLimiter:
             KEEP.total_seconds() * 1000,
         )
         # Not repr: the script compares the times that it wrote itself, with three decimals.
-        args: list[str | float] = [operation, *rules, *(f"{value:.3f}" for value in values)]
-        return await self._redis.ask(
-            lambda redis: self._script(keys=[self._key], args=args, client=redis)
-        )
+        return await self._script.ask(operation, *rules, *(f"{value:.3f}" for value in values))
 
 
 class RedisPermit:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from weakref import WeakSet
 
 from longhaul.adapters.redis.clock import Clock, LoopClock
 
@@ -15,7 +16,9 @@ class BreakerRules:
     """When a breaker opens, and for how long; times are in milliseconds.
 
     Attributes:
-        failures: So many within `window`, with no success between them, open it.
+        failures: So many within `window`, with no success between them, open it; more while
+            many calls are under way, because of those that set out together the ones that fail
+            are often the first to be heard of.
         first_open: How long it stays open at first; doubled each time its probe fails.
         probe: How long others wait for a probe before the next one is let through.
     """
@@ -26,16 +29,24 @@ class BreakerRules:
     longest_open: float = 60_000
     probe: float = 30_000
 
+    def many(self, under_way: int) -> int:
+        """How many failures open it while so many calls are under way."""
+        return max(self.failures, under_way // 2)
+
+
+# The calls that this process has sent and not heard of yet; weak, as some never tell.
+UnderWay = WeakSet[object]
+
 
 class LocalCircuit:
     """The breaker of `breaker.lua`, rule by rule."""
 
     def __init__(self, rules: BreakerRules) -> None:
         self._rules = rules
-        self._failures: deque[float] = deque(maxlen=rules.failures)
+        self._failures: deque[float] = deque()
         self._trips = 0
         self._open_until = 0.0
-        self._changed = 0.0
+        self._opened = 0.0
         self._probe: float | None = None
 
     def enter(self, now: float) -> tuple[float, bool]:
@@ -51,28 +62,28 @@ class LocalCircuit:
 
     def stands(self, began: float) -> bool:
         """Whether a call may still be tried."""
-        return began > self._changed and (not self._trips or began == self._probe)
+        return began > self._opened and (not self._trips or began == self._probe)
 
-    def succeeded(self, now: float, began: float) -> None:
+    def succeeded(self, began: float) -> None:
         """Heed a success."""
-        if began <= self._changed:
+        if began <= self._opened:
             return
         self._failures.clear()
-        if self._trips:
-            self._trips, self._probe, self._changed = 0, None, now
+        self._trips, self._probe = 0, None
 
-    def failed(self, now: float, began: float) -> None:
+    def failed(self, now: float, began: float, under_way: int) -> None:
         """Heed a failure."""
-        if began <= self._changed:
+        if began <= self._opened:
             return
         self._failures.append(now)
-        many = len(self._failures) == self._rules.failures
-        if self._trips or (many and self._failures[0] >= now - self._rules.window):
+        while self._failures[0] < now - self._rules.window:
+            self._failures.popleft()
+        if self._trips or len(self._failures) >= self._rules.many(under_way):
             self._failures.clear()
             self._trips += 1
             doubled = self._rules.first_open * 2 ** (self._trips - 1)
             self._open_until = now + min(doubled, self._rules.longest_open)
-            self._probe, self._changed = None, now
+            self._probe, self._opened = None, now
 
     def abandoned(self, began: float) -> None:
         """Let the next call be the probe."""
@@ -87,6 +98,7 @@ class LocalBreaker:
         self._circuit = LocalCircuit(rules or BreakerRules())
         self._clock = clock or LoopClock()
         self._asking = asyncio.Lock()
+        self.under_way = UnderWay()
 
     async def enter(self) -> "LocalTrial":
         """Wait until a call may be tried."""
@@ -109,11 +121,11 @@ class LocalBreaker:
 
     def succeeded(self, began: float) -> None:
         """Heed a success."""
-        self._circuit.succeeded(self._now(), began)
+        self._circuit.succeeded(began)
 
     def failed(self, began: float) -> None:
         """Heed a failure."""
-        self._circuit.failed(self._now(), began)
+        self._circuit.failed(self._now(), began, len(self.under_way))
 
     def abandoned(self, began: float) -> None:
         """Let the next call be the probe."""
@@ -132,17 +144,23 @@ class LocalTrial:
         self.is_probe = is_probe
 
     async def stands(self) -> bool:
-        """Whether the call may still be tried."""
-        return self._breaker.stands(self._began)
+        """Whether the call may still be tried; if so, it is under way."""
+        if not self._breaker.stands(self._began):
+            return False
+        self._breaker.under_way.add(self)
+        return True
 
     async def succeeded(self) -> None:
         """The provider answered."""
+        self._breaker.under_way.discard(self)
         self._breaker.succeeded(self._began)
 
     async def failed(self) -> None:
         """The provider failed by its own fault."""
+        self._breaker.under_way.discard(self)
         self._breaker.failed(self._began)
 
     async def abandoned(self) -> None:
         """The call came to nothing that would tell about the provider."""
+        self._breaker.under_way.discard(self)
         self._breaker.abandoned(self._began)

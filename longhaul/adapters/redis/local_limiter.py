@@ -19,6 +19,10 @@ MANY_WORKERS = 100
 
 _MINUTE = 60_000.0
 
+_MOMENT = 0.25
+_MOST_AHEAD = 32
+_USUAL_TOKENS = 4_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
@@ -50,6 +54,18 @@ class Quota:
     def tokens_at_once(self) -> float:
         """Ten seconds' worth; a request may have more, then those who follow wait for it."""
         return (self.tokens_per_minute or 0.0) / 6
+
+    @property
+    def ahead(self) -> int:
+        """How many of a process may hold turns that are yet to come: a moment's worth.
+
+        Turns of a worker that dies, and most of those of a job that pauses, are lost to
+        everyone; so whoever has to wait longer waits in line without one.
+        """
+        per_second = self.requests_per_minute / 60
+        if self.tokens_per_minute:
+            per_second = min(per_second, self.tokens_per_minute / 60 / _USUAL_TOKENS)
+        return max(1, min(int(per_second * _MOMENT), _MOST_AHEAD))
 
     def share(self, workers: int) -> "Quota":
         """What each of so many workers may use by itself."""
@@ -135,6 +151,11 @@ class LocalBook:
             self._tokens_full -= turn.tokens * quota.per_token
 
 
+async def always() -> bool:
+    """The answer of whoever never changes his mind."""
+    return True
+
+
 async def _only_one() -> int:
     return 1
 
@@ -159,19 +180,24 @@ class LocalRateLimiter:
         self._workers = MANY_WORKERS
         self._count_at = 0.0
         self._book = LocalBook()
+        self._line = asyncio.Semaphore(quota.ahead)
         self._reserving = asyncio.Lock()
 
-    async def acquire(self, tokens: int) -> "LocalPermit":
-        """Wait for the turn of one request of about so many tokens."""
-        while True:
-            permit = await self.acquire_unless(tokens, _never)
-            if permit is not None:
-                return permit
+    async def acquire(
+        self, tokens: int, still: Callable[[], Awaitable[bool]] = always
+    ) -> "LocalPermit | None":
+        """Wait in line, then for the turn of one request of about so many tokens."""
+        async with self._line:
+            while await still():
+                permit = await self.acquire_unless(tokens, _never)
+                if permit is not None:
+                    return permit
+            return None
 
     async def acquire_unless(
         self, tokens: int, better: Callable[[], Awaitable[bool]]
     ) -> "LocalPermit | None":
-        """Wait as `acquire`; None when the turn was voided, or once there is something better."""
+        """Wait for a turn; None when it was voided, or once there is something better."""
         turn = await self.reserve(tokens)
         try:
             left = turn.wait / 1000

@@ -1,0 +1,258 @@
+"""Records the histories that every later release must be able to replay.
+
+    make record-history                    every kind
+    make record-history KIND=pause_now     one kind
+
+Each kind is a small job on real servers; its history goes to
+`tests/replay/histories/<version>/<kind>.json`. A recorded history is never edited, and those
+of earlier versions are never recorded again.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import JobStatus, RunMode
+from longhaul.local import redis
+from tests.cluster import Cluster
+from tests.conftest import until
+from tests.engine import Engine, open_engine
+from tests.replay.histories import HISTORIES
+
+Kind = Callable[[Engine], Awaitable[str]]
+
+NOW = Control(action=Action.PAUSE, mode=RunMode.NOW)
+DRAIN = Control(action=Action.PAUSE, mode=RunMode.DRAIN)
+RESUME = Control(action=Action.RESUME)
+
+
+async def plain(engine: Engine) -> str:
+    """Every item is done."""
+    job_id = await engine.create(items=40, concurrency=4)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def partial(engine: Engine) -> str:
+    """Some items fail, and some are skipped."""
+    job_id = await engine.create(items=12, failing=[3], skipped=[4])
+    await engine.ends(job_id)
+    return job_id
+
+
+async def failed(engine: Engine) -> str:
+    """No item can be done."""
+    job_id = await engine.create(items=3, failing=[0, 1, 2])
+    await engine.ends(job_id)
+    return job_id
+
+
+async def no_items(engine: Engine) -> str:
+    """There is nothing to do."""
+    job_id = await engine.create(items=0)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def plan_failed(engine: Engine) -> str:
+    """The items cannot be listed."""
+    job_id = await engine.create(items="many")
+    await engine.ends(job_id)
+    return job_id
+
+
+async def pause_now(engine: Engine) -> str:
+    """Paused at once with chunks in flight, then resumed."""
+    return await _paused(engine, NOW)
+
+
+async def pause_drain(engine: Engine) -> str:
+    """Paused by draining, then resumed."""
+    return await _paused(engine, DRAIN)
+
+
+async def pause_tightened(engine: Engine) -> str:
+    """A drain that becomes a pause at once."""
+    job_id = await engine.create(items=20, concurrency=2, seconds=0.3)
+    await _started(engine, job_id, 2)
+    await engine.workflows.control(job_id, DRAIN)
+    await engine.becomes(job_id, JobStatus.PAUSING)
+    await engine.workflows.control(job_id, NOW)
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.control(job_id, RESUME)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def control_update(engine: Engine) -> str:
+    """Paused and resumed by the update."""
+    job_id = await engine.create(items=30, concurrency=2, seconds=0.05)
+    await _started(engine, job_id, 2)
+    handle = engine.handle(job_id)
+    await handle.execute_update("control", {"action": "pause", "mode": "now"})
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await handle.execute_update("control", {"action": "resume"})
+    await engine.ends(job_id)
+    return job_id
+
+
+async def cancelled(engine: Engine) -> str:
+    """Cancelled with chunks in flight."""
+    job_id = await engine.create(items=30, concurrency=2, seconds=0.1)
+    await _started(engine, job_id, 4)
+    await engine.workflows.cancel(job_id)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def cancelled_while_paused(engine: Engine) -> str:
+    """Cancelled at rest."""
+    job_id = await engine.create(items=30, concurrency=2, seconds=0.1)
+    await _started(engine, job_id, 2)
+    await engine.workflows.control(job_id, NOW)
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.cancel(job_id)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def deadline(engine: Engine) -> str:
+    """The deadline passes with items open."""
+    job_id = await engine.create(items=20, concurrency=2, seconds=0.3, deadline=1.0)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def stop_loss(engine: Engine) -> str:
+    """Pauses itself because most items fail, is resumed and cancelled."""
+    job_id = await engine.create(
+        items=100, concurrency=4, seconds=0.01, failing=list(range(100)), stop_ratio=0.5
+    )
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.control(job_id, RESUME)
+    await engine.workflows.cancel(job_id)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def provider_rejected(engine: Engine) -> str:
+    """Pauses itself because the provider refuses us."""
+    job_id = await engine.create(items=10, concurrency=2, rejected=[4])
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.cancel(job_id)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def continued_as_new(engine: Engine) -> str:
+    """A run that began with what an earlier one carried."""
+    job_id = await engine.create(items=60, concurrency=2, seconds=0.02, rolling=True)
+    first = await engine.handle(job_id).describe()
+
+    async def is_new_run() -> bool:
+        await engine.workflows.control(job_id, DRAIN)
+        return (await engine.handle(job_id).describe()).run_id != first.run_id
+
+    await until(is_new_run, what="a new run")
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.control(job_id, RESUME)
+    await engine.ends(job_id)
+    return job_id
+
+
+KINDS: dict[str, Kind] = {
+    kind.__name__: kind
+    for kind in (
+        plain,
+        partial,
+        failed,
+        no_items,
+        plan_failed,
+        pause_now,
+        pause_drain,
+        pause_tightened,
+        control_update,
+        cancelled,
+        cancelled_while_paused,
+        deadline,
+        stop_loss,
+        provider_rejected,
+        continued_as_new,
+    )
+}
+
+
+async def record(names: list[str]) -> None:
+    """Record some kinds, all of them if none is named."""
+    folder = HISTORIES / version("longhaul")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as servers:
+        cluster = Cluster(Path(servers))
+        try:
+            await cluster.open(apis=0, workers=0)
+            for name in names or KINDS:
+                await _record_one(cluster, KINDS[name], folder / f"{name}.json")
+        finally:
+            await cluster.close()
+
+
+async def _record_one(cluster: Cluster, kind: Kind, file: Path) -> None:
+    client: Client = await cluster.temporal()
+    async with PostgresDatabase.open(cluster.dsn, connections=10) as database:
+        connection = Redis.from_url(redis.url(cluster.redis_port), decode_responses=True)
+        async with open_engine(client, database, connection) as engine, engine.worker():
+            handle = engine.handle(await kind(engine))
+
+            async def closed() -> bool:
+                status = (await handle.describe()).status
+                return status is not None and status.name != "RUNNING"
+
+            await until(closed, what="the workflow to close")
+            history = json.loads((await handle.fetch_history()).to_json())
+            file.write_text(json.dumps(_without_places(history), indent=1) + "\n")
+        await connection.aclose()
+    print(f"{file.name}: {kind.__doc__}")
+
+
+def _without_places(node: Any) -> Any:
+    """A history without stack traces: they name folders of this machine, and nobody reads them."""
+    match node:
+        case dict():
+            return {
+                key: _without_places(value) for key, value in node.items() if key != "stackTrace"
+            }
+        case list():
+            return [_without_places(one) for one in node]
+        case _:
+            return node
+
+
+async def _paused(engine: Engine, control: Control) -> str:
+    job_id = await engine.create(items=30, concurrency=2, seconds=0.05)
+    await _started(engine, job_id, 4)
+    await engine.workflows.control(job_id, control)
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.control(job_id, RESUME)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def _started(engine: Engine, job_id: str, count: int) -> None:
+    async def enough() -> bool:
+        return len(engine.echo.started) >= count
+
+    await until(enough, what=f"{count} items of {job_id} to start")
+
+
+if __name__ == "__main__":
+    asyncio.run(record(sys.argv[1:]))

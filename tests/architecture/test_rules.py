@@ -1,0 +1,166 @@
+"""Rules that import-linter and ruff cannot say."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+import longhaul
+from longhaul.adapters import settings
+from longhaul.api.errors import STATUS, status_of
+from longhaul.core import errors
+from longhaul.core.job_types import Resources
+from longhaul.job_types.loading import load_catalog
+
+ROOT = Path(longhaul.__file__).parents[1]
+PACKAGE = ROOT / "longhaul"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# Who starts processes hands its own environment on to them.
+READS_ENVIRONMENT = {
+    "adapters/settings.py",
+    "local/processes.py",
+    "local/temporal.py",
+    "cli/demo.py",
+}
+
+IMPURE = {
+    ("datetime", "now"),
+    ("datetime", "utcnow"),
+    ("datetime", "today"),
+    ("time", "time"),
+    ("time", "monotonic"),
+    ("uuid", "uuid4"),
+    ("random", "random"),
+}
+
+
+def calls(file: Path) -> Iterator[tuple[str, str, int]]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
+                yield name, attribute, node.lineno
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def test_nothing_commits_outside_a_transaction_block() -> None:
+    found = [
+        f"{name_of(file)}:{line}"
+        for file in SOURCES
+        for name, attribute, line in calls(file)
+        if attribute == "commit" and name not in ("transaction", "savepoint", "connection")
+    ]
+
+    assert found == []
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    found = {
+        name_of(file)
+        for file in SOURCES
+        if re.search(r"\bos\.(environ|getenv)\b", file.read_text())
+    }
+
+    assert found <= READS_ENVIRONMENT
+
+
+@pytest.mark.parametrize("folder", ["core", "workflows"])
+def test_no_clock_and_no_chance_where_things_must_be_repeatable(folder: str) -> None:
+    found = [
+        f"{name_of(file)}:{line} {name}.{attribute}"
+        for file in (PACKAGE / folder).rglob("*.py")
+        for name, attribute, line in calls(file)
+        if (name, attribute) in IMPURE
+    ]
+
+    assert found == []
+
+
+def test_modules_are_imported_at_the_top_of_a_file() -> None:
+    found = set()
+    for file in SOURCES:
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                imports = (ast.Import, ast.ImportFrom)
+                if any(isinstance(node, imports) for node in ast.walk(function)):
+                    found.add(name_of(file))
+
+    # A provider's SDK takes seconds to import, and only its own worker needs it.
+    assert found <= {"adapters/llm/providers.py"}
+
+
+def test_every_error_has_its_status_and_its_line_in_the_docs() -> None:
+    documented = re.findall(r"^\| `(\w+)` \| (\d+) \|", (ROOT / "docs/errors.md").read_text(), re.M)
+
+    answered = {(kind.code, str(int(status))) for kind, status in STATUS.items()}
+    inherited = {(kind.code, str(int(status_of(kind("x"))))) for kind in leaves(errors.Unavailable)}
+    assert set(documented) == answered | inherited
+
+
+def test_every_way_to_refuse_a_caller_has_a_status_of_its_own() -> None:
+    assert set(leaves(errors.Rejected)) <= set(STATUS)
+
+
+def leaves(kind: type[errors.JobError]) -> list[type[errors.JobError]]:
+    below = kind.__subclasses__()
+    return [leaf for one in below for leaf in leaves(one)] if below else [kind]
+
+
+def test_the_example_of_the_environment_is_what_the_settings_say() -> None:
+    assert (ROOT / ".env.example").read_text() == settings.example()
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    assert [variable for variable, _, what_for in settings.describe() if not what_for] == []
+
+
+def test_every_invariant_has_a_test_that_carries_its_number() -> None:
+    marked = {
+        number
+        for file in (ROOT / "tests").rglob("*.py")
+        for number in re.findall(r'invariant\("(I\d+)"\)', file.read_text())
+    }
+
+    assert marked == {f"I{number}" for number in range(1, 12)}
+
+
+def test_the_makefile_has_the_targets_of_the_contract() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+
+    promised = {"demo", "up", "test", "check", "bench", "chaos", "record-history", "help"}
+    assert promised <= set(targets)
+
+
+async def test_the_sandbox_takes_every_workflow_of_the_catalog() -> None:
+    from temporalio.workflow import _Definition  # noqa: PLC0415, PLC2701 - as the worker does
+
+    class Nothing:
+        """No job type touches its resources before it is used."""
+
+    catalog = load_catalog(Resources(database=Nothing(), regexes=Nothing()))  # type: ignore[arg-type]
+    runner = SandboxedWorkflowRunner()
+
+    for job_type in catalog:
+        runner.prepare_workflow(_Definition.must_from_class(job_type.workflow))
+
+
+def test_no_file_names_a_path_of_a_machine_or_a_registry() -> None:
+    places = [r"/work/(main|shared)", r"/root/\.\w+env", r"pythonhosted\.org", r"/opt/wheels"]
+    forbidden = re.compile("|".join(places))
+    folders = ("longhaul", "tests", "docs", "bench", "scripts", "deploy", ".ci")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
+    files += [file for file in ROOT.iterdir() if file.is_file()]
+    found = [
+        file.relative_to(ROOT).as_posix()
+        for file in files
+        if "__pycache__" not in file.parts and file != Path(__file__)
+        if forbidden.search(file.read_text(errors="ignore"))
+    ]
+
+    assert found == []

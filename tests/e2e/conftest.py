@@ -1,0 +1,17 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster, open_cluster
+from tests.job_types.echo import CREATE_TABLE
+
+# Of the e2e tests each kills what others would need: each has an installation of its own.
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """An installation without a worker, with the job type of the tests."""
+    async with open_cluster(tmp_path, types=["tests.job_types.echo"], workers=0) as opened:
+        await opened.fetch(CREATE_TABLE)
+        yield opened
