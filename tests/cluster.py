@@ -161,6 +161,15 @@ class Cluster:
         """What a process has written so far."""
         return (self._folder / f"{name}.log").read_text(errors="replace")
 
+    def faults(self) -> list[str]:
+        """The faults that the processes have logged."""
+        return [
+            line
+            for name in self._processes
+            for line in self.log(name).splitlines()
+            if '"event": "fault"' in line
+        ]
+
     def http(self, sub: str = "u-1", *roles: str, api: int = 0) -> httpx2.AsyncClient:
         """A client of one of the APIs, as some person."""
         return httpx2.AsyncClient(

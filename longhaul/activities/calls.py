@@ -34,8 +34,16 @@ TIMED_OUT = "timeout"
 class Provider:
     """One model provider with what protects it: client, rate limit and breaker."""
 
-    def __init__(self, *, client: ModelClient, limiter: RateLimiter, breaker: Breaker) -> None:
+    def __init__(
+        self,
+        *,
+        client: ModelClient,
+        limiter: RateLimiter,
+        breaker: Breaker,
+        call_timeout: timedelta = CALL_TIMEOUT,
+    ) -> None:
         self.client = client
+        self.call_timeout = call_timeout
         self._limiter = limiter
         self._breaker = breaker
 
@@ -198,7 +206,7 @@ class ItemCalls:
     ) -> ModelReply:
         started = time.monotonic()
         try:
-            reply = await provider.client.complete(request, CALL_TIMEOUT)
+            reply = await provider.client.complete(request, provider.call_timeout)
         except (ProviderBusy, ProviderRejected, ItemFailed) as exc:
             reason, duration = _reason(exc), _since(started)
             await self._patiently(lambda: self._journal.failed(call, reason, duration))

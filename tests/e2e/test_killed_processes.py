@@ -1,7 +1,6 @@
 """Processes killed for real: nothing is lost, nothing is done twice, the numbers agree."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 

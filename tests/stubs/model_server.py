@@ -449,6 +449,7 @@ class ModelServer:
         chosen = self.behaviour.chosen if isinstance(self.behaviour, Mix) else {}
         return {
             "total": len(self.requests),
+            "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "abandoned": self.abandoned,
             "chosen": dict(chosen),

@@ -1,7 +1,7 @@
 """Connections and transactions; PostgreSQL's ways to be away become `Unavailable`."""
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ COPY_TIMEOUT = timedelta(hours=1)
 _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says whose server died in mid-sentence
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -31,15 +31,27 @@ _AWAY = (
     asyncpg.QueryCanceledError,
 )
 
+# What cleaning up may meet on a connection that is gone; what led to it is raised anyway.
+_LOST = (*_AWAY, asyncpg.InterfaceError)
+
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(is_gone: Callable[[], bool]) -> Iterator[None]:
     try:
         yield
     except _AWAY as exc:
-        raise Unavailable("The database did not answer; the request can be repeated.") from exc
+        raise _away() from exc
+    except asyncpg.InterfaceError as exc:
+        # Also raised for our own mistakes, such as a wrong number of arguments.
+        if not is_gone():
+            raise
+        raise _away() from exc
     except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
         raise InvalidInput("Text with a NUL character cannot be stored.") from None
+
+
+def _away() -> Unavailable:
+    return Unavailable("The database did not answer; the request can be repeated.")
 
 
 class PostgresTransaction:
@@ -50,13 +62,13 @@ class PostgresTransaction:
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
         """Run one statement and return its rows."""
-        with _translated():
+        with _translated(self.connection.is_closed):
             rows: Sequence[Row] = await self.connection.fetch(sql, *values)
             return rows
 
     async def execute(self, sql: str, *values: object) -> int:
         """Run one statement and return how many rows it touched."""
-        with _translated():
+        with _translated(self.connection.is_closed):
             status: str = await self.connection.execute(sql, *values)
         count = status.rsplit(" ", 1)[-1]
         return int(count) if count.isdigit() else 0
@@ -65,15 +77,15 @@ class PostgresTransaction:
     async def nested(self) -> AsyncIterator[None]:
         """A part whose failure does not spoil the rest of the transaction."""
         savepoint = self.connection.transaction()
-        with _translated():
+        with _translated(self.connection.is_closed):
             await savepoint.start()
         try:
             yield
         except BaseException:
-            with suppress(*_AWAY):
+            with suppress(*_LOST):
                 await savepoint.rollback()
             raise
-        with _translated():
+        with _translated(self.connection.is_closed):
             await savepoint.commit()
 
     async def copy(
@@ -83,7 +95,7 @@ class PostgresTransaction:
         records: Iterable[tuple[object, ...]] | AsyncIterable[tuple[object, ...]],
     ) -> None:
         """Append many rows at once."""
-        with _translated():
+        with _translated(self.connection.is_closed):
             await self.connection.copy_records_to_table(
                 table, columns=columns, records=records, timeout=COPY_TIMEOUT.total_seconds()
             )
@@ -119,22 +131,22 @@ class PostgresDatabase:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PostgresTransaction]:
         """Open a transaction: commits at the end of its block, rolls back on an exception."""
-        with _translated():
+        with _translated(self._pool.is_closing):
             connection = await self._pool.acquire()
         try:
             transaction = connection.transaction()
-            with _translated():
+            with _translated(connection.is_closed):
                 await transaction.start()
             try:
                 yield PostgresTransaction(connection)
             except BaseException:
-                with suppress(*_AWAY):
+                with suppress(*_LOST):
                     await transaction.rollback()
                 raise
-            with _translated():
+            with _translated(connection.is_closed):
                 await transaction.commit()
         finally:
-            await self._pool.release(connection)
+            await self._release(connection)
 
     @asynccontextmanager
     async def locked(self, number: int) -> AsyncIterator[bool]:
@@ -143,18 +155,23 @@ class PostgresDatabase:
         It belongs to a connection and not to a transaction, so that nothing stays open
         in the database while the block waits for others.
         """
-        with _translated():
+        with _translated(self._pool.is_closing):
             connection = await self._pool.acquire()
         try:
-            with _translated():
+            with _translated(connection.is_closed):
                 got = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
             try:
                 yield got
             finally:
                 if got:
-                    with suppress(*_AWAY):
+                    with suppress(*_LOST):
                         await connection.execute("SELECT pg_advisory_unlock($1)", number)
         finally:
+            await self._release(connection)
+
+    async def _release(self, connection: Any) -> None:
+        # The pool cleans a connection before it takes it back, and drops one that is lost.
+        with suppress(*_LOST):
             await self._pool.release(connection)
 
     async def ping(self) -> None:

@@ -1,0 +1,1 @@
+"""The benchmarks: ratios to peers that are measured in the same run (README.md)."""

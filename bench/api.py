@@ -1,0 +1,70 @@
+"""A client of one API process, as a service would hold it: one connection pool, kept alive."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import jwt
+
+SECRET = "a secret of the benches that is long enough"
+TIMEOUT = timedelta(seconds=30)
+
+OWNER = "bench"
+
+
+def token(*roles: str) -> str:
+    """A token signed with the benches' secret."""
+    claims = {"sub": OWNER, "roles": list(roles), "exp": datetime.now(UTC) + timedelta(hours=12)}
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+class Api:
+    """Speaks to one API process."""
+
+    def __init__(self, port: int, *roles: str) -> None:
+        self.http = httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}/api/v1",
+            headers={"Authorization": f"Bearer {token(*roles)}"},
+            timeout=TIMEOUT.total_seconds(),
+            limits=httpx2.Limits(max_keepalive_connections=200, keepalive_expiry=60),
+        )
+
+    async def submit(self, job_type: str, *, concurrency: int = 16, **parameters: Any) -> str:
+        """Create a job and return its id."""
+        body = {
+            "job_type": job_type,
+            "parameters": parameters,
+            "options": {"concurrency": concurrency},
+        }
+        return str((await self.call("POST", "/jobs", body))["job_id"])
+
+    async def pause(self, job_id: str, mode: str = "now") -> None:
+        """Ask for a pause."""
+        await self.call("POST", f"/jobs/{job_id}/pause", {"mode": mode})
+
+    async def resume(self, job_id: str) -> None:
+        """Ask for the job to go on."""
+        await self.call("POST", f"/jobs/{job_id}/resume")
+
+    async def cancel(self, job_id: str) -> None:
+        """Ask for the job's end."""
+        await self.call("POST", f"/jobs/{job_id}/cancel")
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request and return the JSON of its answer.
+
+        Raises:
+            httpx2.HTTPStatusError: The answer is an error.
+        """
+        response = await self.http.request(method, path, json=body)
+        response.raise_for_status()
+        return response.json()
+
+    async def timed(self, method: str, path: str, body: Any = None) -> tuple[float, Any]:
+        """Send a request; return how many seconds it took, and the JSON of its answer."""
+        started = time.perf_counter()
+        response = await self.http.request(method, path, json=body)
+        took = time.perf_counter() - started
+        response.raise_for_status()
+        return took, response.json()
