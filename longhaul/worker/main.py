@@ -56,6 +56,8 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> None:
         for worker in workers:
             await stack.enter_async_context(worker)
         await stopped.wait()
+        # All at once: one after the other they would take items while the first ones drain.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 @asynccontextmanager
