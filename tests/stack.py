@@ -46,7 +46,7 @@ class LocalStack:
             "LONGHAUL_DATA_DIR": str(self.data),
             **(env or {}),
         }
-        self._process: Process
+        self._process: Process | None = None
         self._seen: Mapping[Alive, str] = {}
 
     @property
@@ -61,14 +61,10 @@ class LocalStack:
 
     async def start(self, command: str = "longhaul up", cwd: Path | None = None) -> None:
         """Run a command of a shell that starts the stack, and wait until it says it is ready."""
-        if not self.addresses:
-            # Others run the same servers here at this moment: none may meet at the usual ports.
-            self.data.mkdir(parents=True, exist_ok=True)
-            ports = {f"{name}_port": free_port(0) for name in SERVERS}
-            DataFolder(self.data).write_addresses(ports)
+        self.choose_ports()
         said = self.output.count("Ready.") if self._log.exists() else 0
         where = f"cd {shlex.quote(str(cwd))} && " if cwd else ""
-        self._process = await Process.start(
+        process = self._process = await Process.start(
             Command(
                 name="longhaul up",
                 argv=["sh", "-c", f"{where}exec {command}"],
@@ -78,20 +74,28 @@ class LocalStack:
         )
 
         async def ready() -> bool:
-            assert self._process.returncode is None, self.output
+            assert process.returncode is None, self.output
             return self.output.count("Ready.") > said
 
         await until(ready, what="the stack", seconds=90, every=0.05)
 
+    def choose_ports(self) -> None:
+        """Keep away from the usual ports: other stacks may be there at this moment."""
+        if not self.addresses:
+            self.data.mkdir(parents=True, exist_ok=True)
+            ports = {f"{name}_port": free_port(0) for name in SERVERS}
+            DataFolder(self.data).write_addresses(ports)
+
     async def end(self, number: signal.Signals) -> int:
         """Send the stack a signal, and wait for its own process to end."""
+        assert self._process is not None
         self._seen = self.processes()
         self._process.send(number)
         return await self._process.wait()
 
     async def close(self) -> None:
         """Stop what still runs."""
-        if self._process.returncode is None:
+        if self._process is not None and self._process.returncode is None:
             await self.end(signal.SIGTERM)
 
     async def run(self, command: str, cwd: Path | None = None) -> Ran:
@@ -109,11 +113,15 @@ class LocalStack:
     def processes(self) -> Mapping["Alive", str]:
         """Every process that the stack has started, with its command."""
         everyone = running()
-        found = {self._process.pid}
+        found = {self._process.pid} if self._process is not None else set()
         for alive in sorted(everyone, key=lambda one: one.started):
             if alive.parent in found:
                 found.add(alive.pid)
         return {alive: text for alive, text in everyone.items() if alive.pid in found}
+
+    def running_here(self) -> list[str]:
+        """Every process whose command names the stack's folder."""
+        return [text for text in running().values() if str(self.data) in text]
 
     def kill(self, part: str) -> None:
         """End one process of the stack as a power cut would."""
