@@ -143,7 +143,9 @@ async def open_job_type(
         )
 
 
-async def start(engine: Engine, job_type: RuleGenerationJob, report: SampleReport) -> str:
+async def start(
+    engine: Engine, job_type: RuleGenerationJob, report: SampleReport, concurrency: int = ITEMS
+) -> str:
     parameters = job_type.parameters(cycle_id=report.cycle_id, report_id=report.report_id)
     async with engine.stores.database.begin() as tx:
         prepared = await job_type.prepare(tx, parameters, ADMIN)
@@ -154,7 +156,7 @@ async def start(engine: Engine, job_type: RuleGenerationJob, report: SampleRepor
                 job_type=job_type.name,
                 owner="u-1",
                 parameters=prepared.parameters.model_dump(mode="json"),
-                options=JobOptions(concurrency=18),
+                options=JobOptions(concurrency=concurrency),
                 priority=5,
                 description="",
                 metadata={},
