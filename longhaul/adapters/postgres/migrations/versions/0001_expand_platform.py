@@ -87,7 +87,7 @@ CREATE TABLE job_item (
     duration_ms integer,
     updated_at timestamptz,
     PRIMARY KEY (job_id, ordinal),
-    UNIQUE (job_id, item_key)
+    UNIQUE (item_key, job_id)
 ) WITH (fillfactor = 60)
 """,
     """
