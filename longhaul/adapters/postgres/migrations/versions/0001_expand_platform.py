@@ -88,7 +88,7 @@ CREATE TABLE job_item (
     updated_at timestamptz,
     PRIMARY KEY (job_id, ordinal),
     UNIQUE (item_key, job_id)
-) WITH (fillfactor = 60)
+) WITH (fillfactor = 45)
 """,
     """
 CREATE TABLE llm_call (
