@@ -113,7 +113,6 @@ async def open_services(
                 database=database,
                 jobs=jobs,
                 idempotency=PostgresIdempotency(),
-                board=board,
                 catalog=catalog,
                 wake=dispatcher.wake,
             ),
