@@ -8,7 +8,6 @@ import uvicorn
 
 from longhaul.activities.ending import Endings
 from longhaul.activities.tasks import end
-from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -16,7 +15,6 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.redis.board import RedisJobBoard
-from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
@@ -36,6 +34,7 @@ from longhaul.api.services import Services
 from longhaul.api.submission import Submission
 from longhaul.core.ports import Stores
 from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
 
 CONNECTIONS = 20
@@ -73,17 +72,10 @@ async def open_services(
     Raises:
         ValueError: The settings cannot be used as they are.
     """
-    dsn, url = settings.postgres.dsn, settings.redis.url
-    if dsn is None or url is None:
-        raise ValueError(
-            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
-            "`longhaul up`."
-        )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        database, redis = await stack.enter_async_context(
+            open_servers(settings, connections=CONNECTIONS)
         )
-        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
         catalog = load_catalog(build_resources(settings, database), types)
@@ -121,7 +113,6 @@ async def open_services(
                 database=database,
                 jobs=jobs,
                 idempotency=PostgresIdempotency(),
-                board=board,
                 catalog=catalog,
                 wake=dispatcher.wake,
             ),

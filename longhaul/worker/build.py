@@ -23,7 +23,7 @@ from longhaul.core.job_types import Queue
 from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores
 from longhaul.worker.errors import ErrorInterceptor
 
-# Longer than most items, shorter than any container's grace (design.md 7).
+# Longer than most items, shorter than any container's grace.
 SHUTDOWN_GRACE = timedelta(seconds=30)
 
 # How long a workflow waits for the worker that has it cached before any other may take it.

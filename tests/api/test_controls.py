@@ -138,6 +138,40 @@ async def test_a_pause_asked_for_while_no_worker_lives_holds_when_one_comes(
     assert ended["progress"]["succeeded"] == 5
 
 
+async def test_a_pause_takes_back_a_resume_that_is_still_on_its_way(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    async with engine.worker():
+        engine.echo.gate = asyncio.Event()
+        job_id = await submit(client, items=30)
+        await until(_started(engine, 4), what="items to start")
+        await client.post(f"/jobs/{job_id}/pause", json={"mode": "now"})
+        await becomes(client, job_id, "paused")
+
+    resumed = await client.post(f"/jobs/{job_id}/resume")
+    paused = await client.post(f"/jobs/{job_id}/pause", json={"reason": "no, wait"})
+    started = len(engine.echo.started)
+    async with engine.worker():
+
+        async def both_have_arrived() -> bool:
+            job = (await client.get(f"/jobs/{job_id}")).json()
+            return job["requested"] is None
+
+        await until(both_have_arrived, what="both requests to arrive")
+        held = await becomes(client, job_id, "paused")
+        started_meanwhile = len(engine.echo.started) - started
+        engine.echo.gate.set()
+        await client.post(f"/jobs/{job_id}/resume")
+        ended = await becomes(client, job_id, *ENDED)
+
+    assert (resumed.status_code, resumed.json()["requested"]) == (202, "resume")
+    assert (paused.status_code, paused.json()["requested"]) == (202, "pause")
+    assert held["pause"]["reason"] == "no, wait"
+    assert held["progress"]["current"] == 0
+    assert started_meanwhile == 0
+    assert ended["progress"]["succeeded"] == 30
+
+
 async def test_a_pending_job_is_cancelled_in_its_row(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
