@@ -46,7 +46,7 @@ def definition(*steps: dict[str, Any]) -> Definition:
         ({"name": "ship it", "kind": "job", "job_type": "echo"}, "step 'ship it'"),
         ({"name": "one", "kind": "job"}, "step 'one': job.job_type: Field required"),
         ({"name": "one", "kind": "magic"}, "step 'one'"),
-        ({"name": "one", "kind": "job", "job_type": "echo", "whne": 1}, "job.whne"),
+        ({"name": "one", "kind": "job", "job_type": "echo", "extra": 1}, "job.extra"),
         ({"name": "ok", "kind": "approval", "timeout_seconds": -1}, "approval.timeout_seconds"),
         ({"name": "all", "kind": "group", "steps": []}, "step 'all': group.steps"),
         (group("all", {"name": "in", "kind": "job"}), "step 'in'"),

@@ -130,11 +130,11 @@ async def test_parameters_that_do_not_fit_a_type_are_found_before_the_flow_runs(
 
     plain = await complaint(items="many")
     beside_a_reference = await complaint(items={"$from": "a"}, seconds="long")
-    unknown = await complaint(items={"$from": "a"}, itmes=3)
+    unknown = await complaint(items={"$from": "a"}, extra=3)
     await types.get("flow").prepare(None, flow(items={"$from": "a"}), TESTER)  # type: ignore[arg-type]
 
     assert plain[0][0] == "/parameters/steps/1/parameters/items"
     assert beside_a_reference[0][0] == "/parameters/steps/1/parameters/seconds"
     assert unknown == (
-        ("/parameters/steps/1/parameters/itmes", "Step 'b': unknown parameter 'itmes'."),
+        ("/parameters/steps/1/parameters/extra", "Step 'b': unknown parameter 'extra'."),
     )
