@@ -9,6 +9,7 @@ import uvicorn
 from longhaul.activities.ending import Endings
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -27,6 +28,7 @@ from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
@@ -35,6 +37,7 @@ from longhaul.api.reconciler import Reconciler
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
 from longhaul.core.ports import Stores
+from longhaul.job_types.decisions import build_decisions
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 
@@ -142,6 +145,9 @@ async def open_services(
                 board=board,
                 logs=RedisLogTail(redis),
                 objects=JobObjects(catalog),
+            ),
+            deciding=Deciding(
+                database=database, store=PostgresDecisions(), decisions=build_decisions()
             ),
             health=Health(
                 needed={"postgres": database.ping},

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
 from longhaul.api.reading import Reading
 from longhaul.api.submission import Submission
@@ -19,4 +20,5 @@ class Services:
     submission: Submission
     controls: Controls
     reading: Reading
+    deciding: Deciding
     health: Health
