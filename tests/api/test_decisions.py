@@ -483,8 +483,8 @@ async def test_two_people_who_decide_at_once_leave_one_story(
     ).json()["audit"]
     for entry_id in ids:
         told = [line for line in audit if line["entry_id"] == entry_id]
-        befores = [line["details"]["before"] for line in told]
-        assert befores == [None, *(line["action"] for line in told[:-1])]
+        earlier = [line["details"]["before"] for line in told]
+        assert earlier == [None, *(line["action"] for line in told[:-1])]
 
 
 async def test_of_two_who_approve_at_once_one_is_told_the_state(
