@@ -6,7 +6,7 @@ entry point group `longhaul.job_types`. See docs/adding_a_job.md.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
+from longhaul.core.sources import SourceAccess
 
 ENTRY_POINT_GROUP = "longhaul.job_types"
 
@@ -40,6 +41,7 @@ class Resources:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
         offline_seconds_per_item: How long the offline analyst pretends to think.
+        sources: How data sources are reached, for adapters that read them.
     """
 
     database: Database
@@ -47,6 +49,7 @@ class Resources:
     provider: str = "offline"
     model: str = ""
     offline_seconds_per_item: float = 0.0
+    sources: SourceAccess = field(default_factory=SourceAccess)
 
 
 class Calls(Protocol):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from longhaul.core.attributes import Attribute
+from longhaul.core.attributes import Attribute, AttributeStore
 from longhaul.core.expectations import (
     LENGTHS,
     MATCH_REGEX,
@@ -224,15 +224,6 @@ class RuleVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """What it takes to list an attribute, and to go on after it."""
-
-    id: int
-    name: str
-    line_no: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NewRules:
     """What one item stores."""
 
@@ -255,7 +246,7 @@ class RuleTotals:
     attributes_without_rules: tuple[str, ...]
 
 
-class RuleStore(Protocol):
+class RuleStore(AttributeStore, Protocol):
     """Attributes, rule versions and rules."""
 
     async def version(self, tx: Transaction, version_id: str) -> RuleVersion | None:
@@ -269,27 +260,6 @@ class RuleStore(Protocol):
         None when the cycle does not hold the report. Of two who create at the same time one
         waits for the other, and both get the same version.
         """
-
-    async def foreign(
-        self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int]
-    ) -> Sequence[int]:
-        """Those ids that are no active attributes of the report in this cycle."""
-
-    async def page(
-        self,
-        tx: Transaction,
-        cycle_id: int,
-        report_id: int,
-        attribute_ids: Sequence[int] | None,
-        after: Listed | None,
-    ) -> Sequence[Listed]:
-        """The next attributes in the order of the form, all or the named; empty at the end."""
-
-    async def attribute(self, tx: Transaction, attribute_id: int) -> Attribute | None:
-        """Read an active attribute."""
-
-    async def names(self, tx: Transaction, cycle_id: int, report_id: int) -> Sequence[str]:
-        """The names of the report's active attributes, in the order of the form."""
 
     async def has_rules(self, tx: Transaction, version_id: str, attribute_id: int) -> bool:
         """Whether the attribute has rules in the version."""
