@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from longhaul.activities.decisions import Decisions
+from longhaul.activities.rule_editing import RuleEditing
 from longhaul.api.cursors import (
     read_audit_cursor,
     read_entry_cursor,
@@ -28,6 +29,7 @@ from longhaul.core.decisions import (
 from longhaul.core.errors import NotFound
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
+from longhaul.core.rule_edits import RuleChange
 
 # What only the database needs of a row.
 _HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place"})
@@ -39,10 +41,18 @@ Find = Callable[[Transaction], Awaitable[Version]]
 class Deciding:
     """Answers the routes of versions and phases."""
 
-    def __init__(self, *, database: Database, store: DecisionStore, decisions: Decisions) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: DecisionStore,
+        decisions: Decisions,
+        editing: RuleEditing,
+    ) -> None:
         self._database = database
         self._store = store
         self._decisions = decisions
+        self._editing = editing
 
     def version(self, principal: Principal, version_id: str, kind: Kind | None = None) -> Find:
         """How to find a version, of any kind or of one."""
@@ -135,7 +145,7 @@ class Deciding:
             As `Decisions.decide`.
         """
         choice = Choice(
-            ids=None if body.ids is None else {_canonical(one) for one in body.ids},
+            ids=None if body.ids is None else {canonical_id(one) for one in body.ids},
             attribute_ids=body.attribute_ids,
         )
         async with self._database.begin() as tx:
@@ -154,6 +164,24 @@ class Deciding:
             "unchanged": done.unchanged,
             "counts": asdict(done.tally),
         }
+
+    async def edit_rule(
+        self, principal: Principal, find: Find, rule_id: str, change: RuleChange
+    ) -> dict[str, Any]:
+        """Change a rule of a draft.
+
+        Raises:
+            As `RuleEditing.edit`.
+        """
+        await self.read(find)
+        await self._editing.check_pattern(change)
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            await self._editing.edit(tx, principal, version, rule_id, change)
+            (row,) = await self._store.entries(
+                tx, version, EntryFilter(ids=[rule_id]), limit=1, after=None
+            )
+        return _entry_object(row)
 
     async def take(
         self, principal: Principal, find: Find, step: Step, reason: str
@@ -178,7 +206,7 @@ class Deciding:
             MalformedRequest: The cursor cannot be read.
         """
         after = read_audit_cursor(cursor)
-        wanted = None if entry_id is None else _canonical(entry_id)
+        wanted = None if entry_id is None else canonical_id(entry_id)
         async with self._database.begin() as tx:
             rows = await self._store.audit(
                 tx, await find(tx), entry_id=wanted, limit=limit + 1, after=after
@@ -227,7 +255,7 @@ def _shown(value: object) -> object:
             return value
 
 
-def _canonical(entry_id: str) -> str:
+def canonical_id(entry_id: str) -> str:
     """An id in the form in which the database writes it; what is none stays as it is."""
     try:
         return str(UUID(entry_id))

@@ -37,7 +37,7 @@ from longhaul.api.reconciler import Reconciler
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
 from longhaul.core.ports import Stores
-from longhaul.job_types.decisions import build_decisions
+from longhaul.job_types.decisions import build_decisions, build_rule_editing
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 
@@ -89,7 +89,8 @@ async def open_services(
         redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
-        catalog = load_catalog(build_resources(settings, database), types)
+        resources = build_resources(settings, database)
+        catalog = load_catalog(resources, types)
         jobs, ledger = PostgresJobs(), PostgresLedger(database)
         board = RedisJobBoard(redis, worker="api")
         workflows = TemporalWorkflows(client)
@@ -147,7 +148,10 @@ async def open_services(
                 objects=JobObjects(catalog),
             ),
             deciding=Deciding(
-                database=database, store=PostgresDecisions(), decisions=build_decisions()
+                database=database,
+                store=PostgresDecisions(),
+                decisions=build_decisions(),
+                editing=build_rule_editing(resources.regexes),
             ),
             health=Health(
                 needed={"postgres": database.ping},

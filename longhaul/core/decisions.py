@@ -200,6 +200,7 @@ class EntryFilter:
         waiting_for: Only what this reviewer has still to decide on.
     """
 
+    ids: Collection[str] = ()
     statuses: Collection[EntryStatus] = ()
     attribute_ids: Collection[int] = ()
     waiting_for: Reviewer | None = None

@@ -562,3 +562,97 @@ async def test_the_older_trigger_refuses_what_is_no_draft(
     )
     unknown = await people.tester.post(f"/versions/{uuid.uuid4()}/generate-rules")
     assert unknown.status_code == 404
+
+
+async def edit(client: httpx2.AsyncClient, version_id: str, rule_id: str, **body: Any) -> Any:
+    return await client.patch(f"/versions/{version_id}/rules/{rule_id}", json=body)
+
+
+async def test_a_tester_changes_a_rule_and_approves_it_so(
+    people: People, database: PostgresDatabase, version: SeededVersion
+) -> None:
+    first, *_ = await rule_ids(database, version.id)
+
+    response = await edit(
+        people.tester,
+        version.id,
+        first,
+        severity="Major",
+        kwargs={"column": "Loan Number", "mostly": 0.9},
+    )
+
+    rule = response.json()
+    assert response.status_code == 200
+    assert (rule["id"], rule["severity"], rule["name"]) == (first, "high", "Loan Number 1")
+    assert rule["kwargs"] == {"column": "Loan Number", "mostly": 0.9}
+    assert (rule["tester_decision"], rule["status"]) == ("approved", "pending")
+    history = (await people.tester.get(f"/versions/{version.id}/history")).json()["audit"]
+    assert (history[-1]["action"], history[-1]["by"], history[-1]["entry_id"]) == (
+        "edited",
+        "tess",
+        first,
+    )
+    assert history[-1]["details"] == {
+        "before": {"severity": "high", "kwargs": {"column": "Loan Number"}},
+        "after": {"severity": "Major", "kwargs": {"column": "Loan Number", "mostly": 0.9}},
+    }
+    listed = await people.tester.get(f"/versions/{version.id}/rules", params={"id": first.upper()})
+    assert [one["id"] for one in listed.json()["entries"]] == [first]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"kwargs": {"column": "No Such Attribute"}}, "column"),
+        ({"type": "expect_miracles"}, "expect_miracles"),
+        ({"severity": "dreadful"}, "severity must be one of"),
+        ({"kwargs": {"column": "Loan Number", "mostly": 7}}, "mostly"),
+        ({"type": "expect_column_values_to_be_unique"}, "says the same"),
+        ({"surprise": 1}, "/surprise"),
+        (
+            {
+                "type": "expect_column_values_to_match_regex",
+                "kwargs": {"column": "Loan Number", "regex": "(?=x)"},
+            },
+            "",
+        ),
+    ],
+)
+async def test_an_edited_rule_is_held_to_the_same_checks(
+    people: People,
+    database: PostgresDatabase,
+    version: SeededVersion,
+    body: dict[str, Any],
+    sentence: str,
+) -> None:
+    first, *_ = await rule_ids(database, version.id)
+    path = f"/versions/{version.id}/rules"
+    before = (await people.tester.get(path)).json()
+
+    response = await edit(people.tester, version.id, first, **body)
+
+    status, code, detail = answer(response)
+    assert (status, code) == (422, "invalid_input")
+    assert sentence in detail
+    assert (await people.tester.get(path)).json() == before
+
+
+async def test_only_a_tester_edits_and_only_a_draft(
+    people: People, database: PostgresDatabase, version: SeededVersion
+) -> None:
+    first, *_ = await rule_ids(database, version.id)
+    owner = await edit(people.owner, version.id, first, severity="low")
+    stranger = await edit(people.stranger, version.id, first, severity="low")
+    unknown = [
+        await edit(people.tester, version.id, rule_id, severity="low")
+        for rule_id in (NOWHERE, "no-uuid")
+    ]
+    admin = await edit(people.admin, version.id, first, severity="low")
+    await submit(people, version.id)
+    late = await edit(people.tester, version.id, first, severity="low")
+
+    assert answer(owner)[:2] == (403, "forbidden")
+    assert answer(stranger) == (404, "not_found", "There is no such version.")
+    assert {answer(one) for one in unknown} == {(404, "not_found", "The version has no such rule.")}
+    assert admin.json()["severity"] == "low"
+    assert answer(late)[:2] == (400, "wrong_state")

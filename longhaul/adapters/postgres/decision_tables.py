@@ -57,6 +57,7 @@ FROM {self.entries} AS e LEFT JOIN attribute AS a ON a.id = e.attribute_id
 WHERE e.{self.of} = $1::text::{self.of_type}
     AND ($2::text[] IS NULL OR e.status = ANY ($2))
     AND ($3::integer[] IS NULL OR e.attribute_id = ANY ($3))
+    AND ($9::text[] IS NULL OR e.{self.id} = ANY ($9::text[]::{self.id_type}[]))
     AND ($4::text IS NULL
          OR $4 = 'tester' AND {WAITS_FOR_TESTER}
          OR $4 = 'report_owner' AND {WAITS_FOR_REPORT_OWNER})

@@ -150,6 +150,7 @@ class PostgresDecisions:
             wanted.waiting_for,
             *(after or (-1, -1, None)),
             limit,
+            [one for one in wanted.ids if _fits(tables, one)] if wanted.ids else None,
         )
 
     async def lock_entries(

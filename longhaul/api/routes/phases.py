@@ -11,7 +11,7 @@ from longhaul.api.decision_schemas import (
     EntryPage,
 )
 from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
-from longhaul.api.routes.versions import EntryId, Wanted
+from longhaul.api.routes.versions import OneEntry, Wanted
 
 router = APIRouter()
 
@@ -46,7 +46,7 @@ async def read_mapping_history(
     phase_id: PhaseId,
     caller: Caller,
     serving: Serving,
-    entry_id: EntryId = None,
+    entry_id: OneEntry = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Any:

@@ -6,12 +6,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
+from longhaul.api.deciding import canonical_id
 from longhaul.api.decision_schemas import (
     CountedVersionView,
     DecidedView,
     DecisionHistory,
     DecisionRequest,
+    EntryId,
     EntryPage,
+    EntryView,
     GenerateRulesRequest,
     RowId,
     StepRequest,
@@ -29,6 +32,7 @@ from longhaul.core.decisions import (
     VersionFilter,
 )
 from longhaul.core.errors import NotFound, WrongState
+from longhaul.core.rule_edits import RuleChange
 from longhaul.core.rules import VersionStatus
 
 RULE_GENERATION = "data_profiling_llm_generation"
@@ -46,18 +50,33 @@ def version_id_of(version_id: str) -> str:
         raise NotFound("There is no such version.") from None
 
 
+def rule_id_of(rule_id: str) -> str:
+    """A rule id in its canonical form; what is none names no rule."""
+    try:
+        return str(UUID(rule_id))
+    except ValueError:
+        raise NotFound("The version has no such rule.") from None
+
+
 def entry_filter_of(
-    status: Annotated[list[EntryStatus], Query()] = [],  # noqa: B006 - FastAPI copies it
+    id: Annotated[list[EntryId], Query()] = [],  # noqa: B006 - FastAPI copies it
+    status: Annotated[list[EntryStatus], Query()] = [],  # noqa: B006
     attribute_id: Annotated[list[RowId], Query()] = [],  # noqa: B006
     waiting_for: Reviewer | None = None,
 ) -> EntryFilter:
     """What a list of entries is narrowed to."""
-    return EntryFilter(statuses=status, attribute_ids=attribute_id, waiting_for=waiting_for)
+    return EntryFilter(
+        ids=[canonical_id(one) for one in id],
+        statuses=status,
+        attribute_ids=attribute_id,
+        waiting_for=waiting_for,
+    )
 
 
 VersionId = Annotated[str, Depends(version_id_of)]
 Wanted = Annotated[EntryFilter, Depends(entry_filter_of)]
-EntryId = Annotated[str | None, Query(max_length=64)]
+OneEntry = Annotated[EntryId | None, Query()]
+RuleId = Annotated[str, Depends(rule_id_of)]
 
 # Mappings belong to a phase.
 VersionedKind = Literal[Kind.RULES, Kind.RECOMMENDATIONS, Kind.SAMPLES]
@@ -114,7 +133,7 @@ async def read_version_history(
     version_id: VersionId,
     caller: Caller,
     serving: Serving,
-    entry_id: EntryId = None,
+    entry_id: OneEntry = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Any:
@@ -156,6 +175,15 @@ async def list_entries(
     """The rules, recommendations or samples of a version, in the order of the form."""
     find = serving.deciding.version(caller, version_id, kind)
     return await serving.deciding.entries(find, wanted, limit=limit, cursor=cursor)
+
+
+@router.patch("/{version_id}/rules/{rule_id}", response_model=EntryView)
+async def edit_rule(
+    version_id: VersionId, rule_id: RuleId, body: RuleChange, caller: Caller, serving: Serving
+) -> Any:
+    """Change a rule of a draft; the tester approves it as it is then."""
+    find = serving.deciding.version(caller, version_id, Kind.RULES)
+    return await serving.deciding.edit_rule(caller, find, rule_id, body)
 
 
 @router.post("/{version_id}/{kind}/decisions", response_model=DecidedView)
