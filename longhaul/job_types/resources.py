@@ -1,5 +1,6 @@
 """What job types are built from, as the settings say; the same in every process."""
 
+from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.settings import Settings
 from longhaul.core.job_types import Resources
@@ -14,4 +15,5 @@ def build_resources(settings: Settings, database: Database) -> Resources:
         provider=settings.llm.provider,
         model=settings.llm.model,
         offline_seconds_per_item=settings.offline.seconds_per_item,
+        blobs=open_blobs(settings.blobs, settings.data_dir),
     )
