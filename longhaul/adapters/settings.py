@@ -131,6 +131,14 @@ class BlobSettings(Part):
         return url
 
 
+class SourceSettings(Part):
+    """What reading a data source may cost."""
+
+    statement_seconds: float = Field(600, gt=0, description="one query on a data source")
+    lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
+    memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+
+
 class EncryptionSettings(Part):
     """Encryption of what Temporal stores."""
 
@@ -181,6 +189,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     offline: OfflineSettings = OfflineSettings()
     blobs: BlobSettings = BlobSettings()
+    sources: SourceSettings = SourceSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     data_dir: Path = Field(
         Path(".longhaul"), description="where the servers that `longhaul up` starts keep their data"

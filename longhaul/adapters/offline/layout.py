@@ -1,4 +1,4 @@
-"""How plain text shows that a value belongs to a label: it stands behind, below or in its column."""
+"""How plain text shows that a value belongs to a label: it stands behind, below, in its column."""
 
 import csv
 import re
