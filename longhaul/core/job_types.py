@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from longhaul.core.blobs import BlobStore
 from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Database, RegexDialects, Transaction
@@ -41,6 +42,7 @@ class Resources:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
         offline_seconds_per_item: How long the offline analyst pretends to think.
+        blobs: Where documents are kept; None where there are none.
         sources: How data sources are reached, for adapters that read them.
     """
 
@@ -49,6 +51,7 @@ class Resources:
     provider: str = "offline"
     model: str = ""
     offline_seconds_per_item: float = 0.0
+    blobs: BlobStore | None = None
     sources: SourceAccess = field(default_factory=SourceAccess)
 
 
