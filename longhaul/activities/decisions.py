@@ -6,11 +6,11 @@ its audit stand or fall together.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from longhaul.core.decisions import (
     AuditLine,
     Choice,
+    Consequence,
     Decision,
     DecisionStore,
     Kind,
@@ -38,13 +38,6 @@ from longhaul.core.rules import VersionStatus
 _MOST_NAMED = 10
 
 
-class ApprovalHook(Protocol):
-    """What an approval brings about."""
-
-    async def approved(self, tx: Transaction, version: Version, by: str) -> None:
-        """Do it, in the transaction of the approval."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """What a request to decide came to.
@@ -63,12 +56,12 @@ class Decisions:
     """Decides on entries and moves versions.
 
     Args:
-        hooks: What follows when a version of a kind is approved.
+        consequences: What follows when a version of a kind is approved.
     """
 
-    def __init__(self, store: DecisionStore, hooks: Mapping[Kind, Sequence[ApprovalHook]]) -> None:
+    def __init__(self, store: DecisionStore, consequences: Mapping[Kind, Consequence]) -> None:
         self._store = store
-        self._hooks = hooks
+        self._consequences = consequences
 
     async def version(self, tx: Transaction, principal: Principal, version_id: str) -> Version:
         """A version that the caller may see.
@@ -192,10 +185,13 @@ class Decisions:
         return moved
 
     async def _follow(self, tx: Transaction, principal: Principal, version: Version) -> None:
+        consequence = self._consequences.get(version.kind)
         for older in await self._store.approved(tx, version):
             await self._move(tx, principal, older, Step.SUPERSEDE, "", {"by_version": version.id})
-        for hook in self._hooks.get(version.kind, ()):
-            await hook.approved(tx, version, principal.sub)
+            if consequence:
+                await consequence.superseded(tx, older, principal.sub)
+        if consequence:
+            await consequence.approved(tx, version, principal.sub)
 
     async def approve_throughout(
         self,

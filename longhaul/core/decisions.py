@@ -305,6 +305,16 @@ class DecisionStore(Protocol):
         """Who submitted a version last."""
 
 
+class Consequence(Protocol):
+    """What an approval brings about, in its transaction."""
+
+    async def approved(self, tx: Transaction, version: Version, by: str) -> None:
+        """Follow the approval of a version."""
+
+    async def superseded(self, tx: Transaction, version: Version, by: str) -> None:
+        """Follow the end of a version that was approved, because a newer one is."""
+
+
 def reviewer_of(principal: Principal, wanted: Reviewer | None) -> Reviewer:
     """Whose decision the caller makes: their role says so, an Admin must.
 

@@ -31,7 +31,7 @@ class Desk:
         self.seeded = seeded
         self.store = PostgresDecisions()
         self.rules = PostgresRules()
-        self.decisions = Decisions(self.store, hooks={})
+        self.decisions = Decisions(self.store, consequences={})
 
     async def version(self, tx: Transaction) -> Version:
         return await self.decisions.version(tx, TESTER, self.seeded.id)
@@ -245,14 +245,17 @@ class Witness:
         if self.fails:
             raise InvalidInput("It cannot be.")
 
+    async def superseded(self, tx: Transaction, version: Version, by: str) -> None:
+        raise AssertionError("there was none before")
+
 
 async def test_what_follows_an_approval_stands_or_falls_with_it(desk: Desk) -> None:
     fails, holds = Witness(fails=True), Witness()
     with pytest.raises(InvalidInput, match="It cannot be"):
-        await desk.approve_throughout(Decisions(desk.store, hooks={Kind.RULES: [fails]}))
+        await desk.approve_throughout(Decisions(desk.store, consequences={Kind.RULES: fails}))
     undone = await desk.tally()
 
-    await desk.approve_throughout(Decisions(desk.store, hooks={Kind.RULES: [holds]}))
+    await desk.approve_throughout(Decisions(desk.store, consequences={Kind.RULES: holds}))
 
     assert undone.waiting_for_tester == desk.seeded.rules
     assert fails.seen == holds.seen == [(desk.seeded.id, VersionStatus.APPROVED, "olga")]

@@ -119,4 +119,14 @@ TABLES = {
         place="e.execution_order",
         versions="rule_version",
     ),
+    Kind.SAMPLES: KindTables(
+        kind=Kind.SAMPLES,
+        entries="sample",
+        id="id",
+        id_type="uuid",
+        of="set_id",
+        of_type="uuid",
+        place="coalesce(e.ordinal, 0)",
+        versions="sample_set",
+    ),
 }
