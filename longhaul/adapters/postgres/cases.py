@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from longhaul.adapters.postgres.rules import read_attribute
+from longhaul.adapters.postgres.attributes import read_attribute
 from longhaul.core.cases import (
     Case,
     CaseReport,
@@ -17,8 +17,8 @@ from longhaul.core.cases import (
 from longhaul.core.errors import InvalidInput
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Row, Transaction
-from longhaul.core.rules import VersionStatus
 from longhaul.core.sources import DataSource, SourceKind
+from longhaul.core.versions import VersionStatus
 
 PHASE = "Test Execution"
 PAGE = 1_000
