@@ -39,11 +39,6 @@ def may_see(principal: Principal, job: Job) -> bool:
     return principal.is_admin or job.owner == principal.sub
 
 
-def sees_lob(principal: Principal, lob: str) -> bool:
-    """Whether the caller may read reports of a line of business; others answer as if absent."""
-    return principal.is_admin or principal.lob in (None, lob)
-
-
 def check_may_start(principal: Principal, roles: Collection[str], title: str) -> None:
     """Refuse callers without a role that may start a job type; no roles means everyone.
 
