@@ -31,7 +31,7 @@ class KindTables:
     of: str
     of_type: str
     presumed: str = "false"
-    place: str = "0"
+    place: str = "e.attribute_id"
     versions: str | None = None
 
     @property
