@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
 from longhaul.api.reading import Reading
 from longhaul.api.submission import Submission
@@ -21,4 +22,5 @@ class Services:
     controls: Controls
     approving: Approving
     reading: Reading
+    deciding: Deciding
     health: Health
