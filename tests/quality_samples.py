@@ -10,14 +10,16 @@ from longhaul.core.expectations import BETWEEN, IN_SET, MATCH_REGEX, NOT_NULL, U
 from longhaul.core.quality_report import (
     Facts,
     FailingRow,
+    Finding,
     Listed,
     RuleOutcome,
     RunFacts,
     Undecided,
-    Verdict,
 )
 from longhaul.core.rules import RuleType, Severity
 from tests.rule_samples import form_attributes
+
+HOSTILE = "</style></title><script>alert(1)</script><img src=x onerror='alert(2)'>\"&amp;"
 
 NOON = datetime(2025, 7, 14, 12, 0, tzinfo=UTC)
 
@@ -57,10 +59,10 @@ def make_run(**changes: Any) -> RunFacts:
 
 
 def make_outcome(
-    *, checked: int = 0, failed: int = 0, verdict: Verdict | None = None, **changes: Any
+    *, checked: int = 0, failed: int = 0, finding: Finding | None = None, **changes: Any
 ) -> RuleOutcome:
-    if verdict is None:
-        verdict = Verdict.VIOLATED if failed else Verdict.HELD
+    if finding is None:
+        finding = Finding.VIOLATED if failed else Finding.HELD
     facts: dict[str, Any] = {
         "rule_id": str(uuid.uuid4()),
         "name": "A rule",
@@ -68,7 +70,7 @@ def make_outcome(
         "expectation": NOT_NULL,
         "rule_type": RuleType.COMPLETENESS,
         "severity": Severity.HIGH,
-        "verdict": verdict,
+        "finding": finding,
         "checked": checked,
         "passed": checked - failed,
         "failed": failed,
@@ -145,7 +147,7 @@ def _drawn(dice: random.Random, attribute: str, column: str, kind: int, number: 
     if not column:
         reason = "The attribute is mapped to no column, and no column has its name."
         return make_outcome(
-            verdict=Verdict.NOT_RUN, reason_code="column_missing", reason=reason, **shared
+            finding=Finding.NOT_RUN, reason_code="column_missing", reason=reason, **shared
         )
     failed = dice.choice((0, 0, 0, 0, 1, 1, 2, 5, dice.randint(6, 90)))
     failing = [

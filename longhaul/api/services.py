@@ -6,6 +6,7 @@ from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.health import Health
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.submission import Submission
 from longhaul.core.catalog import Catalog
@@ -21,4 +22,5 @@ class Services:
     controls: Controls
     approving: Approving
     reading: Reading
+    quality: QualityReading
     health: Health

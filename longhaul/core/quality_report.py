@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Transaction
@@ -29,7 +29,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
-class Verdict(StrEnum):
+class Finding(StrEnum):
     """What became of a rule."""
 
     HELD = "held"
@@ -66,7 +66,7 @@ class RuleOutcome(_Part):
     expectation: str
     rule_type: RuleType
     severity: Severity
-    verdict: Verdict
+    finding: Finding
     source: str = ""
     checked: int = 0
     passed: int = 0
@@ -76,6 +76,7 @@ class RuleOutcome(_Part):
     reason: str = ""
     duration_ms: int | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def pass_rate(self) -> float | None:
         """0-100; None when nothing was checked."""
@@ -101,6 +102,7 @@ class Score(_Part):
     failed: int = 0
     pass_rate: float | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def rules(self) -> int:
         """How many rules the group has."""
@@ -147,6 +149,7 @@ class AttributeLine(Listed):
     waiting: int = 0
     rejected: int = 0
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def is_checked(self) -> bool:
         """Whether any rule of it ran."""
@@ -202,13 +205,13 @@ class QualityReport(_Part):
     @property
     def violated(self) -> Sequence[RuleOutcome]:
         """The rules that failing values were found for, the worst first."""
-        return [rule for rule in self.rules if rule.verdict is Verdict.VIOLATED]
+        return [rule for rule in self.rules if rule.finding is Finding.VIOLATED]
 
     @property
     def not_run(self) -> Sequence[RuleOutcome]:
         """The rules that nobody knows an answer to."""
         return [
-            rule for rule in self.rules if rule.verdict in (Verdict.NOT_RUN, Verdict.NOT_REACHED)
+            rule for rule in self.rules if rule.finding in (Finding.NOT_RUN, Finding.NOT_REACHED)
         ]
 
 
@@ -228,18 +231,18 @@ def pass_rate(passed: int, checked: int) -> float | None:
 
 def score(name: str, rules: Iterable[RuleOutcome]) -> Score:
     """Add up the outcomes of some rules."""
-    verdicts: Counter[Verdict] = Counter()
+    findings: Counter[Finding] = Counter()
     checked = passed = failed = 0
     for rule in rules:
-        verdicts[rule.verdict] += 1
+        findings[rule.finding] += 1
         checked += rule.checked
         passed += rule.passed
         failed += rule.failed
     return Score(
         name=name,
-        held=verdicts[Verdict.HELD],
-        violated=verdicts[Verdict.VIOLATED],
-        not_run=verdicts[Verdict.NOT_RUN] + verdicts[Verdict.NOT_REACHED],
+        held=findings[Finding.HELD],
+        violated=findings[Finding.VIOLATED],
+        not_run=findings[Finding.NOT_RUN] + findings[Finding.NOT_REACHED],
         checked=checked,
         passed=passed,
         failed=failed,
@@ -263,14 +266,14 @@ def build_report(facts: Facts) -> QualityReport:
     )
 
 
-class QualityFacts(Protocol):
+class QualityReportStore(Protocol):
     """Reads runs, and keeps the reports made of them."""
 
-    async def run_of(self, tx: Transaction, job: Job) -> Job | None:
-        """The run of rules that a job is, or that is the newest one below it."""
+    async def runs_of(self, tx: Transaction, job: Job) -> Sequence[Job]:
+        """The run of rules that a job is, or the newest two of those below it."""
 
-    async def facts(self, tx: Transaction, run: Job) -> Facts | None:
-        """What is stored about a run; None when it is no run of rules."""
+    async def facts(self, tx: Transaction, run: Job) -> Facts:
+        """What is stored about a run."""
 
     async def read(self, tx: Transaction, run: Job) -> QualityReport | None:
         """The report that was kept of this attempt."""

@@ -9,11 +9,11 @@ from longhaul.core.quality_report import (
     MOST_KEYS,
     MOST_TEXT,
     FailingRow,
+    Finding,
     QualityReport,
     RuleOutcome,
     Score,
     Undecided,
-    Verdict,
     build_report,
 )
 from longhaul.core.rules import RuleType, Severity
@@ -24,12 +24,12 @@ NAMES = ("Loan Number", "Original LTV", "Property State")
 
 @st.composite
 def outcomes(draw: st.DrawFn) -> RuleOutcome:
-    verdict = draw(st.sampled_from(Verdict))
-    ran = verdict in (Verdict.HELD, Verdict.VIOLATED)
+    finding = draw(st.sampled_from(Finding))
+    ran = finding in (Finding.HELD, Finding.VIOLATED)
     checked = draw(st.integers(0, 10**12)) if ran else 0
     failed = draw(st.integers(0, checked))
     return make_outcome(
-        verdict=verdict,
+        finding=finding,
         checked=checked,
         failed=failed,
         attribute=draw(st.sampled_from(NAMES)),
@@ -52,7 +52,7 @@ def test_every_score_is_the_sum_of_its_rules(rules: list[RuleOutcome]) -> None:
 
     report = build_report(facts)
 
-    ran = [rule for rule in rules if rule.verdict in (Verdict.HELD, Verdict.VIOLATED)]
+    ran = [rule for rule in rules if rule.finding in (Finding.HELD, Finding.VIOLATED)]
     assert report.overall.rules == len(rules)
     assert report.overall.not_run == len(rules) - len(ran)
     assert report.overall.checked == sum(rule.checked for rule in rules)
@@ -87,7 +87,7 @@ def test_rules_come_with_the_worst_first() -> None:
     few = make_outcome(checked=100, failed=1, severity=Severity.LOW)
     many = make_outcome(checked=100, failed=50, severity=Severity.LOW)
     grave = make_outcome(checked=100, failed=1, severity=Severity.CRITICAL)
-    lost = make_outcome(verdict=Verdict.NOT_RUN)
+    lost = make_outcome(finding=Finding.NOT_RUN)
 
     report = build_report(make_facts([lost, few, grave, many]))
 
@@ -100,7 +100,7 @@ def test_rules_come_with_the_worst_first() -> None:
 
 
 def test_a_rule_that_tolerates_some_failures_still_counts_them() -> None:
-    held = make_outcome(checked=100, failed=3, verdict=Verdict.HELD)
+    held = make_outcome(checked=100, failed=3, finding=Finding.HELD)
 
     report = build_report(make_facts([held]))
 

@@ -15,17 +15,15 @@ from longhaul.adapters.report.page import HEADERS, POLICY, render
 from longhaul.core.quality_report import (
     Facts,
     FailingRow,
+    Finding,
     QualityReport,
     RuleOutcome,
     Undecided,
-    Verdict,
     build_report,
 )
 from longhaul.core.rules import RuleType, Severity
 from tests.pages import Element, read_page
-from tests.quality_samples import form_facts, make_facts, make_listed, make_outcome
-
-HOSTILE = "</style></title><script>alert(1)</script><img src=x onerror='alert(2)'>\"&amp;"
+from tests.quality_samples import HOSTILE, form_facts, make_facts, make_listed, make_outcome
 
 
 def page_of(facts: Facts) -> Element:
@@ -152,7 +150,7 @@ def hostile_facts(text: str) -> Facts:
     return make_facts(
         [
             make_outcome(checked=3, failed=2, failing=failing, expectation=text, **shared),
-            make_outcome(verdict=Verdict.NOT_RUN, reason=text, reason_code=text, **shared),
+            make_outcome(finding=Finding.NOT_RUN, reason=text, reason_code=text, **shared),
         ],
         undecided=[Undecided(name=text, attribute=text, tester=text, report_owner="rejected")],
         attributes=[
@@ -224,7 +222,7 @@ def test_a_row_that_lacks_a_column_has_an_empty_cell() -> None:
     [
         ([], "Nothing was checked", "No rule ran.", "Nothing was checked."),
         (
-            [make_outcome(verdict=Verdict.NOT_REACHED)],
+            [make_outcome(finding=Finding.NOT_REACHED)],
             "Nothing was checked",
             "No rule ran.",
             "Nothing was checked.",
@@ -275,7 +273,7 @@ def test_dimensions_that_no_rule_measures_are_named() -> None:
 
 def test_long_lists_are_cut_and_say_so() -> None:
     rules = [make_outcome(checked=9, failed=1, severity=Severity.LOW) for _ in range(300)]
-    lost = [make_outcome(verdict=Verdict.NOT_RUN, reason="Why not.") for _ in range(300)]
+    lost = [make_outcome(finding=Finding.NOT_RUN, reason="Why not.") for _ in range(300)]
 
     page = page_of(make_facts([*rules, *lost]))
 

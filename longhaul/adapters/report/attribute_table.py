@@ -16,8 +16,10 @@ def _flags(attribute: AttributeLine) -> str:
 def _physical(attribute: AttributeLine) -> Node:
     if attribute.column is None:
         return tag("span", "none", class_="null")
-    name = ".".join(part for part in (attribute.table, attribute.column) if part)
-    return tag("code", name)
+    if attribute.table is None:
+        return tag("code", attribute.column)
+    # A line may break after the table's name, and not within a name.
+    return tag("code", attribute.table, ".", tag("wbr"), attribute.column)
 
 
 _ATTRIBUTE_COLUMNS: Sequence[Column[AttributeLine]] = (

@@ -17,7 +17,7 @@ _HEAD = 30
 _GAP = 28
 
 # Room for the number at the end of a bar.
-_FIGURE = 44
+_FIGURE = 54
 
 _LABEL_LENGTH = 72
 
@@ -53,7 +53,7 @@ def ring(rate: float | None, identifier: str) -> Markup:
 
 
 def groups(scores: Sequence[Score], *, title: str, identifier: str) -> Markup:
-    """For each group: its rules by verdict, and its failing values in a thousand."""
+    """For each group: its rules by finding, and its failing values in a thousand."""
     most_rules = max((score.rules for score in scores), default=0) or 1
     rates = [figures.per_thousand(score.failed, score.checked) for score in scores]
     highest = max((rate for rate in rates if rate is not None), default=0) or 1
@@ -137,7 +137,7 @@ def legend() -> Markup:
 
 
 def patterns() -> Markup:
-    """Hatching for what is no verdict, defined once a page."""
+    """Hatching for what is no finding, defined once a page."""
     return tag(
         "svg",
         tag(

@@ -9,19 +9,22 @@ from longhaul.adapters.report.markup import Markup, Node, tag
 from longhaul.adapters.report.tables import Column, table
 from longhaul.core.quality_report import (
     AttributeLine,
+    Finding,
     QualityReport,
     RuleOutcome,
     Undecided,
-    Verdict,
 )
 
 T = TypeVar("T")
 
 _MOST = 200
 
+# Longer lists are folded until somebody opens them.
+_UNFOLDED = 25
+
 
 def _why(rule: RuleOutcome) -> str:
-    if rule.verdict is Verdict.NOT_REACHED:
+    if rule.finding is Finding.NOT_REACHED:
         return "The run ended before the rule's turn came."
     return rule.reason or rule.reason_code or "The reason was not recorded."
 
@@ -113,4 +116,5 @@ def _part(title: str, rows: Sequence[T], columns: Sequence[Column[T]]) -> Node:
         "details",
         tag("summary", f"{title}: {len(rows):,}"),
         table(columns, shown, caption=caption),
+        open="" if len(rows) <= _UNFOLDED else None,
     )

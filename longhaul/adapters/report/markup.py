@@ -11,7 +11,7 @@ _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 
-_VOID = frozenset({"meta", "br", "hr", "rect", "circle", "line", "path"})
+_VOID = frozenset({"meta", "wbr", "rect", "circle", "line", "path"})
 
 
 class Markup(str):
