@@ -180,8 +180,8 @@ async def test_a_run_that_goes_on_has_no_report_yet(
 @pytest.fixture
 async def flow(database: PostgresDatabase) -> Job:
     async with database.begin() as tx:
-        job = await insert_job(tx, "flow", "u-1", {"steps": []})
-    return job
+        return await insert_job(tx, "flow", "u-1", {"steps": []})
+
 
 async def test_a_flow_has_the_report_of_the_run_below_it(
     database: PostgresDatabase, reports: QualityReports, flow: Job
