@@ -11,6 +11,7 @@ from longhaul.activities.ending import Endings
 from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
@@ -32,6 +33,7 @@ from longhaul.api.app import create_app
 from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
@@ -41,6 +43,7 @@ from longhaul.api.reconciler import Reconciler
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
 from longhaul.core.ports import Stores
+from longhaul.job_types.decisions import build_decisions, build_rule_editing
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 
@@ -92,7 +95,8 @@ async def open_services(
         redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
-        catalog = load_catalog(build_resources(settings, database), types)
+        resources = build_resources(settings, database)
+        catalog = load_catalog(resources, types)
         jobs, ledger = PostgresJobs(), PostgresLedger(database)
         board = RedisJobBoard(redis, worker="api")
         workflows = TemporalWorkflows(client)
@@ -161,6 +165,12 @@ async def open_services(
                 jobs=jobs,
                 reading=reading,
                 reports=QualityReports(store=PostgresQualityReports()),
+            ),
+            deciding=Deciding(
+                database=database,
+                store=PostgresDecisions(),
+                decisions=build_decisions(),
+                editing=build_rule_editing(resources.regexes),
             ),
             health=Health(
                 needed={"postgres": database.ping},

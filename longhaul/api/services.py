@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
@@ -23,4 +24,5 @@ class Services:
     approving: Approving
     reading: Reading
     quality: QualityReading
+    deciding: Deciding
     health: Health

@@ -22,6 +22,8 @@ _STYLES = {
     "paused": "yellow",
     "running": "cyan",
     "done": "green",
+    "approved": "green",
+    "rejected": "red",
 }
 
 
@@ -39,9 +41,9 @@ def print_jobs(jobs: Iterable[Mapping[str, Any]]) -> None:
         table.add_row(
             job["job_id"],
             job["job_type"],
-            _styled(job["status"]),
+            styled(job["status"]),
             f"{progress['current']}/{progress['total']} ({progress['percentage']:.1f} %)",
-            _short_time(job["created_at"]),
+            short_time(job["created_at"]),
             job["owner"],
         )
     console.print(table)
@@ -56,7 +58,7 @@ def print_children(jobs: Iterable[Mapping[str, Any]]) -> None:
             job["step"],
             job["job_id"],
             job["job_type"],
-            _styled(job["status"]),
+            styled(job["status"]),
             f"{progress['current']}/{progress['total']} ({progress['percentage']:.1f} %)",
         )
     console.print(table)
@@ -68,7 +70,7 @@ def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
     for one in approvals:
         table.add_row(
             one["step"],
-            _styled(one["state"]),
+            styled(one["state"]),
             _short_time(one["asked_at"]),
             _short_time(one["deadline"]),
             one["decided_by"] or "",
@@ -85,7 +87,7 @@ def print_job(job: Mapping[str, Any]) -> None:
         "job": job["job_id"],
         "step of": f"{job['parent_id']} ({job['step']})" if job["parent_id"] else None,
         "type": job["job_type"],
-        "status": _styled(job["status"]) + outcome,
+        "status": styled(job["status"]) + outcome,
         "progress": f"{progress['percentage']:.1f} % of {progress['total']} items, "
         f"{progress['message']}",
         "in flight": str(progress["in_flight"]),
@@ -97,8 +99,8 @@ def print_job(job: Mapping[str, Any]) -> None:
         f"{tokens['input']} tokens in, {tokens['output']} out",
         "cost": f"{job['cost_usd']:.4f} USD" if job["cost_usd"] is not None else None,
         "attempt": str(job["attempt"]),
-        "created": f"{_short_time(job['created_at'])} by {job['owner']}",
-        "ended": _short_time(job["completed_at"]),
+        "created": f"{short_time(job['created_at'])} by {job['owner']}",
+        "ended": short_time(job["completed_at"]),
         "error": job["error"],
         "result": json.dumps(job["result"]) if job["result"] is not None else None,
     }
@@ -117,7 +119,7 @@ def print_items(items: Iterable[Mapping[str, Any]]) -> None:
         table.add_row(
             str(item["ordinal"]),
             item["item_key"],
-            _styled(item["state"]),
+            styled(item["state"]),
             str(item["attempts"]),
             str(item["duration_ms"] or ""),
             str(item["calls"]),
@@ -133,15 +135,15 @@ def print_history(history: Mapping[str, Any]) -> None:
         counts = ", ".join(f"{count} {name}" for name, count in one["counts"].items() if count)
         attempts.add_row(
             str(one["attempt"]),
-            _short_time(one["started_at"]),
-            _short_time(one["ended_at"]),
+            short_time(one["started_at"]),
+            short_time(one["ended_at"]),
             one["outcome"] or "",
             counts,
         )
     audit = Table("time", "what", "by", "details", box=None)
     for line in history["audit"]:
         audit.add_row(
-            _short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
+            short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
         )
     console.print(attempts)
     console.print(audit)
@@ -153,7 +155,7 @@ def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
         key = f" {line['item_key']}" if line["item_key"] else ""
         fields = " ".join(f"{name}={value}" for name, value in line["fields"].items())
         console.print(
-            f"{_short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
+            f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
             markup=False,
         )
 
@@ -176,17 +178,19 @@ def print_report(report: Mapping[str, Any]) -> None:
         console.print(line + rule["name"], markup=False)
 
 
-def _styled(word: str) -> str:
+def styled(word: str) -> str:
+    """A status in its colour."""
     style = _STYLES.get(word)
     return f"[{style}]{word}[/{style}]" if style else word
 
 
-def _short_time(time: str | None) -> str:
+def short_time(time: str | None) -> str:
+    """A time to the second."""
     return time[:19].replace("T", " ") if time else ""
 
 
 def _pause(pause: Mapping[str, Any] | None) -> str | None:
     if pause is None:
         return None
-    until = f" until {_short_time(pause['until'])}" if pause["until"] else ""
+    until = f" until {short_time(pause['until'])}" if pause["until"] else ""
     return f"by {pause['by'] or 'unknown'}{until}: {pause['reason'] or 'no reason given'}"

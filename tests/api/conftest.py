@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -24,11 +25,11 @@ class Api:
 
     app: FastAPI
 
-    def client(self, sub: str = "u-1", *roles: str) -> httpx2.AsyncClient:
+    def client(self, sub: str = "u-1", *roles: str, **claims: Any) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False),
             base_url="http://longhaul/api/v1",
-            headers={"Authorization": f"Bearer {token(sub, *roles)}"},
+            headers={"Authorization": f"Bearer {token(sub, *roles, **claims)}"},
         )
 
 
