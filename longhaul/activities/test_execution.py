@@ -3,10 +3,11 @@
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from longhaul.activities.report_scope import RowId, is_visible
 from longhaul.core.cases import (
     Case,
     CaseReport,
@@ -32,8 +33,6 @@ OFFLINE = "offline"
 QUERY = "query"
 
 _MOST_NAMED = 20
-
-RowId = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class CaseParameters(BaseModel):
@@ -240,7 +239,7 @@ class CaseExecutionType(JobType[CaseParameters]):
         report = None
         if cycle_id is not None and report_id is not None:
             report = await self._store.report(tx, cycle_id, report_id)
-            if report is None or not _is_visible(report, principal):
+            if report is None or not is_visible(report.lob, principal):
                 raise InvalidInput(
                     f"Cycle {cycle_id} holds no report {report_id}.",
                     (("/parameters/report_id", "unknown in this cycle"),),
@@ -249,7 +248,7 @@ class CaseExecutionType(JobType[CaseParameters]):
             assert report is not None
             return report
         known = await self._store.reports_of(tx, parameters.test_case_ids)
-        visible = {key for key, one in known.items() if _is_visible(one, principal)}
+        visible = {key for key, one in known.items() if is_visible(one.lob, principal)}
         first = report or next((known[key] for key in sorted(visible)), None)
         strange = [
             key
@@ -313,8 +312,3 @@ def _place(parameters: CaseParameters) -> tuple[int, int]:
     if parameters.cycle_id is None or parameters.report_id is None:
         raise InvalidInput("The parameters were not resolved when the job was created.")
     return parameters.cycle_id, parameters.report_id
-
-
-def _is_visible(report: CaseReport, principal: Principal) -> bool:
-    # Reports of another line of business answer as if there were none.
-    return principal.is_admin or principal.lob in (None, report.lob)

@@ -71,8 +71,8 @@ def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
         table.add_row(
             one["step"],
             styled(one["state"]),
-            _short_time(one["asked_at"]),
-            _short_time(one["deadline"]),
+            short_time(one["asked_at"]),
+            short_time(one["deadline"]),
             one["decided_by"] or "",
             one["reason"],
         )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from longhaul.core.attributes import Attribute, AttributeStore
 from longhaul.core.job_types import BadAnswer, Calls
 from longhaul.core.ports import Transaction
+from longhaul.core.sources import DataSource
 
 # A mapping that is less sure than this is not stored: a person maps the attribute.
 STORED_FROM = 0.5
@@ -130,8 +131,8 @@ class ColumnIndex(Protocol):
     def shortlist(self, attribute: Attribute) -> tuple[Candidate, ...]:
         """The columns that may feed an attribute, the likeliest first; blocks for a moment."""
 
-    def find(self, source: str, table: str, column: str) -> PhysicalColumn | None:
-        """The very column of these names."""
+    def find(self, source: str | None, table: str | None, column: str) -> PhysicalColumn | None:
+        """The one column of these names; None when there is none, or more than one."""
 
 
 class ColumnFinder(Protocol):
@@ -342,6 +343,18 @@ class NewMapping:
     proposal: MappingProposal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingTotals:
+    """What a job has stored so far.
+
+    Attributes:
+        manual: Attributes that a person has to map.
+    """
+
+    mapped: int
+    manual: int
+
+
 class MappingStore(AttributeStore, Protocol):
     """Attributes and the columns that feed them."""
 
@@ -351,14 +364,20 @@ class MappingStore(AttributeStore, Protocol):
     async def report(self, tx: Transaction, cycle_id: int, report_id: int) -> MappedReport | None:
         """A report in a cycle; None when the cycle does not hold it or it has no attributes."""
 
+    async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
+        """The data sources of a report by their ids."""
+
     async def standing(self, tx: Transaction, attribute_id: int) -> Standing:
         """What there already is for an attribute."""
+
+    async def hold(self, tx: Transaction, attribute_ids: Sequence[int]) -> set[int]:
+        """Keep mappings as they are until the transaction ends; names the decided ones."""
 
     async def replace(self, tx: Transaction, job_id: str, mappings: Sequence[NewMapping]) -> None:
         """Put new mappings in the place of those that nobody has decided on."""
 
-    async def mapped_by(self, tx: Transaction, job_id: str) -> int:
-        """How many mappings a job has stored."""
+    async def totals(self, tx: Transaction, job_id: str) -> MappingTotals:
+        """What a job has stored so far."""
 
 
 def _normal(word: str) -> str:

@@ -20,6 +20,11 @@ from longhaul.core.expectations import (
 )
 from longhaul.core.job_types import BadAnswer, Calls
 from longhaul.core.ports import Transaction
+from longhaul.core.versions import ReportVersion, VersionStore
+from longhaul.core.versions import VersionStatus as _VersionStatus
+
+RuleVersion = ReportVersion
+VersionStatus = _VersionStatus
 
 FEWEST_RULES = 3
 MOST_RULES = 5
@@ -214,29 +219,6 @@ class RuleWriter(Protocol):
         """
 
 
-class VersionStatus(StrEnum):
-    """Where a version stands on its way to approval."""
-
-    DRAFT = "draft"
-    PENDING_APPROVAL = "pending_approval"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleVersion:
-    """One version of a report's rules within a cycle."""
-
-    id: str
-    cycle_id: int
-    report_id: int
-    phase_id: int
-    status: VersionStatus
-    report_name: str
-    lob: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRules:
     """What one item stores."""
@@ -260,26 +242,11 @@ class RuleTotals:
     attributes_without_rules: tuple[str, ...]
 
 
-class RuleStore(AttributeStore, Protocol):
+class RuleStore(AttributeStore, VersionStore, Protocol):
     """Attributes, rule versions and rules."""
-
-    async def version(self, tx: Transaction, version_id: str) -> RuleVersion | None:
-        """Read a version."""
-
-    async def draft(
-        self, tx: Transaction, cycle_id: int, report_id: int, by: str
-    ) -> RuleVersion | None:
-        """The report's draft version, created if there is none.
-
-        None when the cycle does not hold the report. Of two who create at the same time one
-        waits for the other, and both get the same version.
-        """
 
     async def has_rules(self, tx: Transaction, version_id: str, attribute_id: int) -> bool:
         """Whether the attribute has rules in the version."""
-
-    async def hold_draft(self, tx: Transaction, version_id: str) -> bool:
-        """Keep the version as it is until the transaction ends; False when it is no draft."""
 
     async def replace(
         self, tx: Transaction, version_id: str, job_id: str, rules: Sequence[NewRules]

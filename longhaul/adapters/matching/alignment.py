@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from longhaul.adapters.matching.abbreviations import MOST_WORDS, likeness
 from longhaul.adapters.matching.kinds import is_kind
-from longhaul.adapters.matching.words import Word, Words
+from longhaul.adapters.matching.words import KIND_WORDS, Word, Words
 
 # An unexplained token of a column speaks against it more than an unsaid word of a name:
 # column names leave words out, but seldom add any.
@@ -17,6 +17,10 @@ _LEAST_LIKENESS = 0.55
 # "Interest Type" and `typ_cd` agree in nothing that tells one attribute from another.
 _KINDS_ONLY = 0.5
 
+# A column that says something else in the place of a word (the state of the mail address, not
+# that of the property), or something more, is likely to be another thing.
+_IN_ITS_PLACE, _MORE = 0.75, 0.9
+
 # Words of a name that were found, but in another order than in the column.
 _OUT_OF_ORDER = 0.97
 
@@ -27,45 +31,52 @@ def agreement(words: Words, tokens: tuple[str, ...]) -> float:
     if not words or not tokens:
         return 0.0
     said, explained, in_order = _align(words, tokens)
-    of_name = said / sum(word.weight for word in words)
-    weights = [_KIND_WEIGHT if is_kind(token) else 1.0 for token in tokens]
-    # Nobody says "code" of a state, but its column does.
+    of_name = sum(word.weight * share for word, share in zip(words, said, strict=True)) / sum(
+        word.weight for word in words
+    )
+    # Nobody says "code" of a state, but its column does. A column of another kind than the
+    # one that the name speaks of is another column.
+    other_kind = any(
+        word.text in KIND_WORDS and not share for word, share in zip(words, said, strict=True)
+    )
     counted = [
-        (weight, share)
-        for token, weight, share in zip(tokens, weights, explained, strict=True)
-        if share or not is_kind(token)
+        (_KIND_WEIGHT if is_kind(token) else 1.0, share)
+        for token, share in zip(tokens, explained, strict=True)
+        if share or other_kind or not is_kind(token)
     ]
     if not counted:
         return 0.0
     of_column = sum(weight * share for weight, share in counted) / sum(
         weight for weight, _ in counted
     )
-    together = of_column**_COLUMN_SHARE * min(1.0, of_name) ** (1 - _COLUMN_SHARE)
-    if not any(share for weight, share in counted if weight > _KIND_WEIGHT):
+    together = of_column**_COLUMN_SHARE * of_name ** (1 - _COLUMN_SHARE)
+    strong = [share for weight, share in counted if weight > _KIND_WEIGHT]
+    if not any(strong):
         together *= _KINDS_ONLY
+    elif not all(strong):
+        is_unsaid = any(
+            word.weight >= 1 and not share for word, share in zip(words, said, strict=True)
+        )
+        together *= _IN_ITS_PLACE if is_unsaid else _MORE
     return float(together if in_order else together * _OUT_OF_ORDER)
 
 
-def _align(words: Sequence[Word], tokens: Sequence[str]) -> tuple[float, list[float], bool]:
+def _align(words: Sequence[Word], tokens: Sequence[str]) -> tuple[list[float], list[float], bool]:
     """Give each token the words it says best, the surest first.
 
-    Returns the weight of the words said, how far each token is explained, and whether the
+    Returns how surely each word is said, how surely each token is explained, and whether the
     tokens come in the order of the words.
     """
-    pairs = sorted(_pairs(words, tokens), reverse=True)
     explained = [0.0] * len(tokens)
-    taken = [False] * len(words)
-    said = 0.0
+    said = [0.0] * len(words)
     starts: list[tuple[int, int]] = []
-    for value, _, place, start, end in pairs:
-        if explained[place] or any(taken[start:end]):
+    for value, _, place, start, end in sorted(_pairs(words, tokens), reverse=True):
+        if explained[place] or any(said[start:end]):
             continue
         explained[place] = value
-        taken[start:end] = [True] * (end - start)
-        said += value * sum(word.weight for word in words[start:end])
+        said[start:end] = [value] * (end - start)
         starts.append((place, start))
-    starts.sort()
-    order = [start for _, start in starts]
+    order = [start for _, start in sorted(starts)]
     return said, explained, order == sorted(order)
 
 

@@ -50,7 +50,9 @@ class WordMatcher:
 class _Index:
     def __init__(self, columns: Sequence[PhysicalColumn], attributes: Sequence[str]) -> None:
         self._columns = list(columns)
-        self._by_name = {(one.source, one.table, one.name): one for one in columns}
+        self._by_name: dict[str, list[PhysicalColumn]] = defaultdict(list)
+        for one in columns:
+            self._by_name[one.name].append(one)
         self._written_out = [_written_out(one.name) for one in columns]
         self._bones = [_bones(tokens_of(one.name)) for one in columns]
         self._of_token: Mapping[str, list[int]] = _places(columns)
@@ -80,8 +82,13 @@ class _Index:
         found.sort(key=lambda candidate: -candidate.score)
         return tuple(found)
 
-    def find(self, source: str, table: str, column: str) -> PhysicalColumn | None:
-        return self._by_name.get((source, table, column))
+    def find(self, source: str | None, table: str | None, column: str) -> PhysicalColumn | None:
+        found = [
+            one
+            for one in self._by_name.get(column, ())
+            if table in (None, one.table) and source in (None, one.source)
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _score(self, attribute: Attribute, column: PhysicalColumn) -> float:
         tokens = tokens_of(column.name)

@@ -22,7 +22,7 @@ KIND_WORDS = frozenset(
 )
 
 _STOP_WEIGHT, _KIND_WEIGHT = 0.05, 0.45
-_HEAD_FACTOR, _QUALIFIER_FACTOR, _ASIDE_FACTOR = 1.5, 0.7, 0.4
+_HEAD_FACTOR, _QUALIFIER_FACTOR, _ASIDE_FACTOR = 1.5, 0.7, 0.6
 
 _PART = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|%")
 _ASIDE = re.compile(r"\([^)]*\)")

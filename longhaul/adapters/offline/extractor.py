@@ -25,6 +25,9 @@ VERSION = "1"
 
 _QUOTE = 300
 
+# A line that names its own value is no value of the line above.
+_NAMED = re.compile(r"[A-Za-z)] ?[:=]")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
@@ -182,7 +185,9 @@ def _below_label(lines: Sequence[Line], at: int, is_label: re.Pattern[str]) -> C
     if not is_label.fullmatch(line.text.strip().rstrip(":")) or at + 1 == len(lines):
         return None
     following = lines[at + 1].cells
-    return following[0] if len(following) == 1 else None
+    if len(following) != 1 or _NAMED.search(following[0].text):
+        return None
+    return following[0]
 
 
 def _records(

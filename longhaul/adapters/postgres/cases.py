@@ -17,8 +17,8 @@ from longhaul.core.cases import (
 from longhaul.core.errors import InvalidInput
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Row, Transaction
-from longhaul.core.rules import VersionStatus
 from longhaul.core.sources import DataSource, SourceKind
+from longhaul.core.versions import VersionStatus
 
 PHASE = "Test Execution"
 PAGE = 1_000
@@ -75,7 +75,7 @@ WHERE cr.cycle_id = $1 AND cr.report_id = $2
 _KNOWN = "SELECT 1 FROM cycle_report WHERE cycle_id = $1 AND report_id = $2"
 
 _REPORTS_OF = """
-SELECT c.id, c.cycle_id, c.report_id, c.phase_id, r.name AS report_name, r.lob
+SELECT c.id AS case_id, c.cycle_id, c.report_id, c.phase_id, r.name AS report_name, r.lob
 FROM test_case AS c JOIN report AS r ON r.id = c.report_id
 WHERE c.id = ANY ($1) AND c.is_active
 """
@@ -194,7 +194,7 @@ class PostgresCases:
             return None
         await tx.execute(_ENSURE_PHASE, cycle_id, report_id, PHASE)
         (row,) = await tx.fetch(_REPORT, cycle_id, report_id, PHASE)
-        return CaseReport(**row)
+        return _report(row)
 
     async def make_cases_of_report(self, tx: Transaction, cycle_id: int, report_id: int) -> None:
         """Make what is missing of the test cases of the report's approved sample set."""
@@ -205,11 +205,8 @@ class PostgresCases:
         self, tx: Transaction, case_ids: Sequence[int]
     ) -> Mapping[int, CaseReport]:
         """Whose test cases some ids are; ids that are none are left out."""
-        found = {}
-        for row in await tx.fetch(_REPORTS_OF, case_ids):
-            fields = dict(row)
-            found[fields.pop("id")] = CaseReport(**fields)
-        return found
+        rows = await tx.fetch(_REPORTS_OF, case_ids)
+        return {row["case_id"]: _report(row) for row in rows}
 
     async def page(
         self,
@@ -281,6 +278,16 @@ class PostgresCases:
                 f"Data source {query.data_source_id} is none of the test cases' report."
             )
         return [row["id"] for row in rows]
+
+
+def _report(row: Row) -> CaseReport:
+    return CaseReport(
+        cycle_id=row["cycle_id"],
+        report_id=row["report_id"],
+        phase_id=row["phase_id"],
+        report_name=row["report_name"],
+        lob=row["lob"],
+    )
 
 
 def _record(one: Execution) -> Mapping[str, object]:

@@ -4,47 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
-from longhaul.core.errors import Unavailable
+from longhaul.adapters.postgres.versions import PostgresVersions
 from longhaul.core.expectations import kwargs_hash
 from longhaul.core.ports import Row, Transaction
-from longhaul.core.rules import NewRules, RuleTotals, RuleVersion, VersionStatus
+from longhaul.core.rules import NewRules, RuleTotals
 
 PHASE = "Data Profiling"
 
 # A result is shown to people: past this many names they look at the items instead.
 MOST_NAMES = 1_000
 
-_TRIES = 5
-
-_VERSION = """
-SELECT v.id, v.cycle_id, v.report_id, v.phase_id, v.status, r.name AS report_name, r.lob
-FROM rule_version AS v JOIN report AS r ON r.id = v.report_id
-"""
-
-_ONE_VERSION = f"{_VERSION} WHERE v.id = $1"
-
-_DRAFT = f"{_VERSION} WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status = 'draft'"
-
-_KNOWN = "SELECT 1 FROM cycle_report WHERE cycle_id = $1 AND report_id = $2"
-
-_ENSURE_PHASE = """
-INSERT INTO phase (cycle_id, report_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-"""
-
-# Without a conflict target, so that losing the race for the number is no error either.
-_CREATE_DRAFT = """
-INSERT INTO rule_version (id, cycle_id, report_id, phase_id, number, created_by, created_at)
-SELECT gen_random_uuid(), p.cycle_id, p.report_id, p.id,
-       1 + coalesce((SELECT max(number) FROM rule_version
-                     WHERE cycle_id = p.cycle_id AND report_id = p.report_id), 0),
-       $4, clock_timestamp()
-FROM phase AS p WHERE p.cycle_id = $1 AND p.report_id = $2 AND p.name = $3
-ON CONFLICT DO NOTHING
-"""
-
 _HAS_RULES = "SELECT 1 FROM rule WHERE version_id = $1 AND attribute_id = $2 LIMIT 1"
-
-_HOLD = "SELECT status FROM rule_version WHERE id = $1 FOR SHARE"
 
 _DELETE_UNDECIDED = """
 DELETE FROM rule WHERE version_id = $1 AND attribute_id = ANY ($2) AND status = 'pending'
@@ -87,37 +57,15 @@ ORDER BY execution_order DESC, rule_type LIMIT $2
 """
 
 
-class PostgresRules(PostgresAttributes):
+class PostgresRules(PostgresVersions, PostgresAttributes):
     """Keeps rules; every method works in the caller's transaction."""
 
-    async def version(self, tx: Transaction, version_id: str) -> RuleVersion | None:
-        """Read a version."""
-        rows = await tx.fetch(_ONE_VERSION, version_id)
-        return _version(rows[0]) if rows else None
-
-    async def draft(
-        self, tx: Transaction, cycle_id: int, report_id: int, by: str
-    ) -> RuleVersion | None:
-        """The report's draft version, created if there is none."""
-        if not await tx.fetch(_KNOWN, cycle_id, report_id):
-            return None
-        for _ in range(_TRIES):
-            rows = await tx.fetch(_DRAFT, cycle_id, report_id)
-            if rows:
-                return _version(rows[0])
-            # Whoever is second waits here for the first one's commit.
-            await tx.execute(_ENSURE_PHASE, cycle_id, report_id, PHASE)
-            await tx.execute(_CREATE_DRAFT, cycle_id, report_id, PHASE, by)
-        raise Unavailable("The report's draft version keeps changing; try again.")
+    def __init__(self) -> None:
+        super().__init__("rule_version", PHASE)
 
     async def has_rules(self, tx: Transaction, version_id: str, attribute_id: int) -> bool:
         """Whether the attribute has rules in the version."""
         return bool(await tx.fetch(_HAS_RULES, version_id, attribute_id))
-
-    async def hold_draft(self, tx: Transaction, version_id: str) -> bool:
-        """Keep the version as it is until the transaction ends; False when it is no draft."""
-        rows = await tx.fetch(_HOLD, version_id)
-        return bool(rows) and rows[0]["status"] == VersionStatus.DRAFT
 
     async def replace(
         self, tx: Transaction, version_id: str, job_id: str, rules: Sequence[NewRules]
@@ -172,15 +120,3 @@ def _records(new: NewRules) -> list[tuple[object, ...]]:
         )
         for draft in proposal.drafts
     ]
-
-
-def _version(row: Row) -> RuleVersion:
-    return RuleVersion(
-        id=str(row["id"]),
-        cycle_id=row["cycle_id"],
-        report_id=row["report_id"],
-        phase_id=row["phase_id"],
-        status=VersionStatus(row["status"]),
-        report_name=row["report_name"],
-        lob=row["lob"],
-    )

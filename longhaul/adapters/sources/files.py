@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import ibis
+from ibis.backends.sql.datatypes import DuckDBType
 
 from longhaul.adapters.sources import csv_files, excel_files
 from longhaul.adapters.sources.names import quoted
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, compiler, sampled
 from longhaul.core.errors import ItemFailed
+from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceKind, SourceTable
 
 THREADS = 2
@@ -61,9 +64,6 @@ class FileSession(Session):
 
     def bind(self, table: SourceTable, columns: Sequence[str] | None = None) -> Any:
         """Copy some columns of a table, and let nothing else be read from now on."""
-        import ibis  # noqa: PLC0415 - takes a second, which only workers have
-        from ibis.backends.sql.datatypes import DuckDBType  # noqa: PLC0415
-
         _, path, sheet = self._tables()[table.name]
         wanted = [one for one in table.columns if columns is None or one.name in columns]
         with self._translated(), self._timed():
@@ -73,6 +73,13 @@ class FileSession(Session):
             described = self._connection.execute("DESCRIBE rows").fetchall()
         types = {name: DuckDBType.from_string(kind) for name, kind, *_ in described}
         return ibis.table(types, name="rows")
+
+    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+        """Some of the rows, copied once more: the engine does not repeat its choice."""
+        some = compiler(self.dialect)(sampled(rows, count, wanted))
+        with self._translated(), self._timed():
+            self._connection.execute("CREATE TABLE sampled AS " + some)
+        return ibis.table(rows.schema(), name="sampled")
 
     def close(self) -> None:
         """Remove the copy."""

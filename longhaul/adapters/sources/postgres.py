@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import ibis
 import psycopg
+from ibis.backends.sql.datatypes import PostgresType
 from psycopg import errors, pq
 
 from longhaul.adapters.sources.names import quoted, split
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, sampled
 from longhaul.core.errors import ItemFailed, Unavailable
+from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceTable
 
 CONNECT_SECONDS = 5
@@ -73,9 +76,6 @@ class PostgresSession(Session):
 
     def bind(self, table: SourceTable, columns: Sequence[str] | None = None) -> Any:
         """The table as an Ibis expression."""
-        import ibis  # noqa: PLC0415 - takes a second, which only workers have
-        from ibis.backends.sql.datatypes import PostgresType  # noqa: PLC0415
-
         schema, name = split(table.name)
         types = {
             column.name: PostgresType.from_string(column.type)
@@ -83,6 +83,10 @@ class PostgresSession(Session):
             if columns is None or column.name in columns
         }
         return ibis.table(types, name=name, database=schema)
+
+    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+        """Some of the rows; the server repeats its choice in every query of the snapshot."""
+        return sampled(rows, count, wanted)
 
     def query(self, text: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Run one statement of somebody else's with values beside it.
@@ -175,10 +179,14 @@ def _table(
     )
 
 
-_MEANINGS: Sequence[tuple[type[psycopg.Error], str, str]] = [
+# What spoils every query on the table.
+_FATAL: Sequence[tuple[type[psycopg.Error], str, str]] = [
     (errors.LockNotAvailable, "source_locked", "The table is locked by somebody else."),
     (errors.InsufficientPrivilege, "source_denied", "The data source does not let us read it."),
     (errors.UndefinedTable, "table_missing", "The table is gone."),
+]
+
+_MEANINGS: Sequence[tuple[type[psycopg.Error], str, str]] = [
     (errors.UndefinedColumn, "column_missing", "The table has no such column."),
     (
         errors.ReadOnlySqlTransaction,
@@ -204,6 +212,9 @@ _MEANINGS: Sequence[tuple[type[psycopg.Error], str, str]] = [
 def _meaning(exc: psycopg.Error) -> Exception:
     if isinstance(exc, errors.QueryCanceled):
         return QueryFailed("source_timeout", "The query took too long.", is_slow=True)
+    for kind, code, sentence in _FATAL:
+        if isinstance(exc, kind):
+            return ItemFailed(code, sentence)
     for kind, code, sentence in _MEANINGS:
         if isinstance(exc, kind):
             return QueryFailed(code, sentence)

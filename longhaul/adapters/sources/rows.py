@@ -35,20 +35,19 @@ def read_rows(
     if not known.issuperset(names):
         raise ItemFailed("column_missing", "The table has no such column.")
     bound = session.bind(table, names)
-    shown = {name: bound[name].cast("string").name(name) for name in names}
+    # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
+    shown = {f"c{number}": bound[name].cast("string") for number, name in enumerate(names)}
     found: list[dict[str, str | None]] = []
     for first in range(0, len(keys), _AT_ONCE):
         some = keys[first : first + _AT_ONCE]
         wanted = {tuple(key.values()) for key in some}
         query = bound.filter([_one_of(bound, name, some) for name in keys[0]])
-        query = query.select(**shown).order_by(names).limit(MOST_ALIKE * len(some))
-        # The conditions take each column by itself, so that some rows have none of the keys.
-        found += [
-            row
-            for values in session.fetch(query)
-            if tuple((row := dict(zip(names, values, strict=True)))[name] for name in keys[0])
-            in wanted
-        ]
+        query = query.select(**shown).order_by(list(shown)).limit(MOST_ALIKE * len(some))
+        for values in session.fetch(query):
+            row = dict(zip(names, values, strict=True))
+            # The conditions take each column by itself, so that some rows have none of the keys.
+            if tuple(row[name] for name in keys[0]) in wanted:
+                found.append(row)
     return found
 
 

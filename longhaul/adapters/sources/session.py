@@ -13,7 +13,11 @@ from typing import Any
 
 from longhaul.adapters.sources.names import is_same
 from longhaul.core.errors import ItemFailed
+from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import SourceTable
+
+# The same rows for everyone who takes a sample of the same table.
+_SEED = 7
 
 
 class Dialect(StrEnum):
@@ -63,6 +67,14 @@ class Session(ABC):
         """The table as an Ibis expression with some of its columns, ready to be queried."""
 
     @abstractmethod
+    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+        """Some of the rows of a bound table that has so many, the same in every query.
+
+        Raises:
+            QueryFailed: Of such a table no sample can be taken.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of everything."""
 
@@ -81,8 +93,12 @@ class Session(ABC):
             QueryFailed: The engine refused the statement or gave it up.
             Interrupted: Somebody does not want the answer any more.
         """
-        sql = compiler(self.dialect)(expression)
         self.check()
+        try:
+            sql = compiler(self.dialect)(expression)
+        except Exception as exc:
+            # Ibis' own classes of errors need Ibis, which is imported late.
+            raise QueryFailed("query_failed", "The rule cannot be asked of this source.") from exc
         return self._run(sql)
 
     def table(self, name: str | None) -> SourceTable:
@@ -126,6 +142,15 @@ def find_table(tables: Sequence[SourceTable], name: str | None) -> SourceTable:
     if not found:
         raise ItemFailed("table_missing", "The data source has no such table.")
     raise ItemFailed("table_missing", "The data source has more than one such table; name one.")
+
+
+def sampled(rows: Any, count: int, wanted: SampleOf) -> Any:
+    """About the wanted share of the rows, or at most so many."""
+    share = (wanted.percentage or 100) / 100
+    if wanted.size is not None and count:
+        share = min(share, wanted.size / count)
+    some = rows.sample(share, method="row", seed=_SEED) if share < 1 else rows
+    return some if wanted.size is None else some.limit(wanted.size)
 
 
 @contextmanager
