@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from longhaul.activities.flow_look import fault_of
-from longhaul.core.errors import InvalidInput, ItemFailed, JobError
+from longhaul.core.errors import Forbidden, InvalidInput, ItemFailed, JobError
 from longhaul.core.flows import (
     ActionStep,
     ApprovalStep,
@@ -80,6 +80,8 @@ class FlowType(JobType[P], Generic[P]):
                     model = self._types.action(name).parameters
                 case _:
                     return []
+        except Forbidden as exc:
+            raise Forbidden(f"Step {step.key!r}: {exc.sentence}") from None
         except JobError as exc:
             return [(step.pointer, f"Step {step.key!r}: {exc.sentence}")]
         return [

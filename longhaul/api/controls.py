@@ -173,8 +173,9 @@ class Controls:
             if await self._jobs.has_live_steps(tx, job_id):
                 raise WrongState(f"The job is {job.status}, but a step of it still runs.")
             await self._jobs.audit(tx, job, "purged", principal.sub, {"job_type": job.job_type})
-            await self._jobs.purge(tx, job_id)
-        await self._board.forget(job_id)
+            purged = await self._jobs.purge(tx, job_id)
+        for one in purged:
+            await self._board.forget(one)
 
     async def _read(self, principal: Principal, job_id: str) -> Job:
         async with self._database.begin() as tx:

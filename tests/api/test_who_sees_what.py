@@ -69,6 +69,9 @@ ROUTES = [
     ("GET", "/items/echo-0"),
     ("GET", "/logs"),
     ("GET", "/report"),
+    ("GET", "/children"),
+    ("GET", "/approvals"),
+    ("POST", "/approve"),
     ("POST", "/pause"),
     ("POST", "/resume"),
     ("POST", "/cancel"),
@@ -83,6 +86,8 @@ ROUTES = [
 def body_for(method: str, path: str) -> dict[str, object] | None:
     if path == "/control":
         return {"action": "cancel"}
+    if path == "/approve":
+        return {"decision": "approved"}
     return {"priority": 1} if method == "PATCH" else None
 
 

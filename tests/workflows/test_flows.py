@@ -2,16 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from longhaul.core.controls import Action, Control
-from longhaul.core.jobs import Counts, Job, JobOptions, JobStatus, Outcome, RunMode
-from longhaul.core.ports import NewJob
+from longhaul.core.jobs import Counts, JobStatus, Outcome
 from tests.conftest import until
 from tests.engine import Engine
+from tests.flows import (
+    approval,
+    audited,
+    check_numbers_agree,
+    child,
+    children,
+    echo,
+    group,
+    note,
+    retry,
+    submit,
+    waits_for_approval,
+)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -22,79 +34,6 @@ RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
 async def serving(engine: Engine) -> AsyncIterator[None]:
     async with engine.worker(), engine.dispatcher():
         yield
-
-
-def echo(name: str, **parameters: Any) -> dict[str, Any]:
-    return {"name": name, "kind": "job", "job_type": "echo", "parameters": parameters}
-
-
-def note(name: str, **parameters: Any) -> dict[str, Any]:
-    return {"name": name, "kind": "action", "action": "note", "parameters": parameters}
-
-
-def approval(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "kind": "approval", **more}
-
-
-def group(name: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"name": name, "kind": "group", "steps": list(steps), **more}
-
-
-async def submit(
-    engine: Engine, *steps: dict[str, Any], rolling: bool = False, concurrency: int = 16
-) -> str:
-    new = NewJob(
-        id=__import__("uuid").uuid4().__str__(),
-        job_type="rolling_flow" if rolling else "flow",
-        owner="u-1",
-        parameters={"steps": list(steps)},
-        options=JobOptions(concurrency=concurrency),
-        priority=5,
-        description="",
-        metadata={},
-    )
-    async with engine.stores.database.begin() as tx:
-        job = await engine.stores.jobs.insert(tx, new)
-    assert job is not None
-    await engine.start(job)
-    return job.id
-
-
-async def children(engine: Engine, job_id: str) -> dict[str, Job]:
-    async with engine.stores.database.begin() as tx:
-        rows = await tx.fetch("SELECT id, step FROM job WHERE parent_id = $1", job_id)
-    return {row["step"]: await engine.job(str(row["id"])) for row in rows}
-
-
-async def child(engine: Engine, job_id: str, step: str, *statuses: JobStatus) -> Job:
-    found: Job | None = None
-
-    async def is_there() -> bool:
-        nonlocal found
-        found = (await children(engine, job_id)).get(step)
-        return found is not None and (not statuses or found.status in statuses)
-
-    await until(is_there, what=f"the job of {step}")
-    assert found is not None
-    return found
-
-
-async def waits_for_approval(engine: Engine, job_id: str) -> Job:
-    async def waits() -> bool:
-        return (await engine.job(job_id)).waiting_for == "approval"
-
-    await until(waits, what="the approval to be asked for")
-    return await engine.job(job_id)
-
-
-async def check_numbers_agree(engine: Engine, job_id: str) -> None:
-    """I8, of a flow and of all its jobs."""
-    flow = await engine.job(job_id)
-    async with engine.stores.database.begin() as tx:
-        counted, _ = await engine.stores.ledger.count(tx, job_id)
-    assert flow.counts == counted
-    for job in (await children(engine, job_id)).values():
-        await engine.check_numbers_agree(job.id)
 
 
 async def test_steps_run_one_after_another_and_hand_on_their_results(engine: Engine) -> None:
@@ -166,7 +105,7 @@ async def test_concurrency_bounds_the_members_that_run_at_once(engine: Engine) -
     await engine.ends(job_id, seconds=60)
     jobs = sorted((await children(engine, job_id)).values(), key=lambda job: job.created_at)
 
-    for before, after in zip(jobs, jobs[1:], strict=False):
+    for before, after in pairwise(jobs):
         assert before.completed_at is not None
         assert before.completed_at <= after.created_at
 
@@ -331,132 +270,6 @@ async def test_an_approval_that_never_comes_times_out_after_a_reminder(engine: E
     assert await children(engine, job_id) == {}
 
 
-# Pause, resume, cancel.
-
-
-@pytest.mark.invariant("I4")
-async def test_a_pause_and_a_resume_go_down_to_the_jobs(engine: Engine) -> None:
-    job_id = await submit(
-        engine,
-        group("both", echo("a", items=40, seconds=0.05), echo("b", items=40, seconds=0.05)),
-        echo("then", items=1),
-    )
-    for step in ("both.a", "both.b"):
-        await child(engine, job_id, step, RUNNING)
-
-    await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1", reason="lunch"))
-    paused = await engine.becomes(job_id, PAUSED, seconds=60)
-    jobs = await children(engine, job_id)
-    await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
-    flow = await engine.ends(job_id, seconds=60)
-
-    assert paused.pause is not None
-    assert {job.status for job in jobs.values()} == {PAUSED}
-    assert {job.pause.reason for job in jobs.values() if job.pause} == {"lunch"}
-    assert flow.outcome is Outcome.SUCCEEDED
-    await check_numbers_agree(engine, job_id)
-
-
-async def test_a_paused_flow_asks_nothing_and_starts_nothing(engine: Engine) -> None:
-    engine.echo.gate = asyncio.Event()
-    job_id = await submit(engine, echo("one", items=1), approval("ok"), echo("then", items=1))
-    await child(engine, job_id, "one", RUNNING)
-    await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.DRAIN))
-    await child(engine, job_id, "one", JobStatus.PAUSING)
-    engine.echo.gate.set()
-
-    paused = await engine.becomes(job_id, PAUSED, seconds=60)
-
-    assert paused.waiting_for is None
-    assert paused.counts == Counts(total=3, done=1)
-    await engine.workflows.control(job_id, Control(action=Action.RESUME))
-    await waits_for_approval(engine, job_id)
-
-
-async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
-    engine: Engine,
-) -> None:
-    job_id = await submit(engine, note("slow", seconds=3))
-
-    async def has_started() -> bool:
-        return bool(engine.note.started)
-
-    await until(has_started, what="the action")
-    await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.NOW))
-    paused = await engine.becomes(job_id, PAUSED, seconds=60)
-    await engine.workflows.control(job_id, Control(action=Action.RESUME))
-    flow = await engine.ends(job_id, seconds=60)
-
-    assert paused.counts == Counts(total=1)
-    assert flow.outcome is Outcome.SUCCEEDED
-    assert await notes(engine, job_id) == 1
-
-
-async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
-    job_id = await submit(
-        engine,
-        group("both", echo("a", items=100, seconds=0.1), echo("b", items=100, seconds=0.1)),
-        echo("then", items=1),
-    )
-    for step in ("both.a", "both.b"):
-        await child(engine, job_id, step, RUNNING)
-
-    await engine.workflows.cancel(job_id)
-    flow = await engine.ends(job_id, seconds=60)
-    jobs = await children(engine, job_id)
-
-    assert flow.status is JobStatus.CANCELLED
-    assert flow.counts == Counts(total=3)
-    assert {job.status for job in jobs.values()} == {JobStatus.CANCELLED}
-    assert all(job.completed_at <= flow.completed_at for job in jobs.values())  # type: ignore[operator]
-    await check_numbers_agree(engine, job_id)
-
-
-async def test_a_cancelled_flow_can_be_retried_and_does_nothing_twice(engine: Engine) -> None:
-    job_id = await submit(engine, echo("a", items=40, seconds=0.05), echo("b", items=1))
-    job = await child(engine, job_id, "a", RUNNING)
-
-    async def some_done() -> bool:
-        return (await engine.job(job.id)).counts.done >= 4
-
-    await until(some_done, what="some items")
-    await engine.workflows.cancel(job_id)
-    await engine.ends(job_id, seconds=60)
-
-    await retry(engine, job_id)
-    flow = await engine.becomes(job_id, JobStatus.COMPLETED, seconds=60)
-
-    assert flow.outcome is Outcome.SUCCEEDED
-    async with engine.stores.database.begin() as tx:
-        (row,) = await tx.fetch(
-            "SELECT count(DISTINCT attempt) AS attempts FROM echo WHERE job_id = $1", job.id
-        )
-    assert row["attempts"] == 2
-    await check_numbers_agree(engine, job_id)
-
-
-async def test_a_waiting_flow_can_be_cancelled(engine: Engine) -> None:
-    job_id = await submit(engine, approval("ok"), echo("then", items=1))
-    await waits_for_approval(engine, job_id)
-
-    await engine.workflows.cancel(job_id)
-    flow = await engine.ends(job_id, seconds=60)
-
-    assert flow.status is JobStatus.CANCELLED
-    assert flow.waiting_for is None
-
-
-async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) -> None:
-    job_id = await submit(engine, echo("a", items=100, seconds=0.1), echo("b", items=1))
-    job = await child(engine, job_id, "a", RUNNING)
-
-    await engine.workflows.cancel(job.id)
-    flow = await engine.ends(job_id, seconds=60)
-
-    assert flow.status is JobStatus.FAILED
-    assert (await engine.items(job_id))[0]["error_code"] == "step_cancelled"
-
-
 async def test_flows_within_flows(engine: Engine) -> None:
     inner = {
         "name": "inner",
@@ -492,26 +305,3 @@ async def test_a_flow_that_continues_as_new_loses_no_child(engine: Engine) -> No
     assert flow.counts == Counts(total=9, done=9)
     assert first.run_id != last.run_id
     await check_numbers_agree(engine, job_id)
-
-
-async def retry(engine: Engine, job_id: str) -> None:
-    from longhaul.activities.attempts import Attempts  # noqa: PLC0415
-
-    async with engine.stores.database.begin() as tx:
-        job = await engine.stores.jobs.lock(tx, job_id)
-        assert job is not None
-        attempts = Attempts(jobs=engine.stores.jobs, ledger=engine.stores.ledger)
-        await attempts.begin(tx, job, by="u-1")
-
-
-async def audited(engine: Engine, job_id: str, action: str) -> int:
-    async with engine.stores.database.begin() as tx:
-        rows = await tx.fetch(
-            "SELECT 1 FROM job_audit WHERE job_id = $1 AND action = $2", job_id, action
-        )
-    return len(rows)
-
-
-async def notes(engine: Engine, job_id: str) -> int:
-    async with engine.stores.database.begin() as tx:
-        return len(await tx.fetch("SELECT 1 FROM note WHERE job_id = $1", job_id))

@@ -137,13 +137,17 @@ class PostgresJobs:
         sql = f"{_FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
         return bool(await tx.fetch(sql, job_id))
 
-    async def purge(self, tx: Transaction, job_id: str) -> None:
-        """Delete a job with its items, calls and steps; its audit stays."""
+    async def purge(self, tx: Transaction, job_id: str) -> Sequence[str]:
+        """Delete a job with its items, calls and steps; return the jobs that are gone.
+
+        Their audit stays.
+        """
         rows = await tx.fetch(f"{_FAMILY} SELECT id FROM family", job_id)
         ids = [str(row["id"]) for row in rows]
         for table in ("llm_call", "job_item"):
             await tx.execute(f"DELETE FROM {table} WHERE job_id = ANY ($1::uuid[])", ids)
         await tx.execute("DELETE FROM job WHERE id = ANY ($1::uuid[])", ids)
+        return ids
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction."""

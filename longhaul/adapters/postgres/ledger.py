@@ -35,16 +35,20 @@ ORDER BY ordinal LIMIT $4
 """
 
 # The ordinals come sorted, so that two writers of the same rows hardly ever wait in a circle;
-# if they do, one of them is told so and writes again.
+# if they do, one of them is told so and writes again. The job's id hides in the CTE because the
+# server, while it has no statistics of a new job's rows, would read the whole job for a batch.
 _END = """
+WITH e AS MATERIALIZED (
+    SELECT $1::uuid AS job_id, *
+    FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
+                $8::smallint[])
+        AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
+)
 UPDATE job_item AS i
 SET state = e.state, error_code = e.error_code, error_message = e.error_message,
     output = e.output, duration_ms = e.duration_ms, attempts = i.attempts + e.tries,
     updated_at = clock_timestamp()
-FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
-            $8::smallint[])
-    AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
-WHERE i.job_id = $1 AND i.ordinal = e.ordinal AND i.state = 'open'
+FROM e WHERE i.job_id = e.job_id AND i.ordinal = e.ordinal AND i.state = 'open'
 RETURNING i.ordinal
 """
 
