@@ -7,6 +7,7 @@ its audit stand or fall together.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from longhaul.activities.report_scope import is_visible
 from longhaul.core.decisions import (
     AuditLine,
     Choice,
@@ -32,8 +33,8 @@ from longhaul.core.decisions import (
 )
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, sees_lob
-from longhaul.core.rules import VersionStatus
+from longhaul.core.principals import Principal
+from longhaul.core.versions import VersionStatus
 
 _MOST_NAMED = 10
 
@@ -70,7 +71,7 @@ class Decisions:
             NotFound: There is none.
         """
         version = await self._store.find_version(tx, version_id)
-        if version is None or not sees_lob(principal, version.lob):
+        if version is None or not is_visible(version.lob, principal):
             raise NotFound("There is no such version.")
         return version
 
@@ -81,7 +82,7 @@ class Decisions:
             NotFound: There is no such phase.
         """
         version = await self._store.find_mappings(tx, phase_id)
-        if version is None or not sees_lob(principal, version.lob):
+        if version is None or not is_visible(version.lob, principal):
             raise NotFound("There is no such phase.")
         return version
 

@@ -12,6 +12,9 @@ from longhaul.core.decisions import Kind
 # What is shown of an entry besides its attribute and the decisions.
 _COLUMNS: Mapping[Kind, Sequence[str]] = {
     Kind.RULES: ("name", "expectation", "kwargs", "severity"),
+    Kind.MAPPINGS: ("table_name", "column_name", "mapping_type", "auto_approved"),
+    Kind.RECOMMENDATIONS: ("recommendation", "risk_score", "priority"),
+    Kind.SAMPLES: ("category", "key_values", "risk", "rationale"),
 }
 
 

@@ -9,7 +9,7 @@ from longhaul.cli import decision_output as output
 from longhaul.cli.client import ApiClient, open_client
 from longhaul.cli.output import print_json
 from longhaul.core.decisions import Decision, EntryStatus, Kind, Reviewer
-from longhaul.core.rules import VersionStatus
+from longhaul.core.versions import VersionStatus
 
 AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]

@@ -5,7 +5,7 @@ tester first, then the report owner. An entry is approved when both say so.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
-from longhaul.core.rules import VersionStatus
+from longhaul.core.versions import VersionStatus
 
 
 class Kind(StrEnum):
@@ -116,10 +116,16 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """The decisions on one entry."""
+    """The decisions on one entry.
+
+    Attributes:
+        is_presumed: Whether it holds as approved until somebody rejects it; nobody is waited
+            for then.
+    """
 
     tester: Decision | None = None
     report_owner: Decision | None = None
+    is_presumed: bool = False
 
     @property
     def status(self) -> EntryStatus:
@@ -127,7 +133,8 @@ class Review:
         said = {self.tester, self.report_owner}
         if Decision.REJECTED in said:
             return EntryStatus.REJECTED
-        return EntryStatus.PENDING if None in said else EntryStatus.APPROVED
+        waits = None in said and not self.is_presumed
+        return EntryStatus.PENDING if waits else EntryStatus.APPROVED
 
     def of(self, reviewer: Reviewer) -> Decision | None:
         """What a reviewer has said."""
@@ -135,6 +142,8 @@ class Review:
 
     def waits_for(self, reviewer: Reviewer) -> bool:
         """Whether it is this reviewer's turn."""
+        if self.is_presumed:
+            return False
         if reviewer is Reviewer.TESTER:
             return self.tester is None
         return self.tester is Decision.APPROVED and self.report_owner is None
@@ -146,13 +155,16 @@ class Review:
             WrongState: The tester has not approved yet, so that it is not the owner's turn.
         """
         if reviewer is Reviewer.REPORT_OWNER:
-            if self.tester is not Decision.APPROVED:
+            is_presumed = self.is_presumed and self.tester is None
+            if self.tester is not Decision.APPROVED and not is_presumed:
                 raise WrongState("The report owner decides on what the tester has approved.")
-            return Review(tester=self.tester, report_owner=decision)
+            return replace(self, report_owner=decision)
         if decision is self.tester:
             return self
-        # The report owner agreed to something that the tester now sees differently.
-        return Review(tester=decision)
+        # What the report owner agreed to, the tester now sees differently. What the owner
+        # rejected stays rejected until the owner says otherwise.
+        stands = self.report_owner is Decision.REJECTED
+        return replace(self, tester=decision, report_owner=self.report_owner if stands else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,11 +49,6 @@ def owner_of(job: Job) -> Principal:
     return Principal(sub=job.owner, roles=frozenset(job.owner_roles), lob=job.owner_lob)
 
 
-def sees_lob(principal: Principal, lob: str) -> bool:
-    """Whether the caller may read reports of a line of business; others answer as if absent."""
-    return principal.is_admin or principal.lob in (None, lob)
-
-
 def check_may_start(principal: Principal, roles: Collection[str], title: str) -> None:
     """Refuse callers without a role that may start a job type; no roles means everyone.
 

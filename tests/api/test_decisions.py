@@ -2,9 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -13,67 +10,15 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.principals import Role
 from tests.api.conftest import Api
+from tests.api.people import ALL, People, answer, approve, decide, submit, take
 from tests.decision_samples import SeededVersion, rule_ids, seed_rules
 
 NOWHERE = "0192f000-0000-7000-8000-000000000000"
-ALL = {"decision": "approved", "all": True}
-
-
-@dataclass(frozen=True)
-class People:
-    """Clients of those who take part."""
-
-    tester: httpx2.AsyncClient
-    owner: httpx2.AsyncClient
-    admin: httpx2.AsyncClient
-    reader: httpx2.AsyncClient
-    stranger: httpx2.AsyncClient
-
-
-@pytest.fixture
-async def people(api: Api) -> AsyncIterator[People]:
-    async with AsyncExitStack() as stack:
-
-        async def client(sub: str, *roles: str, lob: str = "Mortgage") -> httpx2.AsyncClient:
-            return await stack.enter_async_context(api.client(sub, *roles, lob=lob))
-
-        yield People(
-            tester=await client("tess", Role.TESTER),
-            owner=await client("olga", Role.REPORT_OWNER),
-            admin=await client("boss", Role.ADMIN, lob="IT"),
-            reader=await client("rita", Role.DATA_OWNER),
-            stranger=await client("sam", Role.TESTER, Role.REPORT_OWNER, lob="Cards"),
-        )
 
 
 @pytest.fixture
 async def version(database: PostgresDatabase) -> SeededVersion:
     return await seed_rules(database)
-
-
-async def decide(client: httpx2.AsyncClient, version_id: str, **body: Any) -> httpx2.Response:
-    return await client.post(f"/versions/{version_id}/rules/decisions", json=body)
-
-
-async def take(client: httpx2.AsyncClient, version_id: str, step: str, **body: Any) -> Any:
-    return await client.post(f"/versions/{version_id}/{step}", json=body)
-
-
-async def submit(people: People, version_id: str) -> None:
-    assert (await decide(people.tester, version_id, **ALL)).status_code == 200
-    assert (await take(people.tester, version_id, "submit")).status_code == 200
-
-
-async def approve(people: People, version_id: str) -> Any:
-    assert (await decide(people.owner, version_id, **ALL)).status_code == 200
-    response = await take(people.owner, version_id, "approve")
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-def answer(response: httpx2.Response) -> tuple[int, str, str]:
-    problem = response.json()
-    return response.status_code, problem["code"], problem["detail"]
 
 
 async def test_a_version_goes_from_draft_to_approved_through_two_people(

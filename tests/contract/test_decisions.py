@@ -15,7 +15,8 @@ from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.expectations import NOT_NULL
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
-from longhaul.core.rules import NewRules, RuleProposal, VersionStatus
+from longhaul.core.rules import NewRules, RuleProposal
+from longhaul.core.versions import VersionStatus
 from tests.conftest import until
 from tests.decision_samples import SeededVersion, make_draft, rule_ids, seed_rules
 

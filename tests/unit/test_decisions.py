@@ -25,7 +25,7 @@ from longhaul.core.decisions import (
 )
 from longhaul.core.errors import Forbidden, InvalidInput, JobError, WrongState
 from longhaul.core.principals import Principal, Role
-from longhaul.core.rules import VersionStatus
+from longhaul.core.versions import VersionStatus
 
 reviewers = st.sampled_from(Reviewer)
 said = st.tuples(reviewers, st.sampled_from(Decision))
@@ -49,8 +49,8 @@ def outcome(ask: Callable[[], object]) -> object:
         return type(exc)
 
 
-def decided(told: list[tuple[Reviewer, Decision]]) -> Review:
-    review = Review()
+def decided(told: list[tuple[Reviewer, Decision]], *, is_presumed: bool = False) -> Review:
+    review = Review(is_presumed=is_presumed)
     for reviewer, decision in told:
         try:
             review = review.decided(reviewer, decision)
@@ -65,7 +65,7 @@ def test_whatever_is_said_the_owner_only_decides_on_what_the_tester_approved(
 ) -> None:
     review = decided(told)
 
-    assert review.report_owner is None or review.tester is Decision.APPROVED
+    assert review.report_owner is not Decision.APPROVED or review.tester is Decision.APPROVED
     assert not review.waits_for(Reviewer.TESTER) or not review.waits_for(Reviewer.REPORT_OWNER)
 
 
@@ -93,7 +93,7 @@ def test_to_say_the_same_twice_changes_nothing_more(
 
 
 @given(st.lists(said))
-def test_a_tester_who_changes_their_mind_asks_the_owner_again(
+def test_a_tester_who_changes_their_mind_asks_the_owner_again_unless_the_owner_rejected(
     told: list[tuple[Reviewer, Decision]],
 ) -> None:
     review = decided(told)
@@ -101,7 +101,35 @@ def test_a_tester_who_changes_their_mind_asks_the_owner_again(
 
     changed = review.decided(Reviewer.TESTER, other)
 
-    assert changed == Review(tester=other)
+    stands = review.report_owner is Decision.REJECTED
+    assert changed == Review(tester=other, report_owner=Decision.REJECTED if stands else None)
+
+
+@given(st.lists(said), st.booleans())
+def test_nothing_is_approved_that_somebody_rejected_last(
+    told: list[tuple[Reviewer, Decision]], is_presumed: bool
+) -> None:
+    review, last = Review(is_presumed=is_presumed), {}
+    for reviewer, decision in told:
+        try:
+            review = review.decided(reviewer, decision)
+        except WrongState:
+            continue
+        last[reviewer] = decision
+
+    if Decision.REJECTED in last.values():
+        assert review.status is EntryStatus.REJECTED
+
+
+@given(st.lists(said))
+def test_what_is_presumed_approved_holds_until_somebody_rejects_it(
+    told: list[tuple[Reviewer, Decision]],
+) -> None:
+    review = decided(told, is_presumed=True)
+    rejected = Decision.REJECTED in (review.tester, review.report_owner)
+
+    assert review.status is (EntryStatus.REJECTED if rejected else EntryStatus.APPROVED)
+    assert not any(review.waits_for(reviewer) for reviewer in Reviewer)
 
 
 @given(st.sampled_from(VersionStatus), st.sampled_from(Step))

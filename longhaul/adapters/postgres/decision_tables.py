@@ -19,6 +19,7 @@ class KindTables:
         id_type: Its type in SQL.
         of: The column that names the version.
         of_type: Its type in SQL.
+        presumed: Whether an entry holds as approved without a decision; SQL over `e`.
         place: Orders the entries of one attribute; an integer expression over `e`.
         versions: The table of versions; None where a phase takes their place.
     """
@@ -29,7 +30,8 @@ class KindTables:
     id_type: str
     of: str
     of_type: str
-    place: str = "0"
+    presumed: str = "false"
+    place: str = "e.attribute_id"
     versions: str | None = None
 
     @property
@@ -48,6 +50,19 @@ class KindTables:
         )
 
     @property
+    def waits_for_tester(self) -> str:
+        """Whether an entry waits for the tester, as `Review` has it."""
+        return f"(e.tester_decision IS NULL AND NOT {self.presumed})"
+
+    @property
+    def waits_for_report_owner(self) -> str:
+        """Whether an entry waits for the report owner, as `Review` has it."""
+        return (
+            "(e.tester_decision = 'approved' AND e.report_owner_decision IS NULL"
+            f" AND NOT {self.presumed})"
+        )
+
+    @property
     def list_entries(self) -> str:
         """One page of entries: of a version, filtered, after a place."""
         return f"""
@@ -59,8 +74,8 @@ WHERE e.{self.of} = $1::text::{self.of_type}
     AND ($3::integer[] IS NULL OR e.attribute_id = ANY ($3))
     AND ($9::text[] IS NULL OR e.{self.id} = ANY ($9::text[]::{self.id_type}[]))
     AND ($4::text IS NULL
-         OR $4 = 'tester' AND {WAITS_FOR_TESTER}
-         OR $4 = 'report_owner' AND {WAITS_FOR_REPORT_OWNER})
+         OR $4 = 'tester' AND {self.waits_for_tester}
+         OR $4 = 'report_owner' AND {self.waits_for_report_owner})
     AND (coalesce(a.line_no, 0), {self.place}, e.{self.id})
         > ($5, $6, coalesce($7::text::{self.id_type}, {_LEAST[self.id_type]}))
 ORDER BY coalesce(a.line_no, 0), {self.place}, e.{self.id} LIMIT $8
@@ -70,7 +85,8 @@ ORDER BY coalesce(a.line_no, 0), {self.place}, e.{self.id} LIMIT $8
     def lock_entries(self) -> str:
         """Locks entries in the order of their ids: the named, those of attributes, or all."""
         return f"""
-SELECT e.{self.id}::text AS id, e.tester_decision, e.report_owner_decision
+SELECT e.{self.id}::text AS id, e.tester_decision, e.report_owner_decision,
+       {self.presumed} AS is_presumed
 FROM {self.entries} AS e
 WHERE e.{self.of} = $1::text::{self.of_type}
     AND ($2::text[] IS NULL OR e.{self.id} = ANY ($2::text[]::{self.id_type}[]))
@@ -97,14 +113,11 @@ SELECT count(*) AS total,
        count(*) FILTER (WHERE e.status = 'pending') AS pending,
        count(*) FILTER (WHERE e.status = 'approved') AS approved,
        count(*) FILTER (WHERE e.status = 'rejected') AS rejected,
-       count(*) FILTER (WHERE {WAITS_FOR_TESTER}) AS waiting_for_tester,
-       count(*) FILTER (WHERE {WAITS_FOR_REPORT_OWNER}) AS waiting_for_report_owner
+       count(*) FILTER (WHERE {self.waits_for_tester}) AS waiting_for_tester,
+       count(*) FILTER (WHERE {self.waits_for_report_owner}) AS waiting_for_report_owner
 FROM {self.entries} AS e WHERE e.{self.of} = $1::text::{self.of_type}
 """
 
-
-WAITS_FOR_TESTER = "e.tester_decision IS NULL"
-WAITS_FOR_REPORT_OWNER = "e.tester_decision = 'approved' AND e.report_owner_decision IS NULL"
 
 _LEAST = {"uuid": "'00000000-0000-0000-0000-000000000000'::uuid", "integer": "-2147483648"}
 
@@ -118,6 +131,24 @@ TABLES = {
         of_type="uuid",
         place="e.execution_order",
         versions="rule_version",
+    ),
+    Kind.MAPPINGS: KindTables(
+        kind=Kind.MAPPINGS,
+        entries="pde_mapping",
+        id="id",
+        id_type="integer",
+        of="phase_id",
+        of_type="integer",
+        presumed="e.auto_approved",
+    ),
+    Kind.RECOMMENDATIONS: KindTables(
+        kind=Kind.RECOMMENDATIONS,
+        entries="scoping_recommendation",
+        id="attribute_id",
+        id_type="integer",
+        of="version_id",
+        of_type="uuid",
+        versions="scoping_version",
     ),
     Kind.SAMPLES: KindTables(
         kind=Kind.SAMPLES,

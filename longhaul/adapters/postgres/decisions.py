@@ -21,7 +21,7 @@ from longhaul.core.decisions import (
 )
 from longhaul.core.errors import MalformedRequest
 from longhaul.core.ports import Row, Transaction
-from longhaul.core.rules import VersionStatus
+from longhaul.core.versions import VersionStatus
 
 _VERSIONED = [tables for tables in TABLES.values() if tables.versions]
 _ANY_VERSION = " UNION ALL ".join(tables.version for tables in _VERSIONED)
@@ -37,6 +37,14 @@ WHERE ($1::text[] IS NULL OR kind = ANY ($1)) AND ($2::text[] IS NULL OR status 
     AND ($5::text IS NULL OR lob = $5)
     AND ($6::timestamptz IS NULL OR (created_at, id) < ($6, $7::text))
 ORDER BY created_at DESC, id DESC LIMIT $8
+"""
+
+# They are kept in the phase that holds the attributes, whichever phase of the report was named.
+_PHASE_OF_MAPPINGS = """
+SELECT coalesce(min(o.id), p.id)::text AS id
+FROM phase AS p LEFT JOIN phase AS o ON o.cycle_id = p.cycle_id AND o.report_id = p.report_id
+    AND EXISTS (SELECT FROM attribute AS a WHERE a.phase_id = o.id)
+WHERE p.id = $1 GROUP BY p.id
 """
 
 # Two versions of a report must not be approved at the same time. Not a key's lock: rows that
@@ -90,7 +98,8 @@ class PostgresDecisions:
 
     async def find_mappings(self, tx: Transaction, phase_id: int) -> Version | None:
         """The mappings of a phase."""
-        return await _read(tx, TABLES[Kind.MAPPINGS], str(phase_id))
+        rows = await tx.fetch(_PHASE_OF_MAPPINGS, phase_id)
+        return await _read(tx, TABLES[Kind.MAPPINGS], rows[0]["id"]) if rows else None
 
     async def hold(self, tx: Transaction, version: Version) -> Version | None:
         """Keep a version's status as it is until the transaction ends; others may do so too."""
@@ -167,6 +176,7 @@ class PostgresDecisions:
                 review=Review(
                     tester=_decision(row["tester_decision"]),
                     report_owner=_decision(row["report_owner_decision"]),
+                    is_presumed=row["is_presumed"],
                 ),
             )
             for row in rows

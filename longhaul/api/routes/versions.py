@@ -33,7 +33,7 @@ from longhaul.core.decisions import (
 )
 from longhaul.core.errors import NotFound, WrongState
 from longhaul.core.rule_edits import RuleChange
-from longhaul.core.rules import VersionStatus
+from longhaul.core.versions import VersionStatus
 
 RULE_GENERATION = "data_profiling_llm_generation"
 
