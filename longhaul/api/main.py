@@ -8,6 +8,7 @@ import uvicorn
 
 from longhaul.activities.ending import Endings
 from longhaul.activities.tasks import end
+from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
@@ -15,9 +16,11 @@ from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
@@ -27,6 +30,7 @@ from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deliverer import Deliverer
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
@@ -34,6 +38,8 @@ from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
+from longhaul.api.webhooks import Webhooks
+from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
@@ -95,8 +101,11 @@ async def open_services(
             catalog=catalog,
             reports=reports,
         )
+        limits = type_limits(
+            catalog, settings.limits.max_running, settings.limits.starts_per_minute
+        )
         dispatcher = Dispatcher(
-            queue=PostgresDispatchQueue(database),
+            queue=PostgresDispatchQueue(database, limits),
             workflows=workflows,
             catalog=catalog,
             metrics=metrics,
@@ -112,7 +121,13 @@ async def open_services(
             metrics=metrics,
             reports=reports,
         )
-        tasks = [asyncio.create_task(dispatcher.run()), asyncio.create_task(reconciler.run())]
+        sealer = Sealer(settings.webhooks.read() or settings.encryption.read())
+        sender = await stack.enter_async_context(
+            WebhookSender.open(allow_private=settings.webhooks.allow_private)
+        )
+        webhooks = PostgresWebhooks(database)
+        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, reports=reports)
+        tasks = [asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer)]
         stack.push_async_callback(end, tasks)
         yield Services(
             authenticator=authenticator(settings.auth),
@@ -141,7 +156,13 @@ async def open_services(
                 queries=PostgresQueries(database),
                 board=board,
                 logs=RedisLogTail(redis),
-                objects=JobObjects(catalog),
+                objects=JobObjects(catalog, limited=[one.job_type for one in limits]),
+            ),
+            webhooks=Webhooks(
+                store=webhooks,
+                sealer=sealer,
+                allow_private=settings.webhooks.allow_private,
+                wake=deliverer.wake,
             ),
             health=Health(
                 needed={"postgres": database.ping},

@@ -7,6 +7,7 @@ from longhaul.api.controls import Controls
 from longhaul.api.health import Health
 from longhaul.api.reading import Reading
 from longhaul.api.submission import Submission
+from longhaul.api.webhooks import Webhooks
 from longhaul.core.catalog import Catalog
 
 
@@ -19,4 +20,5 @@ class Services:
     submission: Submission
     controls: Controls
     reading: Reading
+    webhooks: Webhooks
     health: Health

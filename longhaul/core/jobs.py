@@ -234,7 +234,11 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the job table: the truth about a job at one version."""
+    """One row of the job table: the truth about a job at one version.
+
+    Attributes:
+        dispatched_at: When the attempt was leased to be started; leasing makes no new version.
+    """
 
     id: str
     job_type: str
@@ -269,3 +273,4 @@ class Job:
     planned_at: datetime | None
     paused_at: datetime | None
     completed_at: datetime | None
+    dispatched_at: datetime | None = None

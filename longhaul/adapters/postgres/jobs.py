@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import asyncpg
 
+from longhaul.adapters.postgres.outbox import announcement, announcing
 from longhaul.core.controls import read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
@@ -20,6 +21,7 @@ from longhaul.core.jobs import (
     Pause,
     RunMode,
 )
+from longhaul.core.notices import Event, event_of
 from longhaul.core.ports import CountChanges, JobChanges, NewJob, Row, Transaction
 
 LIVE = "status NOT IN ('completed', 'failed', 'cancelled')"
@@ -62,6 +64,7 @@ VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 _STAMPS: Mapping[JobStatus, Sequence[str]] = {
     JobStatus.PENDING: (
         "dispatch_after = clock_timestamp()",
+        "dispatched_at = NULL",
         "started_at = NULL",
         "paused_at = NULL",
         "completed_at = NULL",
@@ -124,7 +127,7 @@ class PostgresJobs:
         await tx.execute("DELETE FROM job WHERE id = $1", job_id)
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
-        """Change a job that was locked in this transaction."""
+        """Change a job that was locked in this transaction, and note what webhooks wait for."""
         columns = _columns(changes)
         sets = [f"{name} = ${position}" for position, name in enumerate(columns, start=2)]
         if changes.get("planned"):
@@ -134,11 +137,20 @@ class PostgresJobs:
         sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
         # Names come from JobChanges, never from outside.
         sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
+        event = event_of(changes.get("status"))
+        if event is not None:
+            sql = announcing(sql, event)
         try:
             rows = await tx.fetch(sql, job.id, *columns.values())
         except asyncpg.UniqueViolationError as exc:
             raise SingletonBusy("Another job of this kind is already running.") from exc
         return job_of(rows[0])
+
+    async def announce(
+        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+    ) -> None:
+        """Note an event for the owner's webhooks; of one version of a job, each event once."""
+        await tx.execute(announcement(event), job.id, details)
 
     async def count(
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
@@ -254,4 +266,5 @@ def job_of(row: Row) -> Job:
         planned_at=row["planned_at"],
         paused_at=row["paused_at"],
         completed_at=row["completed_at"],
+        dispatched_at=row["dispatched_at"],
     )
