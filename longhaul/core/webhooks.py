@@ -75,13 +75,18 @@ def check_url(url: str, *, allow_private: bool) -> None:
     Raises:
         InvalidInput: It is no address of a web server, or one that is not allowed here.
     """
-    parts = urlsplit(url)
     schemes = ("https", "http") if allow_private else ("https",)
-    if parts.scheme not in schemes or not parts.hostname or not _has_usable_port(url):
-        raise InvalidInput(f"A webhook's address begins with {' or '.join(schemes)}:// and a host.")
+    complaint = f"A webhook's address begins with {' or '.join(schemes)}:// and a host."
+    try:
+        parts = urlsplit(url)
+        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        raise InvalidInput(complaint) from None
+    if not is_complete:
+        raise InvalidInput(complaint)
     if parts.username is not None or parts.fragment:
         raise InvalidInput("A webhook's address has no user, password or fragment.")
-    if not allow_private and not _may_be_public(parts.hostname):
+    if not allow_private and not _may_be_public(parts.hostname or ""):
         raise InvalidInput("Webhooks may not reach private addresses here.")
 
 
@@ -108,10 +113,3 @@ def _may_be_public(host: str) -> bool:
     except ValueError:
         name = host.rstrip(".").lower()
         return name != "localhost" and not name.endswith(".localhost")
-
-
-def _has_usable_port(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False

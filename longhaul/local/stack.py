@@ -62,7 +62,7 @@ class Stack:
             "TEMPORAL_ADDRESS": await self._temporal(supervisor),
         }
         await migrate(env["LONGHAUL_POSTGRES__DSN"])
-        env |= self._secret()
+        env |= self._secret() | self._key()
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
@@ -137,6 +137,11 @@ class Stack:
         if auth.mode is AuthMode.OFF or auth.secret is not None or auth.jwks_url is not None:
             return {}
         return {"LONGHAUL_AUTH__SECRET": self._folder.make_secret()}
+
+    def _key(self) -> dict[str, str]:
+        if self._settings.webhooks.keys is not None or self._settings.encryption.keys is not None:
+            return {}
+        return {"LONGHAUL_WEBHOOKS__KEYS": self._folder.make_key()}
 
     def _port(self, name: str, wanted: int | None = None) -> int:
         """The port of the last time, so that addresses stay; else the wanted one, or the next."""
