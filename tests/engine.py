@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
@@ -25,6 +26,7 @@ from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, NewJob, Stores
 from longhaul.worker.build import Parts, build_workers
+from longhaul.worker.timed import timed_work
 from tests.conftest import until
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
 
@@ -181,13 +183,15 @@ async def open_engine(
         board=RedisJobBoard(redis, worker="test"),
     )
     flags = HeardFlags(RedisFlags(redis))
+    catalog = Catalog([echo, rolling])
     parts = Parts(
-        catalog=Catalog([echo, rolling]),
+        catalog=catalog,
         stores=stores,
         journal=PostgresCallJournal(database, jobs),
         flags=flags,
         logs=RedisLogTail(redis),
         reports=LoggedReports(),
         providers={},
+        timed=timed_work(database, redis, stores, catalog, keep=timedelta(days=90)),
     )
     yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, flags)

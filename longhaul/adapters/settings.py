@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -164,6 +165,11 @@ class RetentionSettings(Part):
     @classmethod
     def _empty_is_never(cls, days: object) -> object:
         return None if days == "" else days
+
+    @property
+    def kept_for(self) -> timedelta | None:
+        """How long jobs are kept after their end; None for ever."""
+        return None if self.days is None else timedelta(days=self.days)
 
 
 class OfflineSettings(Part):

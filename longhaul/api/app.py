@@ -6,13 +6,14 @@ from starlette.middleware import Middleware
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.errors import install_errors
 from longhaul.api.middleware import BodyLimit, Timing
-from longhaul.api.routes import health, jobs, webhooks
+from longhaul.api.routes import health, jobs, schedules, webhooks
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
 from longhaul.core.ports import Reports
 
 PREFIX = "/api/v1/jobs"
 OLD_PREFIX = "/jobs"
+SCHEDULES_PREFIX = "/api/v1/schedules"
 WEBHOOKS_PREFIX = "/api/v1/webhooks"
 
 
@@ -30,6 +31,7 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     install_errors(app, reports)
     app.include_router(jobs.router, prefix=PREFIX, tags=["jobs"])
     app.include_router(jobs.router, prefix=OLD_PREFIX, include_in_schema=False)
+    app.include_router(schedules.router, prefix=SCHEDULES_PREFIX, tags=["schedules"])
     app.include_router(webhooks.router, prefix=WEBHOOKS_PREFIX, tags=["webhooks"])
     app.include_router(health.router, tags=["health"])
     return app

@@ -16,6 +16,8 @@ from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.postgres.retention import PostgresUpkeepLog
+from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.connection import open_redis
@@ -26,6 +28,7 @@ from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
+from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
 from longhaul.api.auth import authenticator
@@ -36,6 +39,8 @@ from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
+from longhaul.api.schedule_keeper import ScheduleKeeper
+from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
 from longhaul.api.webhooks import Webhooks
@@ -127,19 +132,24 @@ async def open_services(
         )
         webhooks = PostgresWebhooks(database)
         deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, reports=reports)
-        tasks = [asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer)]
+        schedules, timers = PostgresSchedules(database), TemporalSchedules(client)
+        keeper = ScheduleKeeper(store=schedules, temporal=timers, reports=reports)
+        tasks = [
+            asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
+        ]
         stack.push_async_callback(end, tasks)
+        submission = Submission(
+            database=database,
+            jobs=jobs,
+            idempotency=PostgresIdempotency(),
+            board=board,
+            catalog=catalog,
+            wake=dispatcher.wake,
+        )
         yield Services(
             authenticator=authenticator(settings.auth),
             catalog=catalog,
-            submission=Submission(
-                database=database,
-                jobs=jobs,
-                idempotency=PostgresIdempotency(),
-                board=board,
-                catalog=catalog,
-                wake=dispatcher.wake,
-            ),
+            submission=submission,
             controls=Controls(
                 database=database,
                 jobs=jobs,
@@ -163,6 +173,13 @@ async def open_services(
                 sealer=sealer,
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
+            ),
+            schedules=Schedules(
+                store=schedules,
+                temporal=timers,
+                keeper=keeper,
+                submission=submission,
+                upkeep_log=PostgresUpkeepLog(database),
             ),
             health=Health(
                 needed={"postgres": database.ping},

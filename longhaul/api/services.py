@@ -6,6 +6,7 @@ from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.health import Health
 from longhaul.api.reading import Reading
+from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.catalog import Catalog
@@ -21,4 +22,5 @@ class Services:
     controls: Controls
     reading: Reading
     webhooks: Webhooks
+    schedules: Schedules
     health: Health

@@ -27,6 +27,7 @@ from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.providers import open_providers
+from longhaul.worker.timed import timed_work
 from longhaul.worker.watchdog import watchdog
 
 CONNECTIONS = 20
@@ -88,15 +89,19 @@ async def open_parts(
             ledger=PostgresLedger(database),
             board=RedisJobBoard(redis, worker=f"{socket.gethostname()}:{os.getpid()}"),
         )
+        catalog = load_catalog(build_resources(settings, database), types)
         yield (
             client,
             Parts(
-                catalog=load_catalog(build_resources(settings, database), types),
+                catalog=catalog,
                 stores=stores,
                 journal=PostgresCallJournal(database, jobs),
                 flags=RedisFlags(redis),
                 logs=RedisLogTail(redis),
                 reports=LoggedReports(),
                 providers=providers,
+                timed=timed_work(
+                    database, redis, stores, catalog, keep=settings.retention.kept_for
+                ),
             ),
         )

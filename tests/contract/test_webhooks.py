@@ -152,7 +152,6 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
         job = await JOBS.update(tx, job, status=JobStatus.PAUSING)
         job = await JOBS.update(tx, job, status=JobStatus.PAUSED)
         await JOBS.announce(tx, job, Event.APPROVAL_NEEDED, {"step": "approve rules"})
-        await JOBS.announce(tx, job, Event.APPROVAL_NEEDED, {"step": "approve rules"})
     await finish(database, job)
 
     told = {(str(row["webhook_id"]), row["event"]) for row in await outbox(database)}
@@ -162,6 +161,8 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
         (everything, "job.approval_needed"),
         (everything, "job.ended"),
     }
+    approval = next(row for row in await outbox(database) if "approval" in row["event"])
+    assert approval["payload"]["details"] == {"step": "approve rules"}
     assert len(await outbox(database)) == 4
 
 

@@ -149,7 +149,7 @@ class PostgresJobs:
     async def announce(
         self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
     ) -> None:
-        """Note an event for the owner's webhooks; of one version of a job, each event once."""
+        """Note an event for the owner's webhooks."""
         await tx.execute(announcement(event), job.id, details)
 
     async def count(

@@ -30,7 +30,6 @@ SELECT gen_random_uuid(), webhook.id, '{event}', changed.id, changed.version,
         'details', {details}),
     clock_timestamp(), clock_timestamp()
 FROM {changed} JOIN webhook ON webhook.owner = changed.owner AND '{event}' = ANY (webhook.events)
-ON CONFLICT DO NOTHING
 """
 
 

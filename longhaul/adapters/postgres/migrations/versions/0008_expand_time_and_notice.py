@@ -42,8 +42,7 @@ CREATE TABLE webhook_delivery (
     tries integer NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
-    ended_at timestamptz,
-    UNIQUE (webhook_id, job_id, job_version, event)
+    ended_at timestamptz
 )
 """,
     "CREATE INDEX webhook_delivery_due ON webhook_delivery (due_at) WHERE state = 'pending'",
