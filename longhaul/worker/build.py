@@ -23,8 +23,9 @@ from longhaul.core.job_types import Queue
 from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores
 from longhaul.worker.errors import ErrorInterceptor
 from longhaul.worker.timed import TimedWork
+from longhaul.workflows.health_probe import HealthProbe
+from longhaul.workflows.retention import Retention
 from longhaul.workflows.schedules import StartScheduledJob
-from longhaul.workflows.upkeep import HealthProbe, Retention
 
 # Longer than most items, shorter than any container's grace (design.md 7).
 SHUTDOWN_GRACE = timedelta(seconds=30)

@@ -21,3 +21,10 @@ class RollingEchoWorkflow(ItemJob):
     @workflow.run
     async def run(self, state: JobState) -> JobResult:
         return await self.drive()
+
+
+@workflow.defn(name="Hungry")
+class HungryWorkflow(ItemJob):
+    @workflow.run
+    async def run(self, state: JobState) -> JobResult:
+        return await self.drive()

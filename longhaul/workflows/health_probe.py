@@ -1,4 +1,4 @@
-"""The workflows of the system's own schedules."""
+"""The workflow of the health probe, one of the system's own schedules."""
 
 import asyncio
 
@@ -6,22 +6,10 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from longhaul.activities.upkeep import ProbeActivities, RetentionActivities
+    from longhaul.activities.upkeep import ProbeActivities
     from longhaul.core.job_types import Queue
-    from longhaul.core.upkeep import HEALTH_PROBE, NO_WORKER, RETENTION, ProbeResult, Purged
+    from longhaul.core.upkeep import HEALTH_PROBE, NO_WORKER, ProbeResult
     from longhaul.workflows import policies
-
-
-@workflow.defn(name=RETENTION)
-class Retention:
-    """Deletes what has been kept long enough."""
-
-    @workflow.run
-    async def run(self) -> Purged:
-        """Delete it, for as long as it takes."""
-        return await workflow.execute_activity_method(
-            RetentionActivities.purge_expired, **policies.LEDGER
-        )
 
 
 @workflow.defn(name=HEALTH_PROBE)
