@@ -8,7 +8,7 @@ from temporalio import activity
 
 from longhaul.activities.heartbeat import beating
 from longhaul.core.catalog import AnyJobType, Catalog
-from longhaul.core.errors import Rejected
+from longhaul.core.errors import InvalidInput, Rejected
 from longhaul.core.jobs import Job, JobOptions
 from longhaul.core.new_jobs import new_job
 from longhaul.core.ports import Stores, Transaction
@@ -17,6 +17,7 @@ from longhaul.core.schedules import Firing, FiringOutcome, FiringRequest, Firing
 
 _STILL_RUNNING = "The job of an earlier firing has not ended."
 _BUSY = "Such a job is already running for this report."
+_NO_LONGER_FIT = "The parameters do not fit the job type any more; make a new schedule."
 
 
 class ScheduledJobActivities:
@@ -98,8 +99,4 @@ def _read(job_type: AnyJobType, parameters: Any) -> Any:
     try:
         return job_type.parameters.model_validate(parameters)
     except ValidationError:
-        raise _NoLongerFit from None
-
-
-class _NoLongerFit(Rejected):
-    """The parameters of the schedule do not fit the job type any more; make a new schedule."""
+        raise InvalidInput(_NO_LONGER_FIT) from None

@@ -18,6 +18,7 @@ from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.core.schedules import FiringOutcome, FiringRequest
+from longhaul.core.upkeep import UPKEEP
 from tests.api.conftest import Api
 from tests.conftest import until
 from tests.engine import Engine, open_engine
@@ -209,6 +210,21 @@ async def test_temporal_learns_again_what_it_has_lost(
     keeping.cancel()
 
     assert (await handle.describe()).schedule.policy.overlap.name == "SKIP"
+
+
+async def test_an_api_process_makes_the_systems_own_schedules(
+    api: Api, temporal_client: Client
+) -> None:
+    async def all_there() -> bool:
+        found = [one.id async for one in await temporal_client.list_schedules()]
+        return {one.schedule_id for one in UPKEEP} <= set(found)
+
+    await until(all_there, what="the schedules")
+    async with api.client("a", "Admin") as admin:
+        listed = (await admin.get("/schedules/system")).json()["upkeep"]
+
+    assert [one["name"] for one in listed] == ["Retention", "HealthProbe"]
+    assert listed[0]["last_run"] is None
 
 
 @pytest.mark.invariant("I9")

@@ -46,10 +46,15 @@ _OTHERS = (
 
 
 class PostgresRetention:
-    """Finds and deletes what is old."""
+    """Finds and deletes what is old.
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    Args:
+        rows_at_once: How many rows of a table one transaction may delete.
+    """
+
+    def __init__(self, database: PostgresDatabase, *, rows_at_once: int = ROWS_AT_ONCE) -> None:
         self._database = database
+        self._rows_at_once = rows_at_once
 
     def alone(self) -> AbstractAsyncContextManager[bool]:
         """Whether this is the only process that deletes, for as long as the block lasts."""
@@ -69,8 +74,8 @@ class PostgresRetention:
             if not jobs:
                 return False
             for table in ("llm_call", "job_item"):
-                sql = _PURGE_ROWS.format(table=table, limit=ROWS_AT_ONCE)
-                if await tx.execute(sql, jobs[0]["job_id"]) == ROWS_AT_ONCE:
+                sql = _PURGE_ROWS.format(table=table, limit=self._rows_at_once)
+                if await tx.execute(sql, jobs[0]["job_id"]) == self._rows_at_once:
                     return True
             await tx.execute("DELETE FROM job_purge WHERE job_id = $1", jobs[0]["job_id"])
         return True
