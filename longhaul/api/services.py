@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.health import Health
@@ -20,6 +21,7 @@ class Services:
     catalog: Catalog
     submission: Submission
     controls: Controls
+    approving: Approving
     reading: Reading
     webhooks: Webhooks
     schedules: Schedules

@@ -238,6 +238,11 @@ class Job:
 
     Attributes:
         dispatched_at: When the attempt was leased to be started; leasing makes no new version.
+        parent_id: The flow that this job is a step of.
+        step: The key of that step.
+        waiting_for: What a flow waits for, where the row has to say so.
+        owner_roles: The owner's roles when the job was created, for the steps of a flow.
+        approvers: People who may see the job because they are asked to approve it.
     """
 
     id: str
@@ -274,3 +279,9 @@ class Job:
     paused_at: datetime | None
     completed_at: datetime | None
     dispatched_at: datetime | None = None
+    parent_id: str | None = None
+    step: str | None = None
+    waiting_for: str | None = None
+    owner_roles: tuple[str, ...] = ()
+    owner_lob: str | None = None
+    approvers: tuple[str, ...] = ()

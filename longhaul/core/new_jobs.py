@@ -22,6 +22,9 @@ def new_job(
     description: str,
     metadata: Mapping[str, Any],
     start_at: datetime | None = None,
+    parent_id: str | None = None,
+    step: str | None = None,
+    approvers: tuple[str, ...] = (),
 ) -> NewJob:
     """Describe a job whose parameters are resolved."""
     metadata = dict(metadata)
@@ -42,6 +45,11 @@ def new_job(
         report_id=_id(prepared.report_id, metadata.get("report_id")),
         start_at=start_at,
         singleton_key=singleton_key(job_type, prepared),
+        parent_id=parent_id,
+        step=step,
+        owner_roles=sorted(principal.roles),
+        owner_lob=principal.lob,
+        approvers=tuple(dict.fromkeys((*approvers, *prepared.approvers))),
     )
 
 

@@ -19,6 +19,8 @@ SELECT gen_random_uuid(), webhook.id, '{event}', changed.id, changed.version,
             'outcome', changed.outcome,
             'attempt', changed.attempt,
             'version', changed.version,
+            'parent_id', changed.parent_id,
+            'step', changed.step,
             'cycle_id', changed.cycle_id,
             'report_id', changed.report_id,
             'progress', jsonb_build_object(

@@ -14,12 +14,13 @@ ROWS_AT_ONCE = 10_000
 _LOCK = 0x7075726765
 
 # The row goes first: a job whose items are half gone must not be there to be retried. What it
-# leaves is noted in the same transaction.
+# leaves is noted in the same transaction. Flows go before their steps.
 _PURGE_JOBS = f"""
 WITH expired AS (
     SELECT id, attempt, version FROM job
     WHERE status IN ('completed', 'failed', 'cancelled')
         AND completed_at < clock_timestamp() - $1::interval
+        AND NOT EXISTS (SELECT FROM job AS parent WHERE parent.id = job.parent_id)
     ORDER BY completed_at LIMIT {JOBS_AT_ONCE}
     FOR UPDATE SKIP LOCKED
 ), noted AS (
