@@ -34,7 +34,7 @@ class BothDialects:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._re2 = _Re2()
+        self._re2 = Re2()
         self._known: OrderedDict[str, str | None] = OrderedDict()
 
     async def refusal(self, pattern: str) -> str | None:
@@ -78,14 +78,15 @@ class BothDialects:
         return None
 
 
-class _Re2:
-    """One in-memory DuckDB; its connection serves one thread at a time."""
+class Re2:
+    """RE2 alone, in an in-memory DuckDB whose connection serves one thread at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: Any = None
 
     def refusal(self, pattern: str) -> str | None:
+        """Why RE2 would refuse the pattern; None when it would not."""
         # The lock is held inside the thread: a task that is cancelled leaves its thread running.
         with self._lock:
             if self._connection is None:
@@ -101,6 +102,7 @@ class _Re2:
         return None
 
     def close(self) -> None:
+        """Let go of the engine."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()

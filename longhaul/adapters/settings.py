@@ -180,6 +180,35 @@ class OfflineSettings(Part):
     )
 
 
+class BlobSettings(Part):
+    """Where documents are kept."""
+
+    url: str | None = Field(
+        None, description="s3://bucket/prefix; a folder in the data folder when empty"
+    )
+    endpoint: str | None = Field(None, description="address of another service that speaks S3")
+    region: str = Field("us-east-1", description="the bucket's region")
+    access_key_id: str | None = Field(
+        None, description="the key's id; AWS's own ways to find credentials when empty"
+    )
+    secret_access_key: SecretStr | None = Field(None, description="the key")
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_bucket(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith("s3://"):
+            raise ValueError("write it as s3://bucket/prefix")
+        return url
+
+
+class SourceSettings(Part):
+    """What reading a data source may cost."""
+
+    statement_seconds: float = Field(600, gt=0, description="one query on a data source")
+    lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
+    memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+
+
 class EncryptionSettings(Part):
     """Encryption of what Temporal stores."""
 
@@ -232,6 +261,8 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
     offline: OfflineSettings = OfflineSettings()
+    blobs: BlobSettings = BlobSettings()
+    sources: SourceSettings = SourceSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     data_dir: Path = Field(
         Path(".longhaul"), description="where the servers that `longhaul up` starts keep their data"

@@ -8,14 +8,17 @@ import uvicorn
 
 from longhaul.activities.approvals import Approvals
 from longhaul.activities.ending import Endings
+from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.postgres.retention import PostgresUpkeepLog
@@ -36,10 +39,12 @@ from longhaul.api.app import create_app
 from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.deliverer import Deliverer
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
 from longhaul.api.schedule_keeper import ScheduleKeeper
@@ -49,6 +54,7 @@ from longhaul.api.submission import Submission
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
+from longhaul.job_types.decisions import build_decisions, build_rule_editing
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 
@@ -100,7 +106,8 @@ async def open_services(
         redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
-        catalog = load_catalog(build_resources(settings, database), types)
+        resources = build_resources(settings, database)
+        catalog = load_catalog(resources, types)
         jobs, ledger = PostgresJobs(), PostgresLedger(database)
         board = RedisJobBoard(redis, worker="api")
         workflows = TemporalWorkflows(client)
@@ -126,6 +133,14 @@ async def open_services(
             board=board,
             metrics=metrics,
             reports=reports,
+        )
+        reading = Reading(
+            database=database,
+            jobs=jobs,
+            queries=PostgresQueries(database),
+            board=board,
+            logs=logs,
+            objects=JobObjects(catalog, limited=[one.job_type for one in limits]),
         )
         sealer = Sealer(settings.webhooks.read() or settings.encryption.read())
         sender = await stack.enter_async_context(
@@ -169,13 +184,18 @@ async def open_services(
                 workflows=workflows,
                 approvals=Approvals(stores=stores, flows=flows, logs=logs),
             ),
-            reading=Reading(
+            reading=reading,
+            quality=QualityReading(
                 database=database,
                 jobs=jobs,
-                queries=PostgresQueries(database),
-                board=board,
-                logs=logs,
-                objects=JobObjects(catalog, limited=[one.job_type for one in limits]),
+                reading=reading,
+                reports=QualityReports(store=PostgresQualityReports()),
+            ),
+            deciding=Deciding(
+                database=database,
+                store=PostgresDecisions(),
+                decisions=build_decisions(),
+                editing=build_rule_editing(resources.regexes),
             ),
             webhooks=Webhooks(
                 store=webhooks,

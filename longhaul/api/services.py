@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
@@ -23,6 +25,8 @@ class Services:
     controls: Controls
     approving: Approving
     reading: Reading
+    quality: QualityReading
+    deciding: Deciding
     webhooks: Webhooks
     schedules: Schedules
     health: Health

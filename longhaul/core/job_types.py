@@ -6,17 +6,19 @@ entry point group `longhaul.job_types`. See docs/adding_a_job.md.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from longhaul.core.blobs import BlobStore
 from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
 from longhaul.core.jobs import Counts, Ending, Job, ending
 from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
+from longhaul.core.sources import SourceAccess
 
 ENTRY_POINT_GROUP = "longhaul.job_types"
 
@@ -40,6 +42,8 @@ class Resources:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
         offline_seconds_per_item: How long the offline analyst pretends to think.
+        blobs: Where documents are kept; None where there are none.
+        sources: How data sources are reached, for adapters that read them.
     """
 
     database: Database
@@ -47,6 +51,8 @@ class Resources:
     provider: str = "offline"
     model: str = ""
     offline_seconds_per_item: float = 0.0
+    blobs: BlobStore | None = None
+    sources: SourceAccess = field(default_factory=SourceAccess)
 
 
 class Calls(Protocol):

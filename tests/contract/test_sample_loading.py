@@ -117,7 +117,7 @@ async def test_a_report_has_its_cycle_phases_and_source(database: PostgresDataba
     ) == list(loaded.phase_ids.items())
     assert await fetch(
         database, "SELECT id, report_id, kind, location, secret_ref FROM data_source"
-    ) == [(loaded.data_source_id, loaded.report_id, "postgres", "sample.fry14m_a1", None)]
+    ) == [(loaded.data_source_id, loaded.report_id, "postgresql", "sample.fry14m_a1", None)]
 
 
 async def test_attributes_say_what_the_form_says(database: PostgresDatabase) -> None:

@@ -185,7 +185,7 @@ RETURNING name, id
 """
 
 _UPSERT_SOURCE = """
-INSERT INTO data_source (report_id, name, kind, location) VALUES ($1, $2, 'postgres', $3)
+INSERT INTO data_source (report_id, name, kind, location) VALUES ($1, $2, 'postgresql', $3)
 ON CONFLICT (report_id, name) DO UPDATE SET kind = excluded.kind, location = excluded.location
 RETURNING id
 """

@@ -1,0 +1,68 @@
+"""Dates and times as texts: one regular expression for each way of writing them.
+
+Neither engine reads a date from a text without failing on the first bad one, so the whole
+calendar is in the pattern: lengths of months, leap years, and no year 0000. What matches
+can be taken apart by position. Python, PostgreSQL and RE2 read the patterns alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_YEAR = "([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
+_FOURTH = "(0[48]|[2468][048]|[13579][26])"
+_LEAP = f"([0-9]{{2}}{_FOURTH}|{_FOURTH}00)"
+_MONTH = "(0[1-9]|1[0-2])"
+
+# Each month with the days that it has in every year.
+_DAYS = (
+    ("(0[13578]|1[02])", "(0[1-9]|[12][0-9]|3[01])"),
+    ("(0[469]|11)", "(0[1-9]|[12][0-9]|30)"),
+    ("02", "(0[1-9]|1[0-9]|2[0-8])"),
+)
+_CLOCK = "([01][0-9]|2[0-3]){0}[0-5][0-9]{0}[0-5][0-9]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """One way to write a date or a time.
+
+    Attributes:
+        pattern: Matches what is written so and exists in the calendar.
+        digits: Where year, month, day, hour, minute and second begin, from 0; a month
+            alone has no day, a day no hour.
+    """
+
+    pattern: str
+    digits: tuple[int, ...]
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether it names a time of the day."""
+        return len(self.digits) > _DAY_DIGITS
+
+
+_DAY_DIGITS = 3
+
+
+def _days(form: str, clock: str = "") -> str:
+    days = [form.format(y=_YEAR, m=month, d=day) for month, day in _DAYS]
+    days.append(form.format(y=_LEAP, m="02", d="29"))
+    return f"^({'|'.join(days)}){clock}$"
+
+
+WRITINGS: Mapping[str, Writing] = {
+    "%Y%m%d": Writing(pattern=_days("{y}{m}{d}"), digits=(0, 4, 6)),
+    "%Y-%m-%d": Writing(pattern=_days("{y}-{m}-{d}"), digits=(0, 5, 8)),
+    "%Y%m": Writing(pattern=f"^{_YEAR}{_MONTH}$", digits=(0, 4)),
+    "%Y-%m": Writing(pattern=f"^{_YEAR}-{_MONTH}$", digits=(0, 5)),
+    "%m/%d/%Y": Writing(pattern=_days("{m}/{d}/{y}"), digits=(6, 0, 3)),
+    "%Y-%m-%d %H:%M:%S": Writing(
+        pattern=_days("{y}-{m}-{d}", " " + _CLOCK.format(":")), digits=(0, 5, 8, 11, 14, 17)
+    ),
+    "%Y-%m-%dT%H:%M:%S": Writing(
+        pattern=_days("{y}-{m}-{d}", "T" + _CLOCK.format(":")), digits=(0, 5, 8, 11, 14, 17)
+    ),
+    "%Y%m%d%H%M%S": Writing(
+        pattern=_days("{y}{m}{d}", _CLOCK.format("")), digits=(0, 4, 6, 8, 10, 12)
+    ),
+}

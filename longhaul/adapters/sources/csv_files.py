@@ -1,0 +1,42 @@
+"""CSV: how a file is written is looked up in its first line, and not guessed from its values."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from longhaul.core.errors import ItemFailed
+
+DELIMITERS = ",;\t|"
+LONGEST_LINE = 16_000_000
+_LONGEST_HEADER = 1_000_000
+
+
+def read_header(path: Path) -> tuple[str, Sequence[str]]:
+    """The delimiter of a file, and the names of its columns.
+
+    Raises:
+        ItemFailed: The file has no first line that could be one of names.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(_LONGEST_HEADER)
+    except UnicodeDecodeError:
+        raise ItemFailed("source_unreadable", "The CSV file is not written in UTF-8.") from None
+    counts = Counter(char for char in first if char in DELIMITERS)
+    delimiter = max(DELIMITERS, key=lambda char: counts[char])
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    check_names(names, "The CSV file")
+    return delimiter, names
+
+
+def check_names(names: Sequence[str], what: str) -> None:
+    """Refuse columns that cannot be told apart.
+
+    Raises:
+        ItemFailed: There are none, or one is empty, or two are the same.
+    """
+    if not names or not all(names):
+        raise ItemFailed("source_unreadable", f"{what} has a column without a name.")
+    if len({name.casefold() for name in names}) < len(names):
+        raise ItemFailed("source_unreadable", f"{what} has two columns of the same name.")

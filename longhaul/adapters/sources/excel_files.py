@@ -1,0 +1,78 @@
+"""Excel: sheets are read row by row and written out as CSV, every value as a text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from longhaul.adapters.sources.csv_files import check_names
+from longhaul.core.errors import ItemFailed
+
+
+def read_sheets(path: Path) -> Mapping[str, Sequence[str]]:
+    """The sheets that have a first row, with the names in it."""
+    with _opened(path) as book:
+        headers = {sheet.title: _names(sheet) for sheet in book.worksheets}
+    return {title: names for title, names in headers.items() if names}
+
+
+def write_csv(path: Path, sheet: str, target: Path) -> None:
+    """Write a sheet's rows below the first one as CSV; an empty cell becomes a missing value."""
+    with _opened(path) as book, target.open("w", encoding="utf-8", newline="") as file:
+        rows = book[sheet].iter_rows(values_only=True)
+        width = len(_names(book[sheet]))
+        next(rows, None)
+        for row in rows:
+            cells = [*row[:width], *[None] * (width - len(row))]
+            file.write(",".join(map(_field, cells)) + "\n")
+
+
+def _field(cell: object) -> str:
+    # A text is quoted and a missing value is not, so that an empty text stays one.
+    text = _text(cell)
+    return "" if text is None else '"' + text.replace('"', '""') + '"'
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    import openpyxl  # noqa: PLC0415 - only workers read Excel
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (InvalidFileException, BadZipFile, KeyError, ValueError):
+        raise ItemFailed("source_unreadable", "The file is no Excel workbook.") from None
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+def _names(sheet: Any) -> Sequence[str]:
+    first = next(sheet.iter_rows(max_row=1, values_only=True), ())
+    names = [_text(cell) or "" for cell in first]
+    while names and not names[-1]:
+        names.pop()
+    if names:
+        check_names(names, "A sheet of the workbook")
+    return names
+
+
+def _text(cell: object) -> str | None:
+    match cell:
+        case None:
+            return None
+        case bool():
+            return "true" if cell else "false"
+        case float() if cell.is_integer():
+            return str(int(cell))
+        case datetime() if cell.time() == time():
+            return cell.date().isoformat()
+        case datetime():
+            return cell.isoformat(sep=" ", timespec="seconds")
+        case date():
+            return cell.isoformat()
+        case _:
+            return str(cell)

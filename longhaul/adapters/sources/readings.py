@@ -1,0 +1,266 @@
+"""Reads a column as what a rule compares: a number, a time, a truth value or a text.
+
+A value that cannot be read so becomes NULL, which no comparison accepts; it fails the rule
+and never the query.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from longhaul.adapters.sources.calendar import WRITINGS, Writing
+from longhaul.adapters.sources.session import Dialect
+from longhaul.core.formats import DataType
+from longhaul.core.sources import SourceTable
+
+# Longer ones would overflow a double in PostgreSQL, which is an error there.
+NUMBER = r"^[-+]?([0-9]{1,100}(\.[0-9]{0,100})?|\.[0-9]{1,100})([eE][-+]?[0-9]{1,2})?$"
+WHOLE = r"^[-+]?[0-9]{1,100}$"
+YES, NO = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+
+MICROSECONDS_A_DAY = 86_400_000_000
+_SECOND = 1_000_000
+
+
+class Reading(StrEnum):
+    """As what a column is read."""
+
+    NUMBER = "number"
+    TIME = "time"
+    TRUTH = "truth"
+    TEXT = "text"
+
+
+class Unreadable(Exception):
+    """A rule cannot be asked of a column.
+
+    Attributes:
+        code: `column_missing` or `type_mismatch`.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+_DECLARED: Mapping[DataType, Reading] = {
+    DataType.STRING: Reading.TEXT,
+    DataType.JSON: Reading.TEXT,
+    DataType.INTEGER: Reading.NUMBER,
+    DataType.DECIMAL: Reading.NUMBER,
+    DataType.DATE: Reading.TIME,
+    DataType.DATE_TIME: Reading.TIME,
+    DataType.BOOLEAN: Reading.TRUTH,
+}
+
+
+class Reader:
+    """The columns of one bound table, each readable in all ways that its type allows."""
+
+    def __init__(self, rows: Any, table: SourceTable, dialect: Dialect) -> None:
+        self.rows = rows
+        self.dialect = dialect
+        self._names = {column.name for column in table.columns}
+        self.number = cache(self._number)
+        self.time = cache(self._time)
+        self.truth = cache(self._truth)
+        self.text = cache(self._text)
+
+    def raw(self, name: str) -> Any:
+        """The column as it is.
+
+        Raises:
+            Unreadable: There is no such column.
+        """
+        if name not in self._names:
+            raise Unreadable("column_missing", f"The table has no column {name[:200]!r}.")
+        return self.rows[name]
+
+    def present(self, name: str) -> Any:
+        """Whether there is a value."""
+        return self.raw(name).notnull()
+
+    def as_(self, reading: Reading, name: str) -> Any:
+        """The column in a reading."""
+        how: Mapping[Reading, Callable[[str], Any]] = {
+            Reading.NUMBER: self.number,
+            Reading.TIME: self.time,
+            Reading.TRUTH: self.truth,
+            Reading.TEXT: self.text,
+        }
+        return how[reading](name)
+
+    def natural(self, name: str, declared: DataType | None) -> Reading | None:
+        """As what the column is compared; None for a text of which nobody said more."""
+        if declared is not None:
+            return _DECLARED[declared]
+        kind = self.raw(name).type()
+        if kind.is_numeric():
+            return Reading.NUMBER
+        if kind.is_date() or kind.is_timestamp():
+            return Reading.TIME
+        return Reading.TRUTH if kind.is_boolean() else None
+
+    def matches(self, name: str, pattern: str) -> Any:
+        """Whether a regular expression is found in the text; a dot matches a new line too."""
+        wanted = f"(?s){pattern}" if self.dialect is Dialect.DUCKDB else pattern
+        return self.text(name).re_search(wanted)
+
+    def _text(self, name: str) -> Any:
+        column = self.raw(name)
+        kind = column.type()
+        if kind.is_string():
+            return column
+        if kind.is_binary():
+            raise _mismatch(name, "a text")
+        return column.cast("string")
+
+    def _number(self, name: str) -> Any:
+        column = self.raw(name)
+        kind = column.type()
+        if kind.is_integer():
+            return column
+        if kind.is_floating():
+            return ibis.cases((~column.isnan(), column), else_=None)
+        if kind.is_decimal():
+            if self.dialect is Dialect.DUCKDB:
+                return column
+            not_a_number = ibis.literal("NaN").cast("decimal")
+            return ibis.cases((column != not_a_number, column), else_=None)
+        if kind.is_boolean() or kind.is_temporal():
+            raise _mismatch(name, "a number")
+        text = self.text(name)
+        is_duckdb = self.dialect is Dialect.DUCKDB
+        number = text.try_cast("float64") if is_duckdb else text.cast("float64")
+        return ibis.cases((text.re_search(NUMBER), number), else_=None)
+
+    def _time(self, name: str) -> Any:
+        column = self.raw(name)
+        kind = column.type()
+        if kind.is_date():
+            return _day(column) * MICROSECONDS_A_DAY
+        if kind.is_timestamp():
+            return _day(column) * MICROSECONDS_A_DAY + _clock(column)
+        if kind.is_boolean() or kind.is_floating() or kind.is_decimal() or kind.is_time():
+            raise _mismatch(name, "a time")
+        text = self.text(name)
+        cases = [
+            (text.re_search(one.pattern), self._written_time(text, one))
+            for one in WRITINGS.values()
+        ]
+        return ibis.cases(*cases, else_=None)
+
+    def _written_time(self, text: Any, writing: Writing) -> Any:
+        def part(start: int, length: int) -> Any:
+            piece = text.substr(start, length)
+            if self.dialect is Dialect.DUCKDB:
+                return piece.try_cast("int64")
+            return piece.cast("int64")
+
+        year, month, *rest = writing.digits
+        day = part(rest[0], 2) if rest else 1
+        time = (part(year, 4) * 10_000 + part(month, 2) * 100 + day) * MICROSECONDS_A_DAY
+        for start, seconds in zip(rest[1:], (3_600, 60, 1), strict=False):
+            time += part(start, 2) * (seconds * _SECOND)
+        return time
+
+    def _truth(self, name: str) -> Any:
+        column = self.raw(name)
+        kind = column.type()
+        if kind.is_boolean():
+            return column
+        if kind.is_temporal() or kind.is_floating() or kind.is_decimal():
+            raise _mismatch(name, "true or false")
+        text = self.text(name).lower()
+        return ibis.cases((text.isin(YES), True), (text.isin(NO), False), else_=None)
+
+
+def literal_of(reading: Reading, value: Any, name: str) -> Any:
+    """A rule's value in the form that its column is compared in.
+
+    Raises:
+        Unreadable: It is no such value.
+    """
+    match reading, value:
+        case Reading.TRUTH, bool():
+            return value
+        case Reading.NUMBER, int() | float() if not isinstance(value, bool):
+            return value
+        case Reading.TIME, str():
+            time = time_of(value)
+            if time is not None:
+                return time
+        case Reading.TEXT, str():
+            return value
+    raise Unreadable(
+        "type_mismatch", f"Column {name[:200]!r} is compared with a value of another type."
+    )
+
+
+def reading_for(value: Any, natural: Reading | None) -> Reading:
+    """As what a column is read to be compared with a value: the value's own type decides."""
+    if isinstance(value, bool):
+        return Reading.TRUTH
+    if isinstance(value, int | float):
+        return Reading.NUMBER
+    return natural or Reading.TEXT
+
+
+def time_of(value: str) -> int | None:
+    """A time in ISO form as a number that sorts like it: the day in digits, then microseconds."""
+    try:
+        known = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    day = known.year * 10_000 + known.month * 100 + known.day
+    clock = known - datetime(known.year, known.month, known.day, tzinfo=known.tzinfo)
+    return day * MICROSECONDS_A_DAY + clock.seconds * _SECOND + clock.microseconds
+
+
+def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
+    """Whether a value can be read as a type; the column is not null where it is asked.
+
+    Raises:
+        Unreadable: There is no such column.
+    """
+    kind: dt.DataType = reader.raw(name).type()
+    if wanted in (DataType.STRING, DataType.JSON):
+        return ibis.literal(True)
+    if wanted is DataType.INTEGER and kind.is_floating():
+        number = reader.number(name)
+        return (number == number.floor()) & ~number.isinf()
+    if wanted is DataType.INTEGER and kind.is_decimal():
+        number = reader.number(name)
+        return number == number.floor()
+    if wanted is DataType.INTEGER and not kind.is_integer():
+        return reader.text(name).re_search(WHOLE)
+    if wanted is DataType.DATE and kind.is_timestamp():
+        return _clock(reader.raw(name)) == 0
+    if wanted is DataType.DATE and not kind.is_date():
+        forms = [one.pattern for one in WRITINGS.values() if not one.has_clock]
+        return ibis.or_(*(reader.text(name).re_search(form) for form in forms))
+    return reader.as_(_DECLARED[wanted], name).notnull()
+
+
+def _day(column: Any) -> Any:
+    parts = (column.year() * 10_000, column.month() * 100, column.day())
+    return sum(part.cast("int64") for part in parts)
+
+
+def _clock(column: Any) -> Any:
+    seconds = (
+        column.hour().cast("int64") * 3_600
+        + column.minute().cast("int64") * 60
+        + column.second().cast("int64")
+    )
+    return seconds * _SECOND + column.microsecond().cast("int64")
+
+
+def _mismatch(name: str, wanted: str) -> Unreadable:
+    return Unreadable("type_mismatch", f"Column {name[:200]!r} cannot be read as {wanted}.")

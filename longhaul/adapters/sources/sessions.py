@@ -1,0 +1,104 @@
+"""Opens looks into data sources, each in a thread of its own that can be stopped."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from longhaul.adapters.sources.session import Interrupted, QueryFailed, Session, closing
+from longhaul.core.errors import ItemFailed
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind, SourceTable
+
+Answer = TypeVar("Answer")
+
+_AGAIN = 0.2
+
+
+class SourceSessions:
+    """Implements the port `Sources`, and runs work of adapters on a source.
+
+    Args:
+        secrets: Where `secret_ref` is looked up.
+    """
+
+    def __init__(self, access: SourceAccess, *, secrets: Mapping[str, str] = os.environ) -> None:
+        self._access = access
+        self._secrets = secrets
+
+    async def tables(self, source: DataSource) -> Sequence[SourceTable]:
+        """The tables of a source with their columns, by name."""
+        return await self.run(source, lambda session: session.tables())
+
+    async def run(self, source: DataSource, work: Callable[[Session], Answer]) -> Answer:
+        """Do some work with a session in a thread; cancelled, the source is told to stop.
+
+        Raises:
+            ItemFailed: The source cannot be read, or refuses a statement.
+            Unavailable: The source lies in our own database, which did not answer.
+        """
+        opened = _Opened()
+        thread = asyncio.create_task(asyncio.to_thread(self._run, source, work, opened))
+        try:
+            return await asyncio.shield(thread)
+        except asyncio.CancelledError:
+            await _stop(thread, opened)
+            raise
+
+    def _run(
+        self, source: DataSource, work: Callable[[Session], Answer], opened: "_Opened"
+    ) -> Answer:
+        try:
+            with closing(opened.hold(self._open(source))) as session:
+                return work(session)
+        except QueryFailed as exc:
+            raise exc.as_failure from exc
+
+    def _open(self, source: DataSource) -> Session:
+        # The drivers are imported where sources are read, and not by every process.
+        if source.kind is not SourceKind.POSTGRESQL:
+            from longhaul.adapters.sources.files import FileSession  # noqa: PLC0415
+
+            return FileSession(source, self._access)
+        from longhaul.adapters.sources.postgres import PostgresSession  # noqa: PLC0415
+
+        return PostgresSession(source, self._dsn(source), self._access)
+
+    def _dsn(self, source: DataSource) -> str:
+        if not source.secret_ref:
+            return self._access.own_dsn
+        dsn = self._secrets.get(source.secret_ref)
+        if not dsn:
+            raise ItemFailed(
+                "secret_missing",
+                f"The data source's secret {source.secret_ref} is not set where this worker runs.",
+            )
+        return dsn
+
+
+class _Opened:
+    """What a thread has open, for whoever wants to stop it."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._is_over = False
+
+    def hold(self, session: Session) -> Session:
+        self._session = session
+        if self._is_over:
+            session.close()
+            raise Interrupted
+        return session
+
+    def interrupt(self) -> None:
+        self._is_over = True
+        if self._session is not None:
+            self._session.interrupt()
+
+
+async def _stop(thread: "asyncio.Task[Answer]", opened: _Opened) -> None:
+    # Again and again: the thread may be between two statements, or still connecting.
+    while not thread.done():
+        await asyncio.to_thread(opened.interrupt)
+        await asyncio.wait({thread}, timeout=_AGAIN)
+    if not thread.cancelled():
+        thread.exception()

@@ -1,0 +1,104 @@
+"""Data sources: where the rows of a report come from, behind one port."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+
+class SourceKind(StrEnum):
+    """What a data source is."""
+
+    POSTGRESQL = "postgresql"
+    CSV = "csv"
+    PARQUET = "parquet"
+    EXCEL = "excel"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "SourceKind | None":
+        # What the first release wrote.
+        return cls.POSTGRESQL if value == "postgres" else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """One row of the table data_source.
+
+    Attributes:
+        location: Of PostgreSQL a schema, a `schema.table`, or nothing for all that the user
+            may read; of files the path of one, or of a folder of them.
+        secret_ref: The environment variable that holds the DSN of a PostgreSQL source.
+            Without it the source lies in Longhaul's own database.
+    """
+
+    name: str
+    kind: SourceKind
+    location: str
+    secret_ref: str | None = None
+    id: int | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it lies in Longhaul's own database."""
+        return self.kind is SourceKind.POSTGRESQL and not self.secret_ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceColumn:
+    """One column of a table.
+
+    Attributes:
+        type: As the source calls it; of CSV and Excel always `text`.
+    """
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTable:
+    """One table of a source.
+
+    Attributes:
+        name: Names the table within its source: `schema.table` in PostgreSQL, the file's
+            name without its suffix, the sheet's name. Parts that are no plain lower-case
+            words are in double quotes.
+        rows: About how many it has; None where nobody has counted.
+        key: The columns of its primary key, as far as the source knows one.
+    """
+
+    name: str
+    columns: Sequence[SourceColumn]
+    rows: int | None = None
+    key: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceAccess:
+    """What sources may be reached with, and what a query may cost.
+
+    Attributes:
+        own_dsn: Longhaul's own database, for the sources that lie in it.
+        memory_mb: What reading a file may take; what goes beyond is put on disk.
+    """
+
+    own_dsn: str = field(default="", repr=False)
+    statement_timeout: timedelta = timedelta(minutes=10)
+    lock_timeout: timedelta = timedelta(seconds=5)
+    memory_mb: int = 1024
+
+
+class Sources(Protocol):
+    """Looks into data sources; never writes to them.
+
+    Every method raises:
+        ItemFailed: The source cannot be read: `source_unreachable`, `source_denied`,
+            `source_missing`, `source_unreadable`, `source_locked`, `source_timeout`,
+            `secret_missing`, `table_missing`.
+        Unavailable: The source lies in our own database, which did not answer.
+    """
+
+    async def tables(self, source: DataSource) -> Sequence[SourceTable]:
+        """The tables of a source with their columns, by name."""
