@@ -168,8 +168,7 @@ def read_rules(
     complaints: list[str] = []
     seen: dict[tuple[str, str], int] = {}
     for number, rule in enumerate(answer.rules, start=1):
-        # Models fill the fields that they do not need with null.
-        kwargs = {name: value for name, value in rule.kwargs.items() if value is not None}
+        kwargs = _given(rule)
         wrong = list(_complaints(rule, kwargs, attribute, siblings))
         if not wrong:
             twin = seen.setdefault((rule.type, kwargs_hash(kwargs)), number)
@@ -182,6 +181,21 @@ def read_rules(
     if complaints:
         raise BadAnswer("\n".join(complaints))
     return drafts
+
+
+def read_rule(
+    rule: ProposedRule, order: int, attribute: Attribute, siblings: Sequence[str]
+) -> RuleDraft:
+    """Turn one rule into a draft that fits the attribute.
+
+    Raises:
+        BadAnswer: Everything that is wrong with it.
+    """
+    kwargs = _given(rule)
+    wrong = list(_complaints(rule, kwargs, attribute, siblings))
+    if wrong:
+        raise BadAnswer(" ".join(wrong))
+    return _draft(rule, kwargs, order, attribute)
 
 
 class RuleWriter(Protocol):
@@ -245,6 +259,11 @@ class RuleStore(AttributeStore, VersionStore, Protocol):
 
 def _normal(word: str) -> str:
     return "_".join(word.lower().replace("-", " ").split())
+
+
+def _given(rule: ProposedRule) -> Mapping[str, Any]:
+    # Models fill the fields that they do not need with null.
+    return {name: value for name, value in rule.kwargs.items() if value is not None}
 
 
 def _complaints(

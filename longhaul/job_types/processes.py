@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvloop
 from pydantic import ValidationError
@@ -13,20 +14,22 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.settings import Settings
 
-Run = Callable[[Settings, Sequence[str]], Coroutine[None, None, None]]
+Run = Callable[[Settings, Sequence[str]], Coroutine[Any, Any, int | None]]
 
 
 def run_process(name: str, description: str | None, run: Run) -> int:
-    """Run a process until SIGTERM or SIGINT; 2 when the settings are wrong."""
+    """Run a process until SIGTERM or SIGINT, and return its exit code.
+
+    That is what `run` answers, 0 for nothing, and 2 when the settings are wrong.
+    """
     parser = argparse.ArgumentParser(prog=f"longhaul {name}", description=description)
     parser.add_argument("--types", action="append", default=[], help="module with job types")
     arguments = parser.parse_args()
     try:
-        uvloop.run(run(Settings(), arguments.types))
+        return uvloop.run(run(Settings(), arguments.types)) or 0
     except (ValidationError, ValueError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201 - nothing listens to our logs yet
         return 2
-    return 0
 
 
 @asynccontextmanager

@@ -63,7 +63,7 @@ class PostgresAttributes:
     async def attribute(self, tx: Transaction, attribute_id: int) -> Attribute | None:
         """Read an active attribute."""
         rows = await tx.fetch(_ATTRIBUTE, attribute_id)
-        return _attribute(rows[0]) if rows else None
+        return read_attribute(rows[0]) if rows else None
 
     async def names(self, tx: Transaction, cycle_id: int, report_id: int) -> Sequence[str]:
         """The names of the report's active attributes, in the order of the form."""
@@ -71,7 +71,8 @@ class PostgresAttributes:
         return [row["name"] for row in rows]
 
 
-def _attribute(row: Row) -> Attribute:
+def read_attribute(row: Row) -> Attribute:
+    """Read an attribute from a row with its columns, the mapped one and the report's name."""
     return Attribute(
         id=row["id"],
         name=row["name"],

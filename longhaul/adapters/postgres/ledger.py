@@ -80,6 +80,10 @@ WHERE job_id = $1 AND state = 'failed' AND ($2::text[] IS NULL OR item_key = ANY
 RETURNING item_key
 """
 
+_FIND = """
+SELECT ordinal, item_key, label, payload, losses FROM job_item WHERE job_id = $1 AND item_key = $2
+"""
+
 _NOTE_START = """
 UPDATE job_item SET losses = losses + 1 WHERE job_id = $1 AND ordinal = $2 AND state = 'open'
 RETURNING losses - 1 AS before
@@ -153,6 +157,11 @@ class PostgresLedger:
         """Open failed items again, all or the named ones, and return the keys reopened."""
         rows = await tx.fetch(_REOPEN, job_id, keys)
         return [row["item_key"] for row in rows]
+
+    async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
+        """An item, whatever its state."""
+        rows = await tx.fetch(_FIND, job_id, key)
+        return _item(rows[0]) if rows else None
 
     async def note_start(self, job_id: str, ordinal: int) -> int:
         """Note that a careful chunk starts an item; return how often it was noted before."""
