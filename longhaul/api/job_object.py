@@ -45,7 +45,7 @@ class JobObjects:
             "attempt": job.attempt,
             "version": job.version,
             "requested": job.requested,
-            "waiting_for": _waiting_for(job, shown),
+            "waiting_for": self._waiting_for(job, shown),
             "pause": _pause(job),
             "parameters": job.parameters,
             "options": {
@@ -75,7 +75,15 @@ class JobObjects:
                 "run_id": job.run_id,
                 "celery_task_id": job.id,
             },
+            "parent_id": job.parent_id,
+            "step": job.step,
         }
+
+    def _waiting_for(self, job: Job, shown: Shown) -> str | None:
+        is_flow = job.job_type in self._catalog and self._catalog.get(job.job_type).is_flow
+        if is_flow and job.status is JobStatus.RUNNING:
+            return job.waiting_for
+        return _waiting_for(job, shown)
 
     def _task_name(self, job_type: str) -> str:
         # A row may outlive its type: someone has uninstalled the package that brought it.

@@ -6,11 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 
+from longhaul.activities.approvals import Approvals
 from longhaul.activities.ending import Endings
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
+from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
@@ -26,6 +28,7 @@ from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
+from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
@@ -94,11 +97,9 @@ async def open_services(
         jobs, ledger = PostgresJobs(), PostgresLedger(database)
         board = RedisJobBoard(redis, worker="api")
         workflows = TemporalWorkflows(client)
-        endings = Endings(
-            stores=Stores(database=database, jobs=jobs, ledger=ledger, board=board),
-            catalog=catalog,
-            reports=reports,
-        )
+        stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
+        flows, logs = PostgresFlows(), RedisLogTail(redis)
+        endings = Endings(stores=stores, catalog=catalog, reports=reports)
         dispatcher = Dispatcher(
             queue=PostgresDispatchQueue(database),
             workflows=workflows,
@@ -139,12 +140,20 @@ async def open_services(
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
+            approving=Approving(
+                database=database,
+                jobs=jobs,
+                flows=flows,
+                board=board,
+                workflows=workflows,
+                approvals=Approvals(stores=stores, flows=flows, logs=logs),
+            ),
             reading=Reading(
                 database=database,
                 jobs=jobs,
                 queries=PostgresQueries(database),
                 board=board,
-                logs=RedisLogTail(redis),
+                logs=logs,
                 objects=JobObjects(catalog),
             ),
             deciding=Deciding(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
@@ -19,6 +20,7 @@ class Services:
     catalog: Catalog
     submission: Submission
     controls: Controls
+    approving: Approving
     reading: Reading
     deciding: Deciding
     health: Health

@@ -139,6 +139,48 @@ def retry(
 
 
 @app.command()
+def children(
+    job_id: JobId,
+    limit: Limit = 100,
+    cursor: Annotated[str | None, typer.Option(help="go on after a page")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs of a flow's steps."""
+    params = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+    answer = _client().call("GET", f"/jobs/{job_id}/children", params=params)
+    if as_json:
+        output.print_json(answer)
+        return
+    output.print_children(answer["jobs"])
+    if answer["next_cursor"]:
+        typer.echo(f"more: --cursor {answer['next_cursor']}")
+
+
+@app.command()
+def approvals(job_id: JobId, as_json: AsJson = False) -> None:
+    """List what a flow has asked people."""
+    answer = _client().call("GET", f"/jobs/{job_id}/approvals")
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.print_approvals(answer["approvals"])
+
+
+@app.command()
+def approve(
+    job_id: JobId,
+    step: Annotated[str | None, typer.Option(help="needed while more than one waits")] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="reject instead")] = False,
+    reason: Annotated[str, typer.Option(help="for people")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Approve a step that waits for a person, or reject it."""
+    decision = "rejected" if reject else "approved"
+    body = {"step": step, "decision": decision, "reason": reason}
+    _print_job(_client().call("POST", f"/jobs/{job_id}/approve", body=body), as_json=as_json)
+
+
+@app.command()
 def items(
     job_id: JobId,
     state: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,

@@ -45,12 +45,43 @@ def print_jobs(jobs: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
+def print_children(jobs: Iterable[Mapping[str, Any]]) -> None:
+    """One line a step that has a job."""
+    table = Table("step", "job", "type", "status", "progress", box=None)
+    for job in jobs:
+        progress = job["progress"]
+        table.add_row(
+            job["step"],
+            job["job_id"],
+            job["job_type"],
+            styled(job["status"]),
+            f"{progress['current']}/{progress['total']} ({progress['percentage']:.1f} %)",
+        )
+    console.print(table)
+
+
+def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
+    """One line a question."""
+    table = Table("step", "state", "asked", "until", "by", "reason", box=None)
+    for one in approvals:
+        table.add_row(
+            one["step"],
+            styled(one["state"]),
+            short_time(one["asked_at"]),
+            short_time(one["deadline"]),
+            one["decided_by"] or "",
+            one["reason"],
+        )
+    console.print(table)
+
+
 def print_job(job: Mapping[str, Any]) -> None:
     """The facts of one job."""
     progress, calls, tokens = job["progress"], job["calls"], job["tokens"]
     outcome = f" ({job['outcome']})" if job["outcome"] else ""
     rows = {
         "job": job["job_id"],
+        "step of": f"{job['parent_id']} ({job['step']})" if job["parent_id"] else None,
         "type": job["job_type"],
         "status": styled(job["status"]) + outcome,
         "progress": f"{progress['percentage']:.1f} % of {progress['total']} items, "

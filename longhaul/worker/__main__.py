@@ -1,9 +1,9 @@
 """`longhaul worker`: one worker process."""
 
 import argparse
-import asyncio
 import sys
 
+import uvloop
 from pydantic import ValidationError
 
 from longhaul.adapters.settings import Settings
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--types", action="append", default=[], help="module with job types")
     arguments = parser.parse_args()
     try:
-        asyncio.run(run(Settings(), arguments.types))
+        uvloop.run(run(Settings(), arguments.types))
     except (ValidationError, ValueError) as exc:
         print(exc, file=sys.stderr)  # noqa: T201 - nothing listens to our logs yet
         return 2

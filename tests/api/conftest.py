@@ -59,7 +59,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Set
 @asynccontextmanager
 async def open_api(settings: Settings) -> AsyncIterator[Api]:
     metrics, reports = ApiMetrics(), LoggedReports()
-    types = ["tests.job_types.echo"]
+    types = ["tests.job_types.echo", "tests.job_types.flows"]
     async with open_services(settings, types, metrics, reports) as services:
         yield Api(create_app(services, metrics, reports))
 

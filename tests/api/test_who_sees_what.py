@@ -68,6 +68,9 @@ ROUTES = [
     ("GET", "/items"),
     ("GET", "/items/echo-0"),
     ("GET", "/logs"),
+    ("GET", "/children"),
+    ("GET", "/approvals"),
+    ("POST", "/approve"),
     ("POST", "/pause"),
     ("POST", "/resume"),
     ("POST", "/cancel"),
@@ -82,6 +85,8 @@ ROUTES = [
 def body_for(method: str, path: str) -> dict[str, object] | None:
     if path == "/control":
         return {"action": "cancel"}
+    if path == "/approve":
+        return {"decision": "approved"}
     return {"priority": 1} if method == "PATCH" else None
 
 

@@ -28,9 +28,10 @@ _INSERT = f"""
 WITH new AS (
     INSERT INTO job (id, job_type, status, owner, priority, description, parameters, concurrency,
                      stop_after_failure_ratio, deadline_seconds, metadata, cycle_id, report_id,
-                     singleton_key, start_at, created_at, updated_at, dispatch_after)
+                     singleton_key, start_at, parent_id, step, owner_roles, owner_lob, approvers,
+                     created_at, updated_at, dispatch_after)
     SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::timestamptz,
-           t, t, coalesce($14, t)
+           $15, $16, $17, $18, $19, t, t, coalesce($14, t)
     FROM (SELECT clock_timestamp() AS t) AS now
     ON CONFLICT (singleton_key) WHERE {LIVE} DO NOTHING
     RETURNING *
@@ -58,6 +59,14 @@ INSERT INTO job_audit (job_id, attempt, version, action, by, details, time)
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 """
 
+# A job, its steps, their steps, and so on.
+_FAMILY = """
+WITH RECURSIVE family AS (
+    SELECT $1::uuid AS id
+    UNION SELECT job.id FROM job JOIN family ON job.parent_id = family.id
+)
+"""
+
 # The times that follow from a status.
 _STAMPS: Mapping[JobStatus, Sequence[str]] = {
     JobStatus.PENDING: (
@@ -65,15 +74,16 @@ _STAMPS: Mapping[JobStatus, Sequence[str]] = {
         "started_at = NULL",
         "paused_at = NULL",
         "completed_at = NULL",
+        "waiting_for = NULL",
     ),
     JobStatus.RUNNING: (
         "started_at = coalesce(started_at, clock_timestamp())",
         "paused_at = NULL",
     ),
     JobStatus.PAUSED: ("paused_at = clock_timestamp()",),
-    JobStatus.COMPLETED: ("completed_at = clock_timestamp()",),
-    JobStatus.FAILED: ("completed_at = clock_timestamp()",),
-    JobStatus.CANCELLED: ("completed_at = clock_timestamp()",),
+    JobStatus.COMPLETED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
+    JobStatus.FAILED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
+    JobStatus.CANCELLED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
 }
 
 
@@ -98,6 +108,11 @@ class PostgresJobs:
             job.report_id,
             job.singleton_key,
             job.start_at,
+            job.parent_id,
+            job.step,
+            list(job.owner_roles),
+            job.owner_lob,
+            list(job.approvers),
         )
         return job_of(rows[0]) if rows else None
 
@@ -117,11 +132,22 @@ class PostgresJobs:
         rows = await tx.fetch(sql, key)
         return job_of(rows[0]) if rows else None
 
-    async def purge(self, tx: Transaction, job_id: str) -> None:
-        """Delete a job with its items and calls; its audit stays."""
-        await tx.execute("DELETE FROM llm_call WHERE job_id = $1", job_id)
-        await tx.execute("DELETE FROM job_item WHERE job_id = $1", job_id)
-        await tx.execute("DELETE FROM job WHERE id = $1", job_id)
+    async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
+        """Whether a job below this one has not ended."""
+        sql = f"{_FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
+        return bool(await tx.fetch(sql, job_id))
+
+    async def purge(self, tx: Transaction, job_id: str) -> Sequence[str]:
+        """Delete a job with its items, calls and steps; return the jobs that are gone.
+
+        Their audit stays.
+        """
+        rows = await tx.fetch(f"{_FAMILY} SELECT id FROM family", job_id)
+        ids = [str(row["id"]) for row in rows]
+        for table in ("llm_call", "job_item"):
+            await tx.execute(f"DELETE FROM {table} WHERE job_id = ANY ($1::uuid[])", ids)
+        await tx.execute("DELETE FROM job WHERE id = ANY ($1::uuid[])", ids)
+        return ids
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction."""
@@ -254,4 +280,10 @@ def job_of(row: Row) -> Job:
         planned_at=row["planned_at"],
         paused_at=row["paused_at"],
         completed_at=row["completed_at"],
+        parent_id=str(row["parent_id"]) if row["parent_id"] else None,
+        step=row["step"],
+        waiting_for=row["waiting_for"],
+        owner_roles=tuple(row["owner_roles"]),
+        owner_lob=row["owner_lob"],
+        approvers=tuple(row["approvers"]),
     )

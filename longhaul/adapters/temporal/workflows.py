@@ -16,6 +16,7 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.workflow import _Definition
 
 from longhaul.adapters.temporal.connection import ensure_search_attributes
 from longhaul.core import search_attributes as names
@@ -23,7 +24,7 @@ from longhaul.core.controls import Control, control_message
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.job_types import Queue
 from longhaul.core.jobs import Job
-from longhaul.core.messages import JobState
+from longhaul.core.messages import ChildStart, JobState
 from longhaul.core.ports import RunStatus, WorkflowRun
 
 RPC_TIMEOUT = timedelta(seconds=4)
@@ -58,7 +59,10 @@ class TemporalWorkflows:
         self._searchable: bool | None = None
 
     async def start(self, job: Job, workflow: type, queue: str, summary: str) -> bool:
-        """Start the workflow of an attempt; False when the old run is still closing."""
+        """Start the workflow of an attempt; False when the old run is still closing.
+
+        The step of a flow is started by the flow's workflow, as its child, if that runs.
+        """
         searchable = await self._is_searchable()
         state = JobState(
             job_id=job.id,
@@ -67,6 +71,11 @@ class TemporalWorkflows:
             queue=queue,
             searchable=searchable,
         )
+        if job.parent_id is not None:
+            name = _Definition.must_from_class(workflow).name
+            child = _child_start(job, state, name or workflow.__name__, summary)
+            if await self._signal(job.parent_id, "start_child", child):
+                return True
         run: Any = getattr(workflow, "run")  # noqa: B009 - every workflow class has one
         with _translated():
             try:
@@ -92,12 +101,17 @@ class TemporalWorkflows:
 
     async def control(self, job_id: str, control: Control) -> bool:
         """Send a pause or resume as a signal; False when there is no running workflow."""
+        return await self._signal(job_id, str(control.action), control_message(control))
+
+    async def nudge(self, job_id: str) -> bool:
+        """Make a flow look at its rows; False when there is no running workflow."""
+        return await self._signal(job_id, "look")
+
+    async def _signal(self, job_id: str, name: str, *message: object) -> bool:
         handle = self._client.get_workflow_handle(job_id)
         with _translated():
             try:
-                await handle.signal(
-                    str(control.action), control_message(control), rpc_timeout=RPC_TIMEOUT
-                )
+                await handle.signal(name, args=message, rpc_timeout=RPC_TIMEOUT)
             except RPCError as exc:
                 return _found(exc)
         return True
@@ -144,6 +158,18 @@ class TemporalWorkflows:
 def priority_key(priority: int) -> int:
     """Temporal's priority, 1 first, for ours, 10 first (contract.md 1.3)."""
     return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
+
+
+def _child_start(job: Job, state: JobState, workflow: str, summary: str) -> ChildStart:
+    return ChildStart(
+        workflow=workflow,
+        state=state,
+        summary=summary,
+        owner=job.owner,
+        priority_key=priority_key(job.priority),
+        cycle_id=job.cycle_id,
+        report_id=job.report_id,
+    )
 
 
 def _attributes(job: Job) -> TypedSearchAttributes:

@@ -11,6 +11,8 @@ from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
 from longhaul.api.reading import LEVELS
 from longhaul.api.schemas import (
     ActiveJobs,
+    Approvals,
+    ApproveRequest,
     ControlRequest,
     History,
     ItemDetail,
@@ -154,6 +156,28 @@ async def list_job_types(caller: Caller, serving: Serving) -> Any:
 async def read_job(job_id: JobId, caller: Caller, serving: Serving) -> Any:
     """One job."""
     return await serving.reading.job(caller, job_id)
+
+
+@router.get("/{job_id}/children", response_model=JobList)
+async def list_children(
+    job_id: JobId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """The jobs of a flow's steps, newest first."""
+    return await serving.reading.children(caller, job_id, limit=limit, cursor=cursor)
+
+
+@router.get("/{job_id}/approvals", response_model=Approvals)
+async def list_approvals(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+    """What a flow has asked people, and what they said."""
+    return await serving.approving.list(caller, job_id)
+
+
+@router.post("/{job_id}/approve", response_model=JobView)
+async def approve_step(
+    job_id: JobId, body: ApproveRequest, caller: Caller, serving: Serving
+) -> Any:
+    """Approve or reject a step that waits for a person."""
+    return await serving.reading.render(await serving.approving.decide(caller, job_id, body))
 
 
 @router.patch("/{job_id}", response_model=JobView)
