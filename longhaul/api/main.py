@@ -8,6 +8,7 @@ import uvicorn
 
 from longhaul.activities.approvals import Approvals
 from longhaul.activities.ending import Endings
+from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.decisions import PostgresDecisions
@@ -16,6 +17,7 @@ from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.redis.board import RedisJobBoard
@@ -35,6 +37,7 @@ from longhaul.api.deciding import Deciding
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
 from longhaul.api.services import Services
@@ -117,6 +120,14 @@ async def open_services(
             metrics=metrics,
             reports=reports,
         )
+        reading = Reading(
+            database=database,
+            jobs=jobs,
+            queries=PostgresQueries(database),
+            board=board,
+            logs=logs,
+            objects=JobObjects(catalog),
+        )
         tasks = [asyncio.create_task(dispatcher.run()), asyncio.create_task(reconciler.run())]
         stack.push_async_callback(end, tasks)
         yield Services(
@@ -148,13 +159,12 @@ async def open_services(
                 workflows=workflows,
                 approvals=Approvals(stores=stores, flows=flows, logs=logs),
             ),
-            reading=Reading(
+            reading=reading,
+            quality=QualityReading(
                 database=database,
                 jobs=jobs,
-                queries=PostgresQueries(database),
-                board=board,
-                logs=logs,
-                objects=JobObjects(catalog),
+                reading=reading,
+                reports=QualityReports(store=PostgresQualityReports()),
             ),
             deciding=Deciding(
                 database=database,

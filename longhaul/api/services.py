@@ -7,6 +7,7 @@ from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.submission import Submission
 from longhaul.core.catalog import Catalog
@@ -22,5 +23,6 @@ class Services:
     controls: Controls
     approving: Approving
     reading: Reading
+    quality: QualityReading
     deciding: Deciding
     health: Health

@@ -1,6 +1,7 @@
 """`longhaul jobs …`: what the API can do, from a terminal."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -227,6 +228,27 @@ def history(job_id: JobId, as_json: AsJson = False) -> None:
         output.print_json(answer)
     else:
         output.print_history(answer)
+
+
+@app.command()
+def report(
+    job_id: JobId,
+    html: Annotated[Path | None, typer.Option(help="write the page into this file")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the quality report of a job that has executed rules."""
+    client = _client()
+    where = f"/jobs/{job_id}/report"
+    if html is not None:
+        page = client.page(where, params={"format": "html"})
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_bytes(page)
+    if as_json:
+        output.print_json(client.call("GET", where, params={"format": "json"}))
+    elif html is not None:
+        typer.echo(str(html))
+    else:
+        output.print_report(client.call("GET", where, params={"format": "json"}))
 
 
 @app.command()

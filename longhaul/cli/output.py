@@ -8,8 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from longhaul.adapters.report.figures import percent
+
 # Where nobody looks, lines are for other programs and must not be folded.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+MOST_RULES = 10
 
 _STYLES = {
     "completed": "green",
@@ -154,6 +158,24 @@ def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
             f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
             markup=False,
         )
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """The scores of a quality report, and the rules that failed most."""
+    run, scores = report["run"], Table(box=None)
+    scores.add_column("")
+    for name in ("rules", "violated", "not run", "checked", "failing", "pass rate"):
+        scores.add_column(name, justify="right")
+    for one in [report["overall"], *report["by_dimension"], *report["by_severity"]]:
+        if one["rules"]:
+            counts = (one[name] for name in ("rules", "violated", "not_run", "checked", "failed"))
+            scores.add_row(one["name"], *(f"{n:,}" for n in counts), percent(one["pass_rate"]))
+    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}", markup=False)
+    console.print(scores)
+    worst = [rule for rule in report["rules"] if rule["finding"] == "violated"][:MOST_RULES]
+    for rule in worst:
+        line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
+        console.print(line + rule["name"], markup=False)
 
 
 def styled(word: str) -> str:
