@@ -16,6 +16,7 @@ from longhaul.core.flows import (
 )
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult
 from longhaul.core.jobs import Job
+from longhaul.core.notices import Event
 from longhaul.core.ports import Approval, Flows, LogTail, Stores, Transaction
 
 MAX_REASON = 500
@@ -42,6 +43,7 @@ class Approvals:
         )
         details = {"step": step.key, "deadline": approval.deadline.isoformat()}
         await self._jobs.audit(tx, flow, "approval_requested", SYSTEM, details)
+        await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, details)
         self._logs.write(flow.id, "info", "approval_requested", item_key=step.key)
         return approval
 

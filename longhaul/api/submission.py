@@ -72,7 +72,7 @@ class Submission:
             IdempotencyConflict: The key was used with another body.
             SingletonBusy: Such a job runs with other parameters.
         """
-        job_type, parameters = self._read(principal, body)
+        job_type, parameters = self.read(principal, body)
         for _ in range(_ROUNDS):
             created, prepared = await self._create(principal, body, key, job_type, parameters)
             if created is not None:
@@ -92,7 +92,7 @@ class Submission:
         Raises:
             As `submit`.
         """
-        job_type, parameters = self._read(principal, body)
+        job_type, parameters = self.read(principal, body)
         found: list[DryRun] = []
         try:
             async with self._database.begin() as tx:
@@ -106,7 +106,14 @@ class Submission:
         except _RollBack:
             return found[0]
 
-    def _read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+    def read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+        """The job type and the parameters that a body asks for.
+
+        Raises:
+            UnknownJobType: The catalog has no such type.
+            Forbidden: The caller's roles may not start it.
+            InvalidInput: The parameters do not fit it.
+        """
         job_type = self._catalog.get(body.type_name)
         check_may_start(principal, job_type.roles, job_type.title)
         try:
