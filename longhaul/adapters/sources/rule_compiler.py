@@ -43,7 +43,7 @@ from longhaul.core.expectations import (
     UNIQUE_IN_RECORD,
 )
 from longhaul.core.formats import DataType
-from longhaul.core.rule_execution import TableRule
+from longhaul.core.rule_execution import TableRule, columns_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +181,10 @@ def _scope(names: _Names) -> tuple[Any | None, Hashable]:
     condition = names.rule.kwargs.get("row_condition")
     if condition is None:
         return None, None
-    key = json.dumps([condition, *map(names.column, _columns_of(condition))], sort_keys=True)
+    key = json.dumps(
+        [condition, *map(names.column, columns_of({"row_condition": condition}))], sort_keys=True
+    )
     return _certain(_condition(names, condition)), key
-
-
-def _columns_of(condition: Mapping[str, Any]) -> list[str]:
-    if "conditions" in condition:
-        return [name for part in condition["conditions"] for name in _columns_of(part)]
-    return [condition["column"]["name"]]
 
 
 def _condition(names: _Names, condition: Mapping[str, Any]) -> Any:

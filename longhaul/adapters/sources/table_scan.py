@@ -30,6 +30,7 @@ from longhaul.core.rule_execution import (
     TableRule,
     TableVerdicts,
     Verdict,
+    columns_of,
     is_success,
 )
 from longhaul.core.sources import SourceTable
@@ -101,7 +102,7 @@ class TableScan:
     def _columns(self) -> Sequence[str]:
         """The columns that the rules need, so that of a file no others are copied."""
         named = {
-            rule.columns.get(name, name) for rule in self._rules for name in _names(rule.kwargs)
+            rule.columns.get(name, name) for rule in self._rules for name in columns_of(rule.kwargs)
         }
         wanted = [one.name for one in self._table.columns if one.name in {*named, *self._key}]
         return wanted or [self._table.columns[0].name]
@@ -299,24 +300,6 @@ def _measured(rule: TableRule, rows: int, observed: float | None) -> Verdict:
     return Verdict(
         total=rows, considered=1, failed=int(not success), success=success, observed=observed
     )
-
-
-def _names(kwargs: Mapping[str, Any]) -> Iterator[str]:
-    """The attributes that a rule names anywhere."""
-    for name in ("column", "column_A", "column_B"):
-        if name in kwargs:
-            yield kwargs[name]
-    yield from kwargs.get("column_list", ())
-    yield from _condition_names(kwargs.get("row_condition"))
-
-
-def _condition_names(condition: Mapping[str, Any] | None) -> Iterator[str]:
-    if condition is None:
-        return
-    for part in condition.get("conditions", ()):
-        yield from _condition_names(part)
-    if "column" in condition:
-        yield condition["column"]["name"]
 
 
 def _shown(reader: Reader, name: str) -> Any:
