@@ -77,7 +77,9 @@ class FlowType(JobType[P], Generic[P]):
                     check_may_start(principal, job_type.roles, job_type.title)
                     model = job_type.parameters
                 case ActionStep(action=name, parameters=given):
-                    model = self._types.action(name).parameters
+                    action = self._types.action(name)
+                    check_may_start(principal, action.roles, action.title)
+                    model = action.parameters
                 case _:
                     return []
         except Forbidden as exc:

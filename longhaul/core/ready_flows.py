@@ -14,8 +14,7 @@ SAMPLING = "intelligent_sampling"
 TEST_EXECUTION = "test_execution"
 
 # Actions that other parts of the product bring.
-APPROVE_RULES = "approve_rules"
-APPROVE_SCOPING = "approve_scoping"
+APPROVE_VERSION = "approve_version"
 REPORT = "report"
 
 RowId = Annotated[int, Field(ge=1, lt=2**31)]
@@ -62,7 +61,7 @@ def profiling(wanted: ProfilingParameters) -> list[Step]:
     """Generate rules, approve them, execute them, and report."""
     return [
         _generate(wanted, wanted.attribute_ids),
-        _approve_rules(wanted),
+        _approve(wanted, "generate", "approve-rules", "the rules"),
         _execute(wanted),
         {
             "name": "report",
@@ -83,17 +82,10 @@ def full_cycle(wanted: FullCycleParameters) -> list[Step]:
     return [
         _job("map", "PDE mapping", MAPPING, wanted, report),
         _generate(wanted, None),
-        _approve_rules(wanted),
+        _approve(wanted, "generate", "approve-rules", "the rules"),
         _execute(wanted),
         _job("scope", "Scoping", SCOPING, wanted, report),
-        _approval(
-            wanted,
-            name="approve-scope",
-            title="Approve the scope",
-            message="Decide on the recommendations of the scoping version, then approve.",
-            action=APPROVE_SCOPING,
-            parameters={**report, "job_id": {"$job": "scope"}},
-        ),
+        _approve(wanted, "scope", "approve-scope", "the recommendations"),
         _job(
             "sample",
             "Sampling",
@@ -101,6 +93,7 @@ def full_cycle(wanted: FullCycleParameters) -> list[Step]:
             wanted,
             {**report, "target_sample_size": wanted.target_sample_size, "seed": wanted.seed},
         ),
+        _approve(wanted, "sample", "approve-samples", "the samples"),
         _job("test", "Test execution", TEST_EXECUTION, wanted, report),
     ]
 
@@ -117,33 +110,16 @@ def _execute(wanted: ReadyParameters) -> Step:
     return _job("execute", "Rule execution", RULE_EXECUTION, wanted, version)
 
 
-def _approve_rules(wanted: ReadyParameters) -> Step:
-    return _approval(
-        wanted,
-        name="approve-rules",
-        title="Approve the rules",
-        message="Decide on the rules of the version, then approve.",
-        action=APPROVE_RULES,
-        parameters={"version_id": {"$from": "generate", "path": "version_id"}},
-    )
-
-
-def _approval(
-    wanted: ReadyParameters,
-    *,
-    name: str,
-    title: str,
-    message: str,
-    action: str,
-    parameters: dict[str, Any],
-) -> Step:
-    step: Step = {"name": name, "title": title}
+def _approve(wanted: ReadyParameters, what: str, name: str, things: str) -> Step:
+    """Let people decide on the version that a step has filled, or decide for them."""
+    step: Step = {"name": name, "title": f"Approve {things}"}
     if wanted.approvals == "automatic":
-        return {**step, "kind": "action", "action": action, "parameters": parameters}
+        version = {"version_id": {"$from": what, "path": "version_id"}}
+        return {**step, "kind": "action", "action": APPROVE_VERSION, "parameters": version}
     return {
         **step,
         "kind": "approval",
-        "message": message,
+        "message": f"Decide on {things}, approve their version, and then approve this step.",
         "timeout_seconds": wanted.approval_timeout_seconds,
         "roles": wanted.approval_roles,
         "users": wanted.approvers,

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Transaction
-from longhaul.core.principals import Principal
+from longhaul.core.principals import Principal, Role
 
 ENTRY_POINT_GROUP = "longhaul.step_actions"
 
@@ -45,11 +45,13 @@ class StepAction(ABC, Generic[P]):
     Attributes:
         name: What definitions say as `action`; never changes.
         parameters: The pydantic model of its parameters; unknown keys are refused.
+        roles: Who may start a flow with it; empty means everyone who may start the flow.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     parameters: type[P]
+    roles: ClassVar[frozenset[Role]] = frozenset()
 
     def __init__(self, resources: Resources | None = None) -> None:
         """Build the action; one that needs nothing from outside need not override this."""

@@ -2,11 +2,13 @@
 
 from longhaul.activities.decisions import Decisions
 from longhaul.activities.rule_editing import RuleEditing
+from longhaul.activities.version_approval import VersionApproval
 from longhaul.adapters.postgres.approved_samples import ApprovedSamples
 from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.rule_edits import PostgresRuleShelf
 from longhaul.core.decisions import Kind
+from longhaul.core.job_types import Resources
 from longhaul.core.ports import RegexDialects
 
 
@@ -15,6 +17,11 @@ def build_decisions() -> Decisions:
     return Decisions(
         PostgresDecisions(), consequences={Kind.SAMPLES: ApprovedSamples(PostgresCases())}
     )
+
+
+def approve_version(resources: Resources) -> VersionApproval:
+    """Build the step action."""
+    return VersionApproval(build_decisions())
 
 
 def build_rule_editing(regexes: RegexDialects) -> RuleEditing:

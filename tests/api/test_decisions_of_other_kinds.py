@@ -75,7 +75,7 @@ INSERT INTO sample (
     set_id, attribute_id, category, kind, table_name, source_key, key_hash, key_values, row_data,
     rationale, risk, confidence, provider, model, prompt_version, ordinal, created_at)
 SELECT $1::text::uuid, id, 'clean', 'typical', 'loans', '{}', id::text, '{"Loan Number": 1}',
-       '{"Loan Number": 1, "Reference Number": null}', 'Because.', 'low', 0.6, 'offline', 'x', '1',
+       '{"Loan Number": 1, "Loan Closing Date": null}', 'Because.', 'low', 0.6, 'offline', 'x', '1',
        line_no, clock_timestamp()
 FROM attribute WHERE id = ANY ($2) ORDER BY line_no RETURNING id::text
 """

@@ -38,8 +38,7 @@ def catalog(*missing: str) -> Catalog:
     ]
     actions: list[StepAction[Any]] = [
         type("NamedAction", (Note,), {"name": name, "parameters": AnyParameters})()
-        for name in {ready_flows.APPROVE_RULES, ready_flows.APPROVE_SCOPING, ready_flows.REPORT}
-        - set(missing)
+        for name in {ready_flows.APPROVE_VERSION, ready_flows.REPORT} - set(missing)
     ]
     flows = PostgresFlows()
     ours = [FlowJobType(flows), ProfilingFlow(flows), FullCycleFlow(flows)]
@@ -70,17 +69,18 @@ async def test_profiling_generates_approves_executes_and_reports() -> None:
     assert steps[1]["users"] == ["u-7"]
 
 
-async def test_the_full_cycle_has_its_eight_steps_in_order() -> None:
+async def test_the_full_cycle_has_its_steps_in_order() -> None:
     steps = await steps_of("full_cycle", catalog(), approvals="automatic")
 
     assert [step.get("job_type") or step.get("action") for step in steps] == [
         "pde_auto_mapping",
         "data_profiling_llm_generation",
-        "approve_rules",
+        "approve_version",
         "data_profiling_rule_execution",
         "scoping_recommendations",
-        "approve_scoping",
+        "approve_version",
         "intelligent_sampling",
+        "approve_version",
         "test_execution",
     ]
 
