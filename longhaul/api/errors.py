@@ -18,6 +18,7 @@ STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
     errors.MalformedRequest: HTTPStatus.BAD_REQUEST,
     errors.UnknownJobType: HTTPStatus.BAD_REQUEST,
     errors.WrongState: HTTPStatus.BAD_REQUEST,
+    errors.NothingApproved: HTTPStatus.BAD_REQUEST,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,

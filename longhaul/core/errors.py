@@ -11,6 +11,7 @@ JobError                          code, retryable
 │   ├── IdempotencyConflict       idempotency_conflict
 │   ├── SingletonBusy             singleton_busy
 │   ├── WrongState                wrong_state
+│   ├── NothingApproved           nothing_approved
 │   ├── ItemNotRetryable          item_not_retryable
 │   └── BodyTooLarge              body_too_large
 ├── PlanFailed                    plan_failed: the job type broke while it listed the items
@@ -115,6 +116,12 @@ class WrongState(Rejected):
     """The job's status does not allow this."""
 
     code = "wrong_state"
+
+
+class NothingApproved(Rejected):
+    """Nobody has approved anything that the job could work on."""
+
+    code = "nothing_approved"
 
 
 class ItemNotRetryable(Rejected):

@@ -43,7 +43,7 @@ from longhaul.core.expectations import (
     UNIQUE_IN_RECORD,
 )
 from longhaul.core.formats import DataType
-from longhaul.core.rule_execution import TableRule
+from longhaul.core.rule_execution import TableRule, columns_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class RowRule:
     """A rule that can be said of each row by itself.
 
     Attributes:
+        rows: The bound table.
         scope: Which rows `row_condition` selects; None for all.
         considered: Which rows are judged, within the scope; None for all.
         fails: Which rows fail.
@@ -59,6 +60,7 @@ class RowRule:
     """
 
     rule: TableRule
+    rows: Any
     scope: Any | None
     considered: Any | None
     fails: Any
@@ -72,6 +74,7 @@ class UniqueRule:
     """A rule about rows that have the same values."""
 
     rule: TableRule
+    rows: Any
     scope: Any | None
     considered: Any
     columns: Sequence[str]
@@ -106,7 +109,9 @@ def compile_rule(reader: Reader, rule: TableRule) -> CompiledRule:
         columns = [names.column(name) for name in names.named]
         considered, _ = _considered(names, columns)
         assert considered is not None
-        return UniqueRule(rule=rule, scope=scope, considered=considered, columns=columns)
+        return UniqueRule(
+            rule=rule, rows=reader.rows, scope=scope, considered=considered, columns=columns
+        )
     columns = [names.column(name) for name in names.named]
     if rule.expectation == NOT_NULL:
         considered, key = None, None
@@ -118,6 +123,7 @@ def compile_rule(reader: Reader, rule: TableRule) -> CompiledRule:
     broken = ~_certain(holds)
     return RowRule(
         rule=rule,
+        rows=reader.rows,
         scope=scope,
         considered=considered,
         fails=broken if judged is None else judged & broken,
@@ -181,14 +187,10 @@ def _scope(names: _Names) -> tuple[Any | None, Hashable]:
     condition = names.rule.kwargs.get("row_condition")
     if condition is None:
         return None, None
-    key = json.dumps([condition, *map(names.column, _columns_of(condition))], sort_keys=True)
+    key = json.dumps(
+        [condition, *map(names.column, columns_of({"row_condition": condition}))], sort_keys=True
+    )
     return _certain(_condition(names, condition)), key
-
-
-def _columns_of(condition: Mapping[str, Any]) -> list[str]:
-    if "conditions" in condition:
-        return [name for part in condition["conditions"] for name in _columns_of(part)]
-    return [condition["column"]["name"]]
 
 
 def _condition(names: _Names, condition: Mapping[str, Any]) -> Any:
@@ -286,7 +288,7 @@ def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     column = names.column(kwargs["column"])
     if names.reader.raw(column).type().is_temporal():
         return ibis.literal(True)
-    return names.reader.text(column).re_search(WRITINGS[kwargs["strftime_format"]].pattern)
+    return names.reader.is_written(column, WRITINGS[kwargs["strftime_format"]])
 
 
 def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
