@@ -1,5 +1,6 @@
 """PDE mapping on the sample report in a real database: real schema, real rows, offline."""
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from longhaul.activities.pde_mapping import PdeMappingParameters
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.mappings import PostgresMappings
 from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
@@ -227,6 +229,22 @@ async def test_what_people_decided_is_left_alone(bench: Bench, decision: str) ->
     assert dict(after) == dict(before)
 
 
+async def test_a_rejected_column_feeds_nothing(bench: Bench) -> None:
+    job, items = await bench.plan_all()
+    await bench.run(job, items[:1])
+    attribute_id = items[0].payload["attribute_id"]
+
+    async def column() -> str | None:
+        async with bench.database.begin() as tx:
+            found = await PostgresMappings().attribute(tx, attribute_id)
+        assert found is not None
+        return found.column
+
+    assert await column() == "ln_nbr"
+    await bench.fetch("UPDATE pde_mapping SET status = 'rejected' RETURNING id")
+    assert await column() is None
+
+
 async def test_a_decision_made_meanwhile_stands_and_the_item_says_so(bench: Bench) -> None:
     job, items = await bench.plan_all()
     await bench.run(job, items[:1])
@@ -264,10 +282,11 @@ async def test_a_report_without_a_source_or_with_a_broken_one_fails_its_items(
     await bench.fetch("UPDATE data_source SET location = 'sample.gone' RETURNING id")
     broken = await bench.do(job, items[0])
     await bench.fetch("DELETE FROM data_source RETURNING id")
-    without = await bench.do(job, items[1])
+    job, items = await bench.plan_all()
+    without = await bench.do(job, items[0])
 
     assert broken == Failed("no_columns", "The report's data sources hold no table to map to.")
-    assert without == Failed("no_data_source", "The report has no data source to map to.")
+    assert without == Failed("no_source", "The report has no data source to map to.")
 
 
 async def test_an_attribute_that_was_retired_meanwhile_fails_its_item(bench: Bench) -> None:
@@ -297,6 +316,61 @@ async def test_a_job_that_was_frozen_for_a_provider_asks_its_model(bench: Bench)
 
     with pytest.raises(AssertionError, match="asked a model"):
         await bench.do(replace(job, frozen=frozen), items[0])
+
+
+class Overheard:
+    """Notes prompts, and answers with the first candidate."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+
+    async def ask(self, *, prompt: str, answer: type[Any], **_: Any) -> Any:
+        self.prompts.append(prompt)
+        first = shown(prompt)[0]
+        return answer.model_validate(
+            {name: first[name] for name in ("data_source", "table", "column")}
+            | {
+                "mapping_type": "direct",
+                "confidence": 0.9,
+                "business_process": "Servicing",
+                "information_security_classification": "Confidential",
+                "criticality": "Low",
+                "risk": "Low",
+                "regulatory_flag": True,
+                "pii_flag": False,
+                "rationale": "It is the first.",
+            }
+        )
+
+
+def shown(prompt: str) -> list[dict[str, Any]]:
+    _, _, rest = prompt.partition("<data>")
+    block, _, _ = rest.partition("</data>")
+    candidates: list[dict[str, Any]] = json.loads(block)["candidates"]
+    return candidates
+
+
+async def test_of_five_thousand_columns_a_prompt_holds_the_shortlist_only(bench: Bench) -> None:
+    for table in range(20):
+        columns = ", ".join(f"f{table}_{number}_ln_amt text" for number in range(250))
+        await bench.fetch(f"CREATE TABLE sample.noise_{table} ({columns})")
+    await bench.fetch("UPDATE data_source SET location = 'sample' RETURNING id")
+    overheard = bench.calls = Overheard()
+    job, items = await bench.plan_all()
+    job = replace(job, frozen={"provider": "openai", "model": "m", "prompt_version": "1"})
+
+    await bench.run(job, items)
+
+    truth = read_form("a1").columns()
+    having = [
+        (truth[name], {one["column"] for one in shown(prompt)})
+        for name, prompt in zip(bench.report.attribute_ids, overheard.prompts, strict=True)
+        if truth[name]
+    ]
+    assert len(overheard.prompts) == 117
+    assert all(len(shown(prompt)) <= 20 for prompt in overheard.prompts)
+    assert max(map(len, overheard.prompts)) < 12_000
+    assert sum(column in candidates for column, candidates in having) / len(having) >= 0.98
 
 
 async def test_a_result_is_stored_once_however_often_it_is_handed_in(bench: Bench) -> None:

@@ -32,6 +32,7 @@ SELECT a.id, a.name, a.line_no, a.mdrm, a.data_type, a.mandatory, a.description,
        r.name AS report_name, r.regulation
 FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id JOIN report AS r ON r.id = p.report_id
     LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
+        AND m.status <> 'rejected'
 WHERE a.id = $1 AND a.is_active
 """
 
