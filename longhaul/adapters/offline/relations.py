@@ -104,8 +104,8 @@ def orders(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
                 is_strict = is_about(
                     r"\bnever (more|less|above|below|before|after)\b", attribute.description
                 )
-                known = replace(order, mostly=None) if is_strict else order
-                yield _order(known, attribute.name, other)
+                found = replace(order, mostly=None) if is_strict else order
+                yield _order(found, attribute.name, other)
 
 
 def _order(order: Order, name: str, other: str) -> Idea:
