@@ -40,6 +40,11 @@ class Writing:
     digits: tuple[int, ...]
 
     @property
+    def has_day(self) -> bool:
+        """Whether it names a day, and not just a month."""
+        return len(self.digits) >= _DAY_DIGITS
+
+    @property
     def has_clock(self) -> bool:
         """Whether it names a time of the day."""
         return len(self.digits) > _DAY_DIGITS

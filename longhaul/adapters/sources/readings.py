@@ -191,6 +191,11 @@ class Reader:
             time += part(start, 2) * (seconds * A_SECOND)
         return time
 
+    def holds_months(self, name: str) -> bool:
+        """Whether somebody has said that the column names no days."""
+        form = self._written.get(name)
+        return form is not None and not WRITINGS[form].has_day
+
     def is_written(self, name: str, writing: Writing) -> Any:
         """Whether a text is written in one way, and exists in the calendar."""
         text = self.text(name)
@@ -238,6 +243,11 @@ def reading_for(value: Any, natural: Reading | None) -> Reading:
     if isinstance(value, int | float):
         return Reading.NUMBER
     return natural or Reading.TEXT
+
+
+def month_of(time: Any) -> Any:
+    """A time without its day."""
+    return time - time % (100 * A_DAY)
 
 
 def time_of(value: str) -> int | None:

@@ -20,6 +20,7 @@ from longhaul.adapters.sources.readings import (
     Reading,
     Unreadable,
     literal_of,
+    month_of,
     reading_for,
     reads_as,
     time_of,
@@ -295,8 +296,13 @@ def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     pair = [kwargs["column_A"], kwargs["column_B"]]
     columns = [names.column(name) for name in pair]
 
+    # A month is before none of its days, and after none.
+    by_month = any(names.reader.holds_months(column) for column in columns)
+
     def above(reading: Reading) -> Any:
         greater, smaller = (names.reader.as_(reading, column) for column in columns)
+        if by_month and reading is Reading.TIME:
+            greater, smaller = month_of(greater), month_of(smaller)
         return greater >= smaller if kwargs.get("or_equal") else greater > smaller
 
     known = {names.natural(name) for name in pair}
