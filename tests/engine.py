@@ -5,11 +5,13 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
 
+from longhaul.activities.flush import PATIENCE
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -58,6 +60,7 @@ class Engine:
     flags: HeardFlags
     cached_workflows: int = 1_000
     max_in_flight: int = 400
+    outage_patience: timedelta = PATIENCE
 
     @property
     def stores(self) -> Stores:
@@ -71,6 +74,7 @@ class Engine:
             self.parts,
             max_in_flight=self.max_in_flight,
             cached_workflows=self.cached_workflows,
+            outage_patience=self.outage_patience,
         )
         watching = asyncio.create_task(watch.run())
         async with AsyncExitStack() as stack:

@@ -14,6 +14,7 @@ from longhaul.activities.control import ControlActivities
 from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flag_watch import FlagWatch
+from longhaul.activities.flush import PATIENCE
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
 from longhaul.activities.plan import PlanActivities
@@ -58,10 +59,11 @@ def build_workers(
     queues: Sequence[Queue] = tuple(Queue),
     max_in_flight: int = 400,
     cached_workflows: int = 1_000,
+    outage_patience: timedelta = PATIENCE,
 ) -> tuple[list[Worker], FlagWatch]:
     """Build a worker for each queue, and the flag watch that must run beside them."""
     watch = FlagWatch(parts.flags)
-    item_side = _item_side(parts, watch, max_in_flight)
+    item_side = _item_side(parts, watch, max_in_flight, outage_patience)
     workers = []
     for queue in queues:
         is_first = queue is Queue.WORKFLOWS
@@ -95,7 +97,9 @@ def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
     return [plan.plan, plan.open_spans, control.write_control, finish.finish]
 
 
-def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Callable[..., Any]]:
+def _item_side(
+    parts: Parts, watch: FlagWatch, max_in_flight: int, patience: timedelta
+) -> list[Callable[..., Any]]:
     runner = ItemRunner(
         database=parts.stores.database,
         journal=parts.journal,
@@ -103,7 +107,13 @@ def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Calla
         logs=parts.logs,
         reports=parts.reports,
     )
-    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, reports=parts.reports)
+    runs = JobRuns(
+        stores=parts.stores,
+        watch=watch,
+        catalog=parts.catalog,
+        reports=parts.reports,
+        patience=patience,
+    )
     chunks = ChunkActivities(
         runs=runs, ledger=parts.stores.ledger, runner=runner, max_in_flight=max_in_flight
     )
