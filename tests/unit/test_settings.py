@@ -57,7 +57,7 @@ def test_nested_variables_and_lists_are_read(monkeypatch: pytest.MonkeyPatch) ->
         ("LONGHAUL_AUTH__SECRET", TYPO, "32 characters"),
         ("LONGHAUL_LLM__PROVIDER", "openapi", "'offline', 'openai' or 'anthropic'"),
         ("LONGHAUL_LLM__REQUESTS_PER_MINUTE", "0", "llm.requests_per_minute"),
-        ("LONGHAUL_LLM__MODLE", "gpt", "llm.modle"),
+        ("LONGHAUL_LLM__NAME", "gpt", "llm.name"),
         ("LONGHAUL_WORKER__QUEUES", "longhaul,llm", "worker.queues.1"),
         ("LONGHAUL_WORKER__MAX_IN_FLIGHT", "0", "worker.max_in_flight"),
         ("LONGHAUL_OFFLINE__SECONDS_PER_ITEM", "-1", "offline.seconds_per_item"),
