@@ -34,6 +34,7 @@ class EchoParameters(BaseModel):
     failing_once: list[int] = []
     skipped: list[int] = []
     breaking: list[int] = []
+    leaking: list[int] = []
     unstorable: list[int] = []
     hanging: list[int] = []
     killing: list[int] = []
@@ -81,6 +82,10 @@ class Echo(JobType[EchoParameters]):
             raise ItemFailed("no_echo_yet", "This item echoes the second time.")
         if item.ordinal in wanted.breaking:
             raise KeyError("a secret value")
+        if item.ordinal in wanted.leaking:
+            cancelled = asyncio.create_task(asyncio.sleep(0))
+            cancelled.cancel()
+            await cancelled
         if item.ordinal in wanted.skipped:
             return Skipped("Nothing to echo.")
         return Done({"echo": item.ordinal}, rows=item.ordinal in wanted.unstorable)
