@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
@@ -31,6 +32,7 @@ from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, NewJob, Stores
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
+from longhaul.worker.timed import timed_work
 from tests.conftest import until
 from tests.job_types import flows
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
@@ -205,13 +207,15 @@ async def open_engine(
         board=RedisJobBoard(redis, worker="test"),
     )
     flags = HeardFlags(RedisFlags(redis))
+    catalog = Catalog([echo, rolling, *flow_types], [note, Collect()])
     parts = Parts(
-        catalog=Catalog([echo, rolling, *flow_types], [note, Collect()]),
+        catalog=catalog,
         stores=stores,
         journal=PostgresCallJournal(database, jobs),
         flags=flags,
         logs=RedisLogTail(redis),
         reports=LoggedReports(),
         providers={},
+        timed=timed_work(database, redis, stores, catalog, keep=timedelta(days=90)),
     )
     yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, note, flags)

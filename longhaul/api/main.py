@@ -10,7 +10,7 @@ from longhaul.activities.approvals import Approvals
 from longhaul.activities.ending import Endings
 from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
-from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
@@ -20,31 +20,41 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.postgres.retention import PostgresUpkeepLog
+from longhaul.adapters.postgres.schedules import PostgresSchedules
+from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
-from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
+from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
 from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
+from longhaul.api.deliverer import Deliverer
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
+from longhaul.api.schedule_keeper import ScheduleKeeper
+from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
+from longhaul.api.webhooks import Webhooks
+from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
 from longhaul.job_types.decisions import build_decisions, build_rule_editing
 from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
 
 CONNECTIONS = 20
@@ -82,17 +92,10 @@ async def open_services(
     Raises:
         ValueError: The settings cannot be used as they are.
     """
-    dsn, url = settings.postgres.dsn, settings.redis.url
-    if dsn is None or url is None:
-        raise ValueError(
-            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
-            "`longhaul up`."
-        )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        database, redis = await stack.enter_async_context(
+            open_servers(settings, connections=CONNECTIONS)
         )
-        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
         resources = build_resources(settings, database)
@@ -103,8 +106,11 @@ async def open_services(
         stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
         flows, logs = PostgresFlows(), RedisLogTail(redis)
         endings = Endings(stores=stores, catalog=catalog, reports=reports)
+        limits = type_limits(
+            catalog, settings.limits.max_running, settings.limits.starts_per_minute
+        )
         dispatcher = Dispatcher(
-            queue=PostgresDispatchQueue(database),
+            queue=PostgresDispatchQueue(database, limits),
             workflows=workflows,
             catalog=catalog,
             metrics=metrics,
@@ -126,21 +132,31 @@ async def open_services(
             queries=PostgresQueries(database),
             board=board,
             logs=logs,
-            objects=JobObjects(catalog),
+            objects=JobObjects(catalog, limited=[one.job_type for one in limits]),
         )
-        tasks = [asyncio.create_task(dispatcher.run()), asyncio.create_task(reconciler.run())]
+        sealer = Sealer(settings.webhooks.read() or settings.encryption.read())
+        sender = await stack.enter_async_context(
+            WebhookSender.open(allow_private=settings.webhooks.allow_private)
+        )
+        webhooks = PostgresWebhooks(database)
+        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, reports=reports)
+        schedules, timers = PostgresSchedules(database), TemporalSchedules(client)
+        keeper = ScheduleKeeper(store=schedules, temporal=timers, reports=reports)
+        tasks = [
+            asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
+        ]
         stack.push_async_callback(end, tasks)
+        submission = Submission(
+            database=database,
+            jobs=jobs,
+            idempotency=PostgresIdempotency(),
+            catalog=catalog,
+            wake=dispatcher.wake,
+        )
         yield Services(
             authenticator=authenticator(settings.auth),
             catalog=catalog,
-            submission=Submission(
-                database=database,
-                jobs=jobs,
-                idempotency=PostgresIdempotency(),
-                board=board,
-                catalog=catalog,
-                wake=dispatcher.wake,
-            ),
+            submission=submission,
             controls=Controls(
                 database=database,
                 jobs=jobs,
@@ -171,6 +187,19 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
+            ),
+            webhooks=Webhooks(
+                store=webhooks,
+                sealer=sealer,
+                allow_private=settings.webhooks.allow_private,
+                wake=deliverer.wake,
+            ),
+            schedules=Schedules(
+                store=schedules,
+                temporal=timers,
+                keeper=keeper,
+                submission=submission,
+                upkeep_log=PostgresUpkeepLog(database),
             ),
             health=Health(
                 needed={"postgres": database.ping},

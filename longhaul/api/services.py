@@ -9,7 +9,9 @@ from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
+from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
+from longhaul.api.webhooks import Webhooks
 from longhaul.core.catalog import Catalog
 
 
@@ -25,4 +27,6 @@ class Services:
     reading: Reading
     quality: QualityReading
     deciding: Deciding
+    webhooks: Webhooks
+    schedules: Schedules
     health: Health

@@ -18,7 +18,7 @@ from longhaul.core.errors import IdempotencyConflict, InvalidInput, SingletonBus
 from longhaul.core.job_types import Prepared
 from longhaul.core.jobs import Job
 from longhaul.core.new_jobs import new_job, singleton_key
-from longhaul.core.ports import Database, JobBoard, NewJob, Transaction
+from longhaul.core.ports import Database, NewJob, Transaction
 from longhaul.core.principals import Principal, check_may_start, may_see
 
 _ROUNDS = 3
@@ -46,14 +46,12 @@ class Submission:
         database: Database,
         jobs: PostgresJobs,
         idempotency: PostgresIdempotency,
-        board: JobBoard,
         catalog: Catalog,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._idempotency = idempotency
-        self._board = board
         self._catalog = catalog
         self._wake = wake
 
@@ -72,12 +70,12 @@ class Submission:
             IdempotencyConflict: The key was used with another body.
             SingletonBusy: Such a job runs with other parameters.
         """
-        job_type, parameters = self._read(principal, body)
+        job_type, parameters = self.read(principal, body)
         for _ in range(_ROUNDS):
             created, prepared = await self._create(principal, body, key, job_type, parameters)
             if created is not None:
                 job, is_new = created
-                await self._board.post(job)
+                # Nothing older is shown of a new job, so the first reader may fill the board.
                 if is_new:
                     self._wake()
                 return job, is_new
@@ -92,7 +90,7 @@ class Submission:
         Raises:
             As `submit`.
         """
-        job_type, parameters = self._read(principal, body)
+        job_type, parameters = self.read(principal, body)
         found: list[DryRun] = []
         try:
             async with self._database.begin() as tx:
@@ -106,7 +104,14 @@ class Submission:
         except _RollBack:
             return found[0]
 
-    def _read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+    def read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+        """The job type and the parameters that a body asks for.
+
+        Raises:
+            UnknownJobType: The catalog has no such type.
+            Forbidden: The caller's roles may not start it.
+            InvalidInput: The parameters do not fit it.
+        """
         job_type = self._catalog.get(body.type_name)
         check_may_start(principal, job_type.roles, job_type.title)
         try:

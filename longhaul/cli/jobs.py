@@ -41,7 +41,7 @@ def submit(
     client = _client()
     body = {
         "job_type": job_type,
-        "parameters": _parameters(parameters, parameter or []),
+        "parameters": read_parameters(parameters, parameter or []),
         "priority": priority,
         "description": description,
         "options": {"concurrency": concurrency},
@@ -262,7 +262,8 @@ def purge(
     _client().call("POST", f"/jobs/{job_id}/purge")
 
 
-def _parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
+def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
+    """Parameters from one JSON object, and from pairs that add to it."""
     try:
         parameters = json.loads(whole)
     except ValueError:

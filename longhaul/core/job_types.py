@@ -145,6 +145,8 @@ class JobType(ABC, Generic[P]):
         queue: Where its items run.
         item_timeout: How long one item may take; waiting for a rate limit is not counted.
         max_attempts: How often an item is tried when it says that it may succeed again.
+        max_running: How many such jobs may run at once; the settings may say otherwise.
+        starts_per_minute: How many may be started in a minute; the settings may say otherwise.
         is_flow: Its items are steps that other jobs carry out, so no chunk holds them.
         roles: Who may start it; empty means everyone who is authenticated.
     """
@@ -158,6 +160,8 @@ class JobType(ABC, Generic[P]):
     queue: ClassVar[Queue] = Queue.DATA
     item_timeout: ClassVar[timedelta] = timedelta(minutes=2)
     max_attempts: ClassVar[int] = 3
+    max_running: ClassVar[int | None] = None
+    starts_per_minute: ClassVar[int | None] = None
     is_flow: ClassVar[bool] = False
     roles: ClassVar[frozenset[Role]] = frozenset()
 

@@ -169,7 +169,7 @@ def failed(fault: JobFault) -> Ending:
 
 
 def ending(counts: Counts) -> Ending:
-    """Decide how a job without open items ends (design.md 4)."""
+    """Decide how a job without open items ends."""
     if counts.total == 0:
         return failed(
             JobFault(code="no_items", sentence="There was nothing to do: the job has no items.")
@@ -237,6 +237,7 @@ class Job:
     """One row of the job table: the truth about a job at one version.
 
     Attributes:
+        dispatched_at: When the attempt was leased to be started; leasing makes no new version.
         parent_id: The flow that this job is a step of.
         step: The key of that step.
         waiting_for: What a flow waits for, where the row has to say so.
@@ -277,6 +278,7 @@ class Job:
     planned_at: datetime | None
     paused_at: datetime | None
     completed_at: datetime | None
+    dispatched_at: datetime | None = None
     parent_id: str | None = None
     step: str | None = None
     waiting_for: str | None = None

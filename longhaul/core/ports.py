@@ -24,6 +24,7 @@ from longhaul.core.jobs import (
     RunMode,
 )
 from longhaul.core.messages import Page
+from longhaul.core.notices import Event
 
 Row = Mapping[str, Any]
 Answer = TypeVar("Answer")
@@ -179,6 +180,8 @@ class Jobs(Protocol):
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction.
 
+        Of an end or a pause the owner's webhooks are told, if the transaction commits.
+
         Raises:
             SingletonBusy: Another live job holds the same singleton key.
         """
@@ -187,6 +190,11 @@ class Jobs(Protocol):
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
     ) -> Job | None:
         """Add to the counters; None when the epoch has moved on or the job has ended."""
+
+    async def announce(
+        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+    ) -> None:
+        """Tell the owner's webhooks of an event that is no change of status."""
 
     async def audit(
         self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]

@@ -31,8 +31,12 @@ from longhaul.core.errors import JobError
 from longhaul.core.job_types import Queue
 from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores, Workflows
 from longhaul.worker.errors import ErrorInterceptor
+from longhaul.worker.timed import TimedWork
+from longhaul.workflows.health_probe import HealthProbe
+from longhaul.workflows.retention import Retention
+from longhaul.workflows.schedules import StartScheduledJob
 
-# Longer than most items, shorter than any container's grace (design.md 7).
+# Longer than most items, shorter than any container's grace.
 SHUTDOWN_GRACE = timedelta(seconds=30)
 
 # How long a workflow waits for the worker that has it cached before any other may take it.
@@ -42,6 +46,9 @@ STICKY_PATIENCE = timedelta(seconds=4)
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 MAX_CHUNKS = 200
+
+# What schedules start, besides jobs.
+TIMED_WORKFLOWS: Sequence[type] = (StartScheduledJob, Retention, HealthProbe)
 
 # Few while it is quiet: a task that is handed to a frozen worker's poll is lost for a while.
 POLLERS = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
@@ -58,6 +65,7 @@ class Parts:
     logs: LogTail
     reports: Reports
     providers: Mapping[str, Provider]
+    timed: TimedWork
 
 
 def build_workers(
@@ -79,7 +87,7 @@ def build_workers(
             Worker(
                 client,
                 task_queue=queue,
-                workflows=[job_type.workflow for job_type in parts.catalog] if is_first else [],
+                workflows=_workflows(parts) if is_first else [],
                 activities=workflow_side if is_first else item_side,
                 interceptors=[ErrorInterceptor(parts.reports)],
                 workflow_failure_exception_types=[JobError],
@@ -97,12 +105,23 @@ def build_workers(
     return workers, watch
 
 
+def _workflows(parts: Parts) -> list[type]:
+    return [*TIMED_WORKFLOWS, *(job_type.workflow for job_type in parts.catalog)]
+
+
 def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
     plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
     endings = Endings(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
     finish = FinishActivities(stores=parts.stores, endings=endings)
     control = ControlActivities(stores=parts.stores, flags=parts.flags)
-    return [plan.plan, plan.open_spans, control.write_control, finish.finish]
+    return [
+        plan.plan,
+        plan.open_spans,
+        control.write_control,
+        finish.finish,
+        *parts.timed.beside_workflows,
+        parts.timed.probes.probe,
+    ]
 
 
 def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
@@ -145,4 +164,4 @@ def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Calla
     chunks = ChunkActivities(
         runs=runs, ledger=parts.stores.ledger, runner=runner, max_in_flight=max_in_flight
     )
-    return [chunks.run_chunk]
+    return [chunks.run_chunk, parts.timed.probes.probe]

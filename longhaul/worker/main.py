@@ -11,40 +11,48 @@ from temporalio.client import Client
 
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
-from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
-from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.settings import Settings, WorkerSettings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
+from longhaul.core.exit_codes import START_AGAIN
 from longhaul.core.ports import Stores
 from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
 from longhaul.worker.build import Parts, build_workers
+from longhaul.worker.memory import outgrown
 from longhaul.worker.providers import open_providers
+from longhaul.worker.timed import timed_work
 from longhaul.worker.watchdog import watchdog
 
 CONNECTIONS = 20
 
 
-async def run(settings: Settings, types: Sequence[str] = ()) -> None:
-    """Poll until SIGTERM or SIGINT, then let what runs come to rest.
+async def run(settings: Settings, types: Sequence[str] = ()) -> int:
+    """Poll until SIGTERM or SIGINT, then let what runs come to rest; the exit code.
 
     Raises:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
     async with watchdog(), open_parts(settings, types) as (client, parts):
-        await poll(client, parts, settings.worker)
+        return await poll(client, parts, settings.worker)
 
 
-async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> None:
-    """Work on the task queues until SIGTERM or SIGINT, then let what runs come to rest."""
+async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
+    """Work on the task queues until told to leave, or grown too big; the exit code.
+
+    What runs then comes to rest first: it is finished, or handed back to the ledger.
+
+    Raises:
+        ValueError: The worker is too big for its bound before it has done anything.
+    """
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -52,10 +60,19 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> None:
         client, parts, queues=settings.queues, max_in_flight=settings.max_in_flight
     )
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(end, [asyncio.create_task(watch.run())])
+        leaving = asyncio.create_task(stopped.wait())
+        growing = asyncio.create_task(outgrown(settings.max_memory_mb))
+        watching = asyncio.create_task(watch.run())
+        stack.push_async_callback(end, [watching, leaving, growing])
         for worker in workers:
             await stack.enter_async_context(worker)
-        await stopped.wait()
+        await asyncio.wait({leaving, growing}, return_when=asyncio.FIRST_COMPLETED)
+        # All at once: one after the other they would take items while the first ones drain.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
+        if not growing.done():
+            return 0
+        growing.result()
+    return START_AGAIN
 
 
 @asynccontextmanager
@@ -67,17 +84,10 @@ async def open_parts(
     Raises:
         ValueError: The settings cannot be used as they are.
     """
-    dsn, url = settings.postgres.dsn, settings.redis.url
-    if dsn is None or url is None:
-        raise ValueError(
-            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
-            "`longhaul up`."
-        )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        database, redis = await stack.enter_async_context(
+            open_servers(settings, connections=CONNECTIONS)
         )
-        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-worker"))
         client = await connect_patiently(settings.encryption.read(), traced)
         providers = await stack.enter_async_context(open_providers(settings.llm, redis, client))
@@ -88,15 +98,19 @@ async def open_parts(
             ledger=PostgresLedger(database),
             board=RedisJobBoard(redis, worker=f"{socket.gethostname()}:{os.getpid()}"),
         )
+        catalog = load_catalog(build_resources(settings, database), types)
         yield (
             client,
             Parts(
-                catalog=load_catalog(build_resources(settings, database), types),
+                catalog=catalog,
                 stores=stores,
                 journal=PostgresCallJournal(database, jobs),
                 flags=RedisFlags(redis),
                 logs=RedisLogTail(redis),
                 reports=LoggedReports(),
                 providers=providers,
+                timed=timed_work(
+                    database, redis, stores, catalog, keep=settings.retention.kept_for
+                ),
             ),
         )

@@ -24,6 +24,13 @@ class RollingEchoWorkflow(ItemJob):
         return await self.drive()
 
 
+@workflow.defn(name="Hungry")
+class HungryWorkflow(ItemJob):
+    @workflow.run
+    async def run(self, state: JobState) -> JobResult:
+        return await self.drive()
+
+
 @workflow.defn(name="RollingFlow")
 class RollingFlowWorkflow(FlowJob):
     roll_after_events = 60

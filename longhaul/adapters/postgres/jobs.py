@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import asyncpg
 
+from longhaul.adapters.postgres.outbox import announcement, announcing
 from longhaul.core.controls import read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
@@ -20,6 +21,7 @@ from longhaul.core.jobs import (
     Pause,
     RunMode,
 )
+from longhaul.core.notices import Event, event_of
 from longhaul.core.ports import CountChanges, JobChanges, NewJob, Row, Transaction
 
 LIVE = "status NOT IN ('completed', 'failed', 'cancelled')"
@@ -71,6 +73,7 @@ WITH RECURSIVE family AS (
 _STAMPS: Mapping[JobStatus, Sequence[str]] = {
     JobStatus.PENDING: (
         "dispatch_after = clock_timestamp()",
+        "dispatched_at = NULL",
         "started_at = NULL",
         "paused_at = NULL",
         "completed_at = NULL",
@@ -150,7 +153,7 @@ class PostgresJobs:
         return ids
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
-        """Change a job that was locked in this transaction."""
+        """Change a job that was locked in this transaction, and note what webhooks wait for."""
         columns = _columns(changes)
         sets = [f"{name} = ${position}" for position, name in enumerate(columns, start=2)]
         if changes.get("planned"):
@@ -160,11 +163,20 @@ class PostgresJobs:
         sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
         # Names come from JobChanges, never from outside.
         sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
+        event = event_of(job.status, changes.get("status"))
+        if event is not None:
+            sql = announcing(sql, event)
         try:
             rows = await tx.fetch(sql, job.id, *columns.values())
         except asyncpg.UniqueViolationError as exc:
             raise SingletonBusy("Another job of this kind is already running.") from exc
         return job_of(rows[0])
+
+    async def announce(
+        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+    ) -> None:
+        """Note an event for the owner's webhooks."""
+        await tx.execute(announcement(event), job.id, details)
 
     async def count(
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
@@ -280,6 +292,7 @@ def job_of(row: Row) -> Job:
         planned_at=row["planned_at"],
         paused_at=row["paused_at"],
         completed_at=row["completed_at"],
+        dispatched_at=row["dispatched_at"],
         parent_id=str(row["parent_id"]) if row["parent_id"] else None,
         step=row["step"],
         waiting_for=row["waiting_for"],

@@ -77,9 +77,12 @@ SELECT key_hash FROM sample
 WHERE set_id = $1 AND key_hash = ANY ($3) AND NOT (job_id <> $2 AND {_IS_UNDECIDED})
 """
 
+# Locked in the order in which people's decisions lock them.
 _DELETE_UNDECIDED = f"""
-DELETE FROM sample WHERE set_id = $1 AND job_id <> $2 AND {_IS_UNDECIDED}
-    AND NOT EXISTS (SELECT FROM test_case AS c WHERE c.sample_id = sample.id)
+DELETE FROM sample WHERE id IN (
+    SELECT id FROM sample WHERE set_id = $1 AND job_id <> $2 AND {_IS_UNDECIDED}
+        AND NOT EXISTS (SELECT FROM test_case AS c WHERE c.sample_id = sample.id)
+    ORDER BY id FOR UPDATE)
 """
 
 _INSERT = """

@@ -77,7 +77,7 @@ class TemporalWorkflows:
             if await self._signal(job.parent_id, "start_child", child):
                 return True
         run: Any = getattr(workflow, "run")  # noqa: B009 - every workflow class has one
-        with _translated():
+        with translated():
             try:
                 await self._client.start_workflow(
                     run,
@@ -109,7 +109,7 @@ class TemporalWorkflows:
 
     async def _signal(self, job_id: str, name: str, *message: object) -> bool:
         handle = self._client.get_workflow_handle(job_id)
-        with _translated():
+        with translated():
             try:
                 await handle.signal(name, args=message, rpc_timeout=RPC_TIMEOUT)
             except RPCError as exc:
@@ -118,7 +118,7 @@ class TemporalWorkflows:
 
     async def cancel(self, job_id: str) -> bool:
         """Request cancellation; False when Temporal knows of no workflow."""
-        with _translated():
+        with translated():
             try:
                 await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
             except RPCError as exc:
@@ -127,7 +127,7 @@ class TemporalWorkflows:
 
     async def describe(self, job_id: str) -> WorkflowRun | None:
         """The newest run of a job's workflow, or None when Temporal knows of none."""
-        with _translated():
+        with translated():
             try:
                 run = await self._client.get_workflow_handle(job_id).describe(
                     rpc_timeout=RPC_TIMEOUT
@@ -145,18 +145,18 @@ class TemporalWorkflows:
 
     async def ping(self) -> None:
         """Raise `TemporalUnavailable` unless Temporal answers."""
-        with _translated():
+        with translated():
             await self._client.service_client.check_health(timeout=RPC_TIMEOUT)
 
     async def _is_searchable(self) -> bool:
         if self._searchable is None:
-            with _translated():
+            with translated():
                 self._searchable = await ensure_search_attributes(self._client)
         return self._searchable
 
 
 def priority_key(priority: int) -> int:
-    """Temporal's priority, 1 first, for ours, 10 first (contract.md 1.3)."""
+    """Temporal's priority, 1 first, for ours, 10 first."""
     return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
 
 
@@ -191,7 +191,8 @@ def _found(exc: RPCError) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Say `TemporalUnavailable` for every way in which Temporal may be away."""
     try:
         yield
     except RPCError as exc:
