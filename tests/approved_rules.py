@@ -1,12 +1,18 @@
 """The sample report with its columns mapped and offline rules that both have approved."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from longhaul.adapters.offline.rule_writer import OfflineRuleWriter
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.rules import PostgresRules
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
+from longhaul.core.items import NewItem
+from longhaul.core.jobs import JobOptions
+from longhaul.core.ports import NewJob
 from longhaul.core.rules import NewRules
 
 
@@ -78,3 +84,31 @@ async def map_columns(database: PostgresDatabase, report: SampleReport) -> None:
             [one for one, _ in records],
             [name for _, name in records],
         )
+
+
+async def plan_items(database: PostgresDatabase, approved: Approved) -> str:
+    """The id of a job whose open items are the approved rules."""
+    job_id = "00000000-0000-4000-8000-000000000002"
+    async with database.begin() as tx:
+        job = await PostgresJobs().insert(
+            tx,
+            NewJob(
+                id=job_id,
+                job_type="data_profiling_rule_execution",
+                owner="u-1",
+                parameters={"version_id": approved.version_id},
+                options=JobOptions(),
+                priority=5,
+                description="",
+                metadata={},
+            ),
+        )
+        assert job is not None
+        rows = await tx.fetch("SELECT id FROM rule WHERE version_id = $1", approved.version_id)
+
+        async def items() -> AsyncIterator[NewItem]:
+            for row in rows:
+                yield NewItem(key=f"rule-{row['id']}", payload={"rule_id": str(row["id"])})
+
+        await PostgresLedger(database).add(tx, job_id, items())
+    return job_id

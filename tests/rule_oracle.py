@@ -10,7 +10,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-_NUMBER = re.compile(r"[-+]?([0-9]{1,100}(\.[0-9]{0,100})?|\.[0-9]{1,100})([eE][-+]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,2})?")
 _WRITTEN = {
     "%Y%m%d": "[0-9]{8}",
     "%Y-%m-%d": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
@@ -82,7 +82,8 @@ def _number(value: Any) -> Any:
         case int() | Decimal() | None:
             return value
         case str():
-            return float(value) if _NUMBER.fullmatch(value) else None
+            is_number = len(value) <= 100 and _NUMBER.fullmatch(value)
+            return float(value) if is_number else None
 
 
 def _time(value: Any) -> datetime | None:
@@ -174,7 +175,7 @@ def _found(kwargs: Mapping[str, Any], row: Row) -> bool:
     text = _text(row[kwargs["column"]])
     # In Python alone `$` also matches before a last new line.
     pattern = kwargs["regex"].replace("$", r"\Z")
-    return re.search(pattern, text or "", re.DOTALL) is not None
+    return re.search(pattern, text or "", re.DOTALL | re.ASCII) is not None
 
 
 def _pair(kwargs: Mapping[str, Any], row: Row) -> tuple[Any, Any]:
@@ -224,7 +225,7 @@ def _reads(kwargs: Mapping[str, Any], row: Row) -> bool:  # noqa: PLR0911 - one 
         case "Integer":
             if isinstance(value, float | Decimal):
                 return math.isfinite(value) and value == int(value)
-            return re.fullmatch("[-+]?[0-9]{1,100}", _text(value) or "", re.ASCII) is not None
+            return re.fullmatch("[-+]?[0-9]+", _text(value) or "", re.ASCII) is not None
         case "Decimal":
             return _number(value) is not None
         case "Date":

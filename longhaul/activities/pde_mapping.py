@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from longhaul.activities.per_job import PerJob
 from longhaul.activities.report_scope import (
     AttributeIds,
     RowId,
@@ -15,6 +14,7 @@ from longhaul.activities.report_scope import (
     check_attributes,
     is_visible,
 )
+from longhaul.activities.shared_work import SharedWork
 from longhaul.core.attributes import Attribute
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
@@ -100,7 +100,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._indexes: PerJob[ColumnIndex] = PerJob()
+        self._indexes: SharedWork[ColumnIndex] = SharedWork()
 
     async def prepare(
         self, tx: Transaction, parameters: PdeMappingParameters, principal: Principal
@@ -157,7 +157,9 @@ class PdeMappingType(JobType[PdeMappingParameters]):
             return Skipped("A person has decided on the mapping of the attribute.")
         if standing is Standing.PROPOSED and not context.parameters.regenerate:
             return Skipped("The attribute is already mapped.")
-        columns = await self._indexes.get(context.job, lambda: self._index(context))
+        columns = await self._indexes.get(
+            (context.job.id, context.job.attempt), lambda: self._index(context)
+        )
         shortlist = await asyncio.to_thread(columns.shortlist, attribute)
         proposal = await self._propose(attribute, shortlist, columns, context)
         return Done(_output(proposal), rows=proposal)
@@ -232,7 +234,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
             sources = await self._store.sources(tx, report_id)
             names = await self._store.names(tx, cycle_id, report_id)
         if not sources:
-            raise ItemFailed("no_data_source", "The report has no data source to map to.")
+            raise ItemFailed("no_source", "The report has no data source to map to.")
         columns = [
             PhysicalColumn(
                 source_id=source_id,

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from longhaul.activities.per_job import PerJob
 from longhaul.activities.report_scope import (
     AttributeIds,
     RowId,
@@ -15,6 +14,7 @@ from longhaul.activities.report_scope import (
     check_attributes,
     find_draft,
 )
+from longhaul.activities.shared_work import SharedWork
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
@@ -87,7 +87,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._names: PerJob[Sequence[str]] = PerJob()
+        self._names: SharedWork[Sequence[str]] = SharedWork()
 
     async def prepare(
         self, tx: Transaction, parameters: RuleGenerationParameters, principal: Principal
@@ -154,7 +154,9 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
                 tx, str(wanted.version_id), attribute_id
             ):
                 return Skipped("The attribute already has rules in this version.")
-        names = await self._names.get(context.job, lambda: self._names_of(context))
+        names = await self._names.get(
+            (context.job.id, context.job.attempt), lambda: self._names_of(context)
+        )
         frozen = context.job.frozen
         writer = self._offline if frozen["provider"] == OFFLINE else self._model
         siblings = [name for name in names if name != attribute.name]

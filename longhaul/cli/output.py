@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from longhaul.adapters.report.figures import percent
@@ -176,6 +177,39 @@ def print_report(report: Mapping[str, Any]) -> None:
     for rule in worst:
         line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
         console.print(line + rule["name"], markup=False)
+
+
+def print_verdicts(name: str, rows: int, rules: Iterable[Mapping[str, Any]]) -> None:
+    """One line a rule, and the failing rows below."""
+    table = Table("rule", "about", "total", "considered", "failed", "", box=None)
+    listed = list(rules)
+    for rule in listed:
+        error, kwargs = rule["error"], rule["kwargs"]
+        about = [kwargs[key] for key in ("column", "column_A", "column_B") if key in kwargs]
+        about += kwargs.get("column_list", ())
+        verdict = "cannot run" if error else "holds" if rule["success"] else "fails"
+        counts = [str(rule[key] if not error else "") for key in ("total", "considered", "failed")]
+        table.add_row(
+            escape(rule["type"].removeprefix("expect_")),
+            escape(", ".join(map(str, about))),
+            *counts,
+            f"[{_VERDICTS[verdict]}]{verdict}[/]",
+        )
+    console.print(f"{escape(name)}: {rows} rows")
+    console.print(table)
+    for rule in listed:
+        what = rule["type"].removeprefix("expect_")
+        if rule["error"]:
+            console.print(f"{what}: {rule['error']['message']}", markup=False)
+        for row in rule["failing_rows"]:
+            console.print(f"{what}: {_cells(row['key'])}: {_cells(row['values'])}", markup=False)
+
+
+_VERDICTS = {"holds": "green", "fails": "red", "cannot run": "yellow"}
+
+
+def _cells(cells: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={json.dumps(cells[name], ensure_ascii=False)}" for name in cells)
 
 
 def styled(word: str) -> str:

@@ -165,8 +165,8 @@ VOCABULARY: Mapping[str, Expectation] = {
     ),
 }
 
-_IGNORE_PAIR = ("both_values_are_missing", "either_value_is_missing", "neither")
-_IGNORE_LIST = ("all_values_are_missing", "any_value_is_missing", "never")
+IGNORE_PAIR = ("both_values_are_missing", "either_value_is_missing", "neither")
+IGNORE_LIST = ("all_values_are_missing", "any_value_is_missing", "never")
 
 # What values of one type may be asked to read as; anything reads as a String.
 _READS_AS: Mapping[DataType, tuple[DataType, ...]] = {
@@ -204,7 +204,7 @@ def check_expectation(
         )
     if not isinstance(kwargs, Mapping):
         raise BadExpectation("kwargs must be a JSON object.")
-    _check_names(expectation, known, kwargs)
+    check_names(expectation, known, kwargs)
     scope = _Scope(attribute, frozenset({*siblings, attribute.name}))
     for name, value in kwargs.items():
         _CHECKS[known.kwargs[name]](name, value, scope)
@@ -224,7 +224,12 @@ class _Scope:
     columns: frozenset[str]
 
 
-def _check_names(expectation: str, known: Expectation, kwargs: Mapping[str, Any]) -> None:
+def check_names(expectation: str, known: Expectation, kwargs: Mapping[str, Any]) -> None:
+    """Refuse kwargs that an expectation does not accept, or that lack what it needs.
+
+    Raises:
+        BadExpectation: Which they are.
+    """
     unknown = [name for name in kwargs if name not in known.kwargs]
     if unknown:
         raise BadExpectation(
@@ -336,13 +341,13 @@ def _check_share(name: str, value: Any, scope: _Scope) -> None:
 
 
 def _check_ignore_pair(name: str, value: object, scope: _Scope) -> None:
-    if value not in _IGNORE_PAIR:
-        raise BadExpectation(f"{name} must be one of {_listed(_IGNORE_PAIR)}.")
+    if value not in IGNORE_PAIR:
+        raise BadExpectation(f"{name} must be one of {_listed(IGNORE_PAIR)}.")
 
 
 def _check_ignore_list(name: str, value: object, scope: _Scope) -> None:
-    if value not in _IGNORE_LIST:
-        raise BadExpectation(f"{name} must be one of {_listed(_IGNORE_LIST)}.")
+    if value not in IGNORE_LIST:
+        raise BadExpectation(f"{name} must be one of {_listed(IGNORE_LIST)}.")
 
 
 def _check_condition(name: str, value: object, scope: _Scope) -> None:

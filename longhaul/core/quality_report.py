@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from longhaul.core import rule_execution
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Transaction
 from longhaul.core.rules import RuleType, Severity
@@ -80,7 +81,7 @@ class RuleOutcome(_Part):
     @property
     def pass_rate(self) -> float | None:
         """0-100; None when nothing was checked."""
-        return pass_rate(self.passed, self.checked)
+        return rule_execution.score(self.passed, self.checked)
 
     @property
     def title(self) -> str:
@@ -224,11 +225,6 @@ class Facts(_Part):
     attributes: tuple[Listed, ...]
 
 
-def pass_rate(passed: int, checked: int) -> float | None:
-    """The share of passed values, 0-100; None when nothing was checked."""
-    return 100 * passed / checked if checked else None
-
-
 def score(name: str, rules: Iterable[RuleOutcome]) -> Score:
     """Add up the outcomes of some rules."""
     findings: Counter[Finding] = Counter()
@@ -246,7 +242,7 @@ def score(name: str, rules: Iterable[RuleOutcome]) -> Score:
         checked=checked,
         passed=passed,
         failed=failed,
-        pass_rate=pass_rate(passed, checked),
+        pass_rate=rule_execution.score(passed, checked),
     )
 
 

@@ -22,6 +22,8 @@ class TableRule:
             that is not listed is a column itself.
         types: What the attributes hold, as far as that is known; a source that keeps
             everything as text does not say.
+        written: How an attribute's times are written, such as `%Y%m%d`; a text that is
+            written otherwise is no time then.
     """
 
     id: str
@@ -29,6 +31,7 @@ class TableRule:
     kwargs: Mapping[str, Any]
     columns: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, DataType] = field(default_factory=dict)
+    written: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mostly(self) -> float:

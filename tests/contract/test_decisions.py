@@ -261,3 +261,34 @@ async def test_what_follows_an_approval_stands_or_falls_with_it(desk: Desk) -> N
     assert undone.waiting_for_tester == desk.seeded.rules
     assert fails.seen == holds.seen == [(desk.seeded.id, VersionStatus.APPROVED, "olga")]
     assert (await desk.tally()).waiting_for(Reviewer.REPORT_OWNER) == 0
+
+
+async def test_people_and_jobs_never_lock_each_other_out(database: PostgresDatabase) -> None:
+    desk = Desk(database, await seed_rules(database, attributes=30))
+
+    async def write(order: int) -> None:
+        async with database.begin() as job:
+            await desk.rules.hold_draft(job, desk.seeded.id)
+            new = [
+                NewRules(
+                    attribute_id=attribute_id,
+                    ordinal=0,
+                    proposal=RuleProposal(
+                        drafts=(make_draft(NOT_NULL, "Loan Number", order, mostly=1 / order),),
+                        provider="x",
+                        model="y",
+                        prompt_version="1",
+                    ),
+                )
+                for attribute_id in desk.seeded.report.attribute_ids
+            ]
+            await desk.rules.replace(job, desk.seeded.id, str(uuid.uuid4()), new)
+
+    async def decide() -> None:
+        async with database.begin() as person:
+            await desk.decide(person, Choice())
+
+    await asyncio.gather(*(one for n in range(2, 17) for one in (write(n), decide())))
+
+    tally = await desk.tally()
+    assert tally.total == tally.waiting_for_tester + tally.waiting_for_report_owner

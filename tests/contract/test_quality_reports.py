@@ -15,13 +15,16 @@ from longhaul.activities.quality_report import (
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
+from longhaul.adapters.regexes import BothDialects
 from longhaul.core.errors import ItemFailed, NotFound
-from longhaul.core.jobs import Job
+from longhaul.core.job_types import Resources
+from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
 from longhaul.core.quality_report import Finding, QualityReport
 from longhaul.core.rules import RuleType, Severity
 from longhaul.core.step_actions import ActionContext
+from longhaul.job_types.rule_execution import rule_execution
 from tests.quality_runs import Stored, StoredRun, end_job, insert_job, store_rule, store_run
 
 EXAMPLE = {"key": {"ln_nbr": "4711"}, "values": {"occ_cd": None}}
@@ -75,6 +78,14 @@ async def test_the_numbers_are_the_sums_of_what_is_stored(
                 run.job.id,
             )
         }
+        job_type = rule_execution(Resources(database=database, regexes=BothDialects(database)))
+        result = await job_type.summarise(tx, run.job, Counts(total=len(rules)))
+    assert report.overall.pass_rate == result["quality"]["overall"]
+    assert {one.name: one.pass_rate for one in report.by_dimension if one.checked} == result[
+        "quality"
+    ]["by_dimension"]
+    assert report.overall.failed == result["summary"]["total_anomalies_found"]
+    assert report.overall.violated == result["summary"]["violated_rules"]
     overall = report.overall
     assert (overall.checked, overall.failed) == (sums["checked"], sums["failed"])
     assert overall.held + overall.violated == sums["rules"]

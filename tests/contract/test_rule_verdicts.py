@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from longhaul.adapters.regexes import Re2
+from longhaul.adapters.sources.calendar import WRITINGS
 from longhaul.adapters.sources.files import FileSession
 from longhaul.adapters.sources.postgres import PostgresSession
 from longhaul.adapters.sources.session import Session, closing
@@ -154,7 +155,7 @@ KWARGS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "expect_column_value_lengths_to_be_between": joined(of(spelled), ends(st.integers(0, 4))),
     "expect_column_values_to_match_strftime_format": of(
-        named(*TEXTS, "i", *TIMES), strftime_format=named("%Y%m%d", "%Y-%m", "%m/%d/%Y", "%Y%m")
+        named(*TEXTS, "i", *TIMES), strftime_format=named(*WRITINGS)
     ),
     "expect_column_pair_values_a_to_be_greater_than_b": joined(
         pairs(), ignore_pair, optional(or_equal=st.booleans())
@@ -232,7 +233,7 @@ Table = Sequence[Mapping[str, Any]]
 Opener = Callable[[Table], Session]
 
 _ORDINARY = settings(
-    max_examples=20,
+    max_examples=12,
     phases=[Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

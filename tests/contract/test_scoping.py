@@ -281,13 +281,7 @@ async def measure(
     bench: Bench, attribute_id: int, results: list[tuple[int, int]], *, days_ago: int
 ) -> None:
     """Store rules of an attribute with what they measured in one job."""
-    job, _ = await bench.plan_all(attribute_ids=[attribute_id])
-    await bench.fetch(
-        "UPDATE job SET created_at = created_at - make_interval(days => $2) WHERE id = $1"
-        " RETURNING id",
-        job.id,
-        days_ago,
-    )
+    job_id = uuid.uuid4()
     (version,) = await bench.fetch(
         "INSERT INTO rule_version (id, cycle_id, report_id, phase_id, number, status, created_by,"
         " created_at) SELECT gen_random_uuid(), p.cycle_id, p.report_id, p.id,"
@@ -295,25 +289,23 @@ async def measure(
         " FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id WHERE a.id = $1 RETURNING id",
         attribute_id,
     )
-    # TODO: goes when migration 0003 is merged.
-    await bench.fetch(
-        "CREATE TABLE IF NOT EXISTS rule_result (job_id uuid, rule_id uuid,"
-        " execution_status text, total bigint, passed bigint, failed bigint,"
-        " pass_rate double precision)"
-    )
     for number, (total, failed) in enumerate(results):
         await bench.fetch(
             "WITH stored AS (INSERT INTO rule (version_id, attribute_id, expectation, kwargs,"
             " kwargs_hash, name, rule_type, severity, execution_order, rationale, confidence,"
             " provider, model, prompt_version, created_at) VALUES ($1, $2, 'e', '{}', $3, 'r',"
             " 'validity', 'low', 1, '', 1, 'offline', '', '1', now()) RETURNING id)"
-            " INSERT INTO rule_result (job_id, rule_id, execution_status, total, passed, failed,"
-            " pass_rate) SELECT $4, id, 'completed', $5, $5::bigint - $6, $6,"
-            " 100.0 * ($5::bigint - $6) / $5 FROM stored RETURNING rule_id",
+            " INSERT INTO rule_result (job_id, ordinal, version_id, rule_id, table_name,"
+            " table_rows, execution_status, total, considered, passed, failed, pass_rate,"
+            " has_anomaly, duration_ms, created_at) SELECT $4, 0, $1, id, 't', $5::bigint,"
+            " CASE WHEN $6 > 0 THEN 'failed' ELSE 'passed' END, $5, $5, $5 - $6, $6,"
+            " 100.0 * ($5 - $6) / $5, $6 > 0, 1, now() - make_interval(days => $7)"
+            " FROM stored RETURNING rule_id",
             version["id"],
             attribute_id,
             str(number),
-            job.id,
+            job_id,
             total,
             failed,
+            days_ago,
         )

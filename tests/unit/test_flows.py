@@ -1,5 +1,8 @@
 """Definitions of flows: their form, their references, and the order of their steps."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import longhaul
 from longhaul.core.errors import InvalidInput
 from longhaul.core.flows import (
     Definition,
@@ -132,6 +136,16 @@ def test_the_references_within_a_nested_flow_are_its_own() -> None:
     check(definition(nested))
 
     assert fill(nested["parameters"], {}) == nested["parameters"]
+
+
+def test_the_example_of_the_docs_is_a_flow() -> None:
+    text = (Path(longhaul.__file__).parents[1] / "docs/flows.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+
+    flow = Definition.model_validate(json.loads(example)["parameters"])
+
+    check(flow)
+    assert [step.key for step in placed(flow)] == ["reports.cards", "reports.homes", "total"]
 
 
 # References.

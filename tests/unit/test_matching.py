@@ -124,6 +124,16 @@ def test_other_ways_to_abbreviate_are_understood_as_well(form: str, scheme: str)
     assert sum(right) / len(right) >= 0.9
 
 
+@FORMS
+def test_even_words_that_are_cut_and_glued_are_mostly_told_apart(form: str) -> None:
+    attributes = form_attributes(form, described=False)
+    truth = ["".join(word[:4] for word in words(one.name))[:63] for one in attributes]
+    found = shortlists(attributes, [column(name) for name in sorted(set(truth))])
+
+    right = [first.column.name == name for (first, *_), name in zip(found, truth, strict=True)]
+    assert sum(right) / len(right) >= 0.75
+
+
 # --- Many columns ---------------------------------------------------------------------------
 
 TOKENS = [

@@ -275,6 +275,12 @@ DATE_ORDERS = (
         reason="A refreshed figure is newer than the loan; only the newest loans still carry the "
         "one from before the closing.",
     ),
+    Order(
+        own="^(?!.*(first payment|next|due|maturity|expected|scheduled|month)).*date$",
+        other="^(reporting|as of).*(month|date)$",
+        is_greater=False,
+        reason="What a report of a month tells had happened by the end of that month.",
+    ),
 )
 
 NUMBER_ORDERS = (

@@ -1,6 +1,7 @@
 """Ideas about a column and its neighbours: needed where, key with, before, above, the same as."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from longhaul.adapters.offline.idea import NUMBERS, TIMES, Idea, rows
@@ -99,7 +100,12 @@ def orders(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
     for order in known:
         for other in _others(order.own, order.other, attribute, siblings):
             if order.unless is None or not any(is_about(order.unless, one) for one in siblings):
-                yield _order(order, attribute.name, other)
+                # Its own words may know of no exceptions.
+                is_strict = is_about(
+                    r"\bnever (more|less|above|below|before|after)\b", attribute.description
+                )
+                found = replace(order, mostly=None) if is_strict else order
+                yield _order(found, attribute.name, other)
 
 
 def _order(order: Order, name: str, other: str) -> Idea:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from longhaul.core.formats import DataType
+from longhaul.core.formats import DataType, UnknownFormat, parse_format
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.rule_execution import (
     ApprovedRule,
@@ -40,7 +40,7 @@ ORDER BY i.ordinal
 """
 
 _ATTRIBUTES = """
-SELECT a.name, a.data_type, a.is_key, m.data_source_id, m.table_name, m.column_name
+SELECT a.name, a.data_type, a.format, a.is_key, m.data_source_id, m.table_name, m.column_name
 FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
     LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
 WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active
@@ -232,4 +232,12 @@ def _table_rule(rule_id: str, row: Row, found: Mapping[str, Row]) -> TableRule:
         kwargs=row["kwargs"],
         columns={name: one["column_name"] or name for name, one in found.items()},
         types={name: DataType(one["data_type"]) for name, one in found.items()},
+        written={name: form for name, one in found.items() if (form := _written(one["format"]))},
     )
+
+
+def _written(format_text: str) -> str | None:
+    try:
+        return parse_format(format_text).strftime
+    except UnknownFormat:
+        return None

@@ -16,9 +16,12 @@ MOST_NAMES = 1_000
 
 _HAS_RULES = "SELECT 1 FROM rule WHERE version_id = $1 AND attribute_id = $2 LIMIT 1"
 
+# Locked in the order in which people's decisions lock them.
 _DELETE_UNDECIDED = """
-DELETE FROM rule WHERE version_id = $1 AND attribute_id = ANY ($2) AND status = 'pending'
-    AND tester_decision IS NULL AND report_owner_decision IS NULL
+DELETE FROM rule WHERE id IN (
+    SELECT id FROM rule WHERE version_id = $1 AND attribute_id = ANY ($2) AND status = 'pending'
+        AND tester_decision IS NULL AND report_owner_decision IS NULL
+    ORDER BY id FOR UPDATE)
 """
 
 # A rule that somebody has decided on stays, and its equal is not proposed a second time.

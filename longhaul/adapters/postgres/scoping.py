@@ -55,17 +55,15 @@ ON CONFLICT (version_id, attribute_id) DO NOTHING
 # Of the last job that ran rules of the attribute; a rule that could not run measured nothing.
 _MEASURES = """
 WITH measured AS (
-    SELECT x.* FROM rule AS r JOIN rule_result AS x ON x.rule_id = r.id
-    WHERE r.attribute_id = $1 AND x.pass_rate IS NOT NULL
+    SELECT x.* FROM rule AS r JOIN rule_result AS x ON x.rule_id = r.id WHERE r.attribute_id = $1
 )
 SELECT count(*) AS rules,
        count(*) FILTER (WHERE failed > 0) AS failed_rules,
        coalesce(max(total), 0) AS most_rows,
        coalesce(max(failed), 0) AS most_failed_rows,
-       min(pass_rate)::double precision AS worst_pass_rate
+       min(pass_rate) AS worst_pass_rate
 FROM measured
-WHERE job_id = (SELECT m.job_id FROM measured AS m LEFT JOIN job AS j ON j.id = m.job_id
-                ORDER BY j.created_at DESC NULLS LAST LIMIT 1)
+WHERE job_id = (SELECT job_id FROM measured ORDER BY created_at DESC LIMIT 1)
 """
 
 _TOTALS = """
@@ -94,8 +92,6 @@ class PostgresScoping(PostgresVersions, PostgresAttributes):
 
     async def measures(self, tx: Transaction, attribute_id: int) -> Measures | None:
         """What the rules of an attribute measured when they last ran; None if none has run."""
-        if not await tx.fetch("SELECT 1 WHERE to_regclass('rule_result') IS NOT NULL"):
-            return None
         (row,) = await tx.fetch(_MEASURES, attribute_id)
         return Measures(**row) if row["rules"] else None
 

@@ -1,8 +1,8 @@
-"""Dates and times as texts: one regular expression for each way of writing them.
+"""Dates and times as texts: how each way of writing them is recognised.
 
-Neither engine reads a date from a text without failing on the first bad one, so the whole
-calendar is in the pattern: lengths of months, leap years, and no year 0000. What matches
-can be taken apart by position. Python, PostgreSQL and RE2 read the patterns alike.
+Neither engine reads a date from a text without failing on the first bad one. RE2 is quick
+at patterns that hold the whole calendar: lengths of months, leap years, and no year 0000.
+PostgreSQL is not; there the pattern is only a shape, and the calendar is reckoned.
 """
 
 from collections.abc import Mapping
@@ -28,12 +28,21 @@ class Writing:
 
     Attributes:
         pattern: Matches what is written so and exists in the calendar.
+        shape: Matches what of the right length could be written so.
+        length: In characters.
         digits: Where year, month, day, hour, minute and second begin, from 0; a month
             alone has no day, a day no hour.
     """
 
     pattern: str
+    shape: str
+    length: int
     digits: tuple[int, ...]
+
+    @property
+    def has_day(self) -> bool:
+        """Whether it names a day, and not just a month."""
+        return len(self.digits) >= _DAY_DIGITS
 
     @property
     def has_clock(self) -> bool:
@@ -43,6 +52,10 @@ class Writing:
 
 _DAY_DIGITS = 3
 
+# A time as a number that sorts like it: the day in eight digits, then microseconds.
+A_DAY = 86_400_000_000
+A_SECOND = 1_000_000
+
 
 def _days(form: str, clock: str = "") -> str:
     days = [form.format(y=_YEAR, m=month, d=day) for month, day in _DAYS]
@@ -50,19 +63,37 @@ def _days(form: str, clock: str = "") -> str:
     return f"^({'|'.join(days)}){clock}$"
 
 
+_D, _T = "[0-9]+-[0-9][0-9]-[0-9][0-9]", "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+
 WRITINGS: Mapping[str, Writing] = {
-    "%Y%m%d": Writing(pattern=_days("{y}{m}{d}"), digits=(0, 4, 6)),
-    "%Y-%m-%d": Writing(pattern=_days("{y}-{m}-{d}"), digits=(0, 5, 8)),
-    "%Y%m": Writing(pattern=f"^{_YEAR}{_MONTH}$", digits=(0, 4)),
-    "%Y-%m": Writing(pattern=f"^{_YEAR}-{_MONTH}$", digits=(0, 5)),
-    "%m/%d/%Y": Writing(pattern=_days("{m}/{d}/{y}"), digits=(6, 0, 3)),
+    "%Y%m%d": Writing(pattern=_days("{y}{m}{d}"), shape="^[0-9]+$", length=8, digits=(0, 4, 6)),
+    "%Y-%m-%d": Writing(pattern=_days("{y}-{m}-{d}"), shape=f"^{_D}$", length=10, digits=(0, 5, 8)),
+    "%Y%m": Writing(pattern=f"^{_YEAR}{_MONTH}$", shape="^[0-9]+$", length=6, digits=(0, 4)),
+    "%Y-%m": Writing(
+        pattern=f"^{_YEAR}-{_MONTH}$", shape="^[0-9]+-[0-9][0-9]$", length=7, digits=(0, 5)
+    ),
+    "%m/%d/%Y": Writing(
+        pattern=_days("{m}/{d}/{y}"),
+        shape="^[0-9][0-9]/[0-9][0-9]/[0-9]+$",
+        length=10,
+        digits=(6, 0, 3),
+    ),
     "%Y-%m-%d %H:%M:%S": Writing(
-        pattern=_days("{y}-{m}-{d}", " " + _CLOCK.format(":")), digits=(0, 5, 8, 11, 14, 17)
+        pattern=_days("{y}-{m}-{d}", " " + _CLOCK.format(":")),
+        shape=f"^{_D} {_T}$",
+        length=19,
+        digits=(0, 5, 8, 11, 14, 17),
     ),
     "%Y-%m-%dT%H:%M:%S": Writing(
-        pattern=_days("{y}-{m}-{d}", "T" + _CLOCK.format(":")), digits=(0, 5, 8, 11, 14, 17)
+        pattern=_days("{y}-{m}-{d}", "T" + _CLOCK.format(":")),
+        shape=f"^{_D}T{_T}$",
+        length=19,
+        digits=(0, 5, 8, 11, 14, 17),
     ),
     "%Y%m%d%H%M%S": Writing(
-        pattern=_days("{y}{m}{d}", _CLOCK.format("")), digits=(0, 4, 6, 8, 10, 12)
+        pattern=_days("{y}{m}{d}", _CLOCK.format("")),
+        shape="^[0-9]+$",
+        length=14,
+        digits=(0, 4, 6, 8, 10, 12),
     ),
 }

@@ -13,18 +13,19 @@ from typing import Any
 import ibis
 import ibis.expr.datatypes as dt
 
-from longhaul.adapters.sources.calendar import WRITINGS, Writing
+from longhaul.adapters.sources import times_in_postgres
+from longhaul.adapters.sources.calendar import A_DAY, A_SECOND, WRITINGS, Writing
 from longhaul.adapters.sources.session import Dialect
 from longhaul.core.formats import DataType
 from longhaul.core.sources import SourceTable
 
-# Longer ones would overflow a double in PostgreSQL, which is an error there.
-NUMBER = r"^[-+]?([0-9]{1,100}(\.[0-9]{0,100})?|\.[0-9]{1,100})([eE][-+]?[0-9]{1,2})?$"
-WHOLE = r"^[-+]?[0-9]{1,100}$"
-YES, NO = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+# Without counted repetition, at which PostgreSQL is several times slower.
+NUMBER = r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9][0-9]?)?$"
+WHOLE = "^[-+]?[0-9]+$"
 
-MICROSECONDS_A_DAY = 86_400_000_000
-_SECOND = 1_000_000
+# A longer one could overflow a double, which is an error in PostgreSQL.
+LONGEST_NUMBER = 100
+YES, NO = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
 class Reading(StrEnum):
@@ -61,11 +62,22 @@ _DECLARED: Mapping[DataType, Reading] = {
 
 
 class Reader:
-    """The columns of one bound table, each readable in all ways that its type allows."""
+    """The columns of one bound table, each readable in all ways that its type allows.
 
-    def __init__(self, rows: Any, table: SourceTable, dialect: Dialect) -> None:
+    Args:
+        written: How the times of a column are written; in any way where nobody has said.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        table: SourceTable,
+        dialect: Dialect,
+        written: Mapping[str, str] | None = None,
+    ) -> None:
         self.rows = rows
         self.dialect = dialect
+        self._written = written or {}
         self._names = {column.name for column in table.columns}
         self.number = cache(self._number)
         self.time = cache(self._time)
@@ -138,37 +150,58 @@ class Reader:
         text = self.text(name)
         is_duckdb = self.dialect is Dialect.DUCKDB
         number = text.try_cast("float64") if is_duckdb else text.cast("float64")
-        return ibis.cases((text.re_search(NUMBER), number), else_=None)
+        is_number = (text.length() <= LONGEST_NUMBER) & text.re_search(NUMBER)
+        return ibis.cases((is_number, number), else_=None)
 
     def _time(self, name: str) -> Any:
         column = self.raw(name)
         kind = column.type()
         if kind.is_date():
-            return _day(column) * MICROSECONDS_A_DAY
+            return _day(column) * A_DAY
         if kind.is_timestamp():
-            return _day(column) * MICROSECONDS_A_DAY + _clock(column)
+            return _day(column) * A_DAY + _clock(column)
         if kind.is_boolean() or kind.is_floating() or kind.is_decimal() or kind.is_time():
             raise _mismatch(name, "a time")
         text = self.text(name)
+        if name in self._written:
+            return self._written_time(text, WRITINGS[self._written[name]])
         cases = [
-            (text.re_search(one.pattern), self._written_time(text, one))
-            for one in WRITINGS.values()
+            (text.re_search(one.pattern), self._taken_apart(text, one)) for one in WRITINGS.values()
         ]
         return ibis.cases(*cases, else_=None)
 
     def _written_time(self, text: Any, writing: Writing) -> Any:
+        if self.dialect is Dialect.POSTGRESQL:
+            return times_in_postgres.written_time(text, writing)
+        time = self._taken_apart(text, writing)
+        return ibis.cases((text.re_search(writing.pattern), time), else_=None)
+
+    def _taken_apart(self, text: Any, writing: Writing) -> Any:
+        """A text that is known to be written in one way as a time."""
+
         def part(start: int, length: int) -> Any:
-            piece = text.substr(start, length)
-            if self.dialect is Dialect.DUCKDB:
-                return piece.try_cast("int64")
-            return piece.cast("int64")
+            digits = text.substr(start, length)
+            is_duckdb = self.dialect is Dialect.DUCKDB
+            return digits.try_cast("int64") if is_duckdb else digits.cast("int64")
 
         year, month, *rest = writing.digits
         day = part(rest[0], 2) if rest else 1
-        time = (part(year, 4) * 10_000 + part(month, 2) * 100 + day) * MICROSECONDS_A_DAY
+        time = (part(year, 4) * 10_000 + part(month, 2) * 100 + day) * A_DAY
         for start, seconds in zip(rest[1:], (3_600, 60, 1), strict=False):
-            time += part(start, 2) * (seconds * _SECOND)
+            time += part(start, 2) * (seconds * A_SECOND)
         return time
+
+    def holds_months(self, name: str) -> bool:
+        """Whether somebody has said that the column names no days."""
+        form = self._written.get(name)
+        return form is not None and not WRITINGS[form].has_day
+
+    def is_written(self, name: str, writing: Writing) -> Any:
+        """Whether a text is written in one way, and exists in the calendar."""
+        text = self.text(name)
+        if self.dialect is Dialect.POSTGRESQL:
+            return times_in_postgres.written_time(text, writing).notnull()
+        return text.re_search(writing.pattern)
 
     def _truth(self, name: str) -> Any:
         column = self.raw(name)
@@ -212,6 +245,11 @@ def reading_for(value: Any, natural: Reading | None) -> Reading:
     return natural or Reading.TEXT
 
 
+def month_of(time: Any) -> Any:
+    """A time without its day."""
+    return time - time % (100 * A_DAY)
+
+
 def time_of(value: str) -> int | None:
     """A time in ISO form as a number that sorts like it: the day in digits, then microseconds."""
     try:
@@ -220,7 +258,7 @@ def time_of(value: str) -> int | None:
         return None
     day = known.year * 10_000 + known.month * 100 + known.day
     clock = known - datetime(known.year, known.month, known.day, tzinfo=known.tzinfo)
-    return day * MICROSECONDS_A_DAY + clock.seconds * _SECOND + clock.microseconds
+    return day * A_DAY + clock.seconds * A_SECOND + clock.microseconds
 
 
 def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
@@ -243,8 +281,8 @@ def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
     if wanted is DataType.DATE and kind.is_timestamp():
         return _clock(reader.raw(name)) == 0
     if wanted is DataType.DATE and not kind.is_date():
-        forms = [one.pattern for one in WRITINGS.values() if not one.has_clock]
-        return ibis.or_(*(reader.text(name).re_search(form) for form in forms))
+        forms = [one for one in WRITINGS.values() if not one.has_clock]
+        return ibis.or_(*(reader.is_written(name, form).fill_null(False) for form in forms))
     return reader.as_(_DECLARED[wanted], name).notnull()
 
 
@@ -259,7 +297,7 @@ def _clock(column: Any) -> Any:
         + column.minute().cast("int64") * 60
         + column.second().cast("int64")
     )
-    return seconds * _SECOND + column.microsecond().cast("int64")
+    return seconds * A_SECOND + column.microsecond().cast("int64")
 
 
 def _mismatch(name: str, wanted: str) -> Unreadable:

@@ -19,11 +19,13 @@ def read_rows(
     table: SourceTable,
     columns: Iterable[str],
     keys: Sequence[Mapping[str, str | None]],
+    bound: Any | None = None,
 ) -> list[dict[str, str | None]]:
     """The rows that have one of some keys, in the order of their values.
 
     Args:
         keys: Values by column; all name the same columns.
+        bound: The table, where the session has bound it with these columns already.
 
     Raises:
         ItemFailed: The table lacks a column, or a key does not read as its column's type.
@@ -34,7 +36,8 @@ def read_rows(
     known = {column.name for column in table.columns}
     if not known.issuperset(names):
         raise ItemFailed("column_missing", "The table has no such column.")
-    bound = session.bind(table, names)
+    if bound is None:
+        bound = session.bind(table, names)
     # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
     shown = {f"c{number}": bound[name].cast("string") for number, name in enumerate(names)}
     found: list[dict[str, str | None]] = []

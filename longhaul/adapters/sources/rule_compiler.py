@@ -20,6 +20,7 @@ from longhaul.adapters.sources.readings import (
     Reading,
     Unreadable,
     literal_of,
+    month_of,
     reading_for,
     reads_as,
     time_of,
@@ -51,6 +52,7 @@ class RowRule:
     """A rule that can be said of each row by itself.
 
     Attributes:
+        rows: The bound table.
         scope: Which rows `row_condition` selects; None for all.
         considered: Which rows are judged, within the scope; None for all.
         fails: Which rows fail.
@@ -59,6 +61,7 @@ class RowRule:
     """
 
     rule: TableRule
+    rows: Any
     scope: Any | None
     considered: Any | None
     fails: Any
@@ -72,6 +75,7 @@ class UniqueRule:
     """A rule about rows that have the same values."""
 
     rule: TableRule
+    rows: Any
     scope: Any | None
     considered: Any
     columns: Sequence[str]
@@ -106,7 +110,9 @@ def compile_rule(reader: Reader, rule: TableRule) -> CompiledRule:
         columns = [names.column(name) for name in names.named]
         considered, _ = _considered(names, columns)
         assert considered is not None
-        return UniqueRule(rule=rule, scope=scope, considered=considered, columns=columns)
+        return UniqueRule(
+            rule=rule, rows=reader.rows, scope=scope, considered=considered, columns=columns
+        )
     columns = [names.column(name) for name in names.named]
     if rule.expectation == NOT_NULL:
         considered, key = None, None
@@ -118,6 +124,7 @@ def compile_rule(reader: Reader, rule: TableRule) -> CompiledRule:
     broken = ~_certain(holds)
     return RowRule(
         rule=rule,
+        rows=reader.rows,
         scope=scope,
         considered=considered,
         fails=broken if judged is None else judged & broken,
@@ -282,15 +289,20 @@ def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     column = names.column(kwargs["column"])
     if names.reader.raw(column).type().is_temporal():
         return ibis.literal(True)
-    return names.reader.text(column).re_search(WRITINGS[kwargs["strftime_format"]].pattern)
+    return names.reader.is_written(column, WRITINGS[kwargs["strftime_format"]])
 
 
 def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     pair = [kwargs["column_A"], kwargs["column_B"]]
     columns = [names.column(name) for name in pair]
 
+    # A month is before none of its days, and after none.
+    by_month = any(names.reader.holds_months(column) for column in columns)
+
     def above(reading: Reading) -> Any:
         greater, smaller = (names.reader.as_(reading, column) for column in columns)
+        if by_month and reading is Reading.TIME:
+            greater, smaller = month_of(greater), month_of(smaller)
         return greater >= smaller if kwargs.get("or_equal") else greater > smaller
 
     known = {names.natural(name) for name in pair}

@@ -1,7 +1,7 @@
 """The rules of one table on their way through its rows."""
 
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from operator import and_
@@ -9,6 +9,7 @@ from typing import Any
 
 import ibis
 from ibis.common.exceptions import IbisError
+from ibis.expr.operations import UnboundTable
 
 from longhaul.adapters.regexes import Re2
 from longhaul.adapters.sources.files import ROW
@@ -84,7 +85,7 @@ class TableScan:
             rows = self._session.sample(rows, self._all_rows, self._sample)
             ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
         self._looked_at = int(count)
-        self._reader = Reader(rows, self._table, self._session.dialect)
+        self._reader = self._read(rows)
         self._judge(list(self._compiled(re2)))
         return TableVerdicts(
             table=self._table.name,
@@ -98,6 +99,19 @@ class TableScan:
                 for rule in self._rules
             ],
         )
+
+    def _read(self, rows: Any) -> Reader:
+        written = {
+            rule.columns.get(name, name): form
+            for rule in self._rules
+            for name, form in rule.written.items()
+        }
+        return Reader(rows, self._table, self._session.dialect, written)
+
+    def _narrow(self, rule: TableRule) -> CompiledRule:
+        """The rule over no more columns than it needs: what Ibis takes long for is the width."""
+        named = {rule.columns.get(name, name) for name in columns_of(rule.kwargs)}
+        return compile_rule(self._read(_only(self._reader.rows, {*named, *self._key, ROW})), rule)
 
     def _columns(self) -> Sequence[str]:
         """The columns that the rules need, so that of a file no others are copied."""
@@ -165,8 +179,9 @@ class TableScan:
         )
 
     def _failing(self, one: RowRule) -> Sequence[Mapping[str, Any]]:
-        rows = self._reader.rows
-        return self._examples(one, rows.filter(one.fails), one.shown)
+        narrow = self._narrow(one.rule)
+        assert isinstance(narrow, RowRule)
+        return self._examples(one, narrow.rows.filter(narrow.fails), one.shown)
 
     def _group(self, one: UniqueRule) -> None:
         """Judge a rule about equal rows by a query of its own."""
@@ -176,9 +191,10 @@ class TableScan:
         except QueryFailed as exc:
             self._fail([one], exc)
 
-    def _grouped(self, one: UniqueRule) -> Verdict:
-        rows = self._reader.rows
-        scoped = rows if one.scope is None else rows.filter(one.scope)
+    def _grouped(self, wide: UniqueRule) -> Verdict:
+        one = self._narrow(wide.rule)
+        assert isinstance(one, UniqueRule)
+        scoped = one.rows if one.scope is None else one.rows.filter(one.scope)
         total = self._looked_at
         if one.scope is not None:
             ((total,),) = self._session.fetch(scoped.aggregate(rows=scoped.count()))
@@ -204,7 +220,7 @@ class TableScan:
         self, one: CompiledRule, failing: Any, shown: Sequence[str]
     ) -> Sequence[Mapping[str, Any]]:
         """Some failing rows; without them the verdict stands all the same."""
-        reader = Reader(failing, self._table, self._session.dialect)
+        reader = self._read(failing)
         key = {name: _shown(reader, name) for name in self._key}
         if self._session.dialect is Dialect.DUCKDB:
             failing = failing.order_by(failing[ROW])
@@ -300,6 +316,15 @@ def _measured(rule: TableRule, rows: int, observed: float | None) -> Verdict:
     return Verdict(
         total=rows, considered=1, failed=int(not success), success=success, observed=observed
     )
+
+
+def _only(rows: Any, columns: Collection[str]) -> Any:
+    """A bound table with fewer columns."""
+    schema = {name: kind for name, kind in rows.schema().items() if name in columns}
+    bound = rows.op()
+    if not isinstance(bound, UnboundTable) or not schema:
+        return rows.select(*schema) if schema else rows
+    return ibis.table(schema, name=bound.name, database=bound.namespace.database)
 
 
 def _shown(reader: Reader, name: str) -> Any:

@@ -19,8 +19,6 @@ CREATE TABLE sample_set (
     phase_id integer NOT NULL REFERENCES phase,
     number integer NOT NULL,
     status text NOT NULL DEFAULT 'draft' CHECK (status IN {_VERSION_STATUS}),
-    frame_job_id uuid,
-    frame jsonb,
     created_by text NOT NULL,
     created_at timestamptz NOT NULL,
     FOREIGN KEY (cycle_id, report_id) REFERENCES cycle_report,
@@ -59,6 +57,15 @@ CREATE TABLE sample (
 )
 """,
     "CREATE INDEX sample_of_job ON sample (job_id, ordinal)",
+    # Beside the set, so that storing it asks for no lock that a reader of the set holds.
+    """
+CREATE TABLE sample_frame (
+    job_id uuid PRIMARY KEY,
+    set_id uuid NOT NULL REFERENCES sample_set,
+    frame jsonb NOT NULL,
+    created_at timestamptz NOT NULL
+)
+""",
     """
 CREATE TABLE test_case (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -149,6 +156,7 @@ TABLES = [
     "test_execution",
     "evidence",
     "test_case",
+    "sample_frame",
     "sample",
     "sample_set",
 ]

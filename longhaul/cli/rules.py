@@ -1,0 +1,170 @@
+"""`longhaul rules …`: judge a file or a table by a suite; take suites out of versions and in."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from longhaul.adapters.settings import Settings
+from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.cli import output
+from longhaul.cli.client import ExitCode, open_client
+from longhaul.core.errors import ItemFailed
+from longhaul.core.expectations import BadExpectation
+from longhaul.core.rule_execution import Fault, Judged, TableRule
+from longhaul.core.sources import DataSource, SourceKind
+from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
+from longhaul.job_types.resources import source_access
+
+app = typer.Typer(no_args_is_help=True, help="Judge data by rules; suites in and out.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+VersionId = Annotated[str, typer.Argument(help="the rule version's id")]
+
+CANNOT_RUN = 2
+
+_KINDS = {
+    ".csv": SourceKind.CSV,
+    ".tsv": SourceKind.CSV,
+    ".txt": SourceKind.CSV,
+    ".parquet": SourceKind.PARQUET,
+    ".xlsx": SourceKind.EXCEL,
+    ".xlsm": SourceKind.EXCEL,
+}
+_SECRET = "--source"
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str,
+        typer.Option(help="a CSV, Parquet or Excel file, or a PostgreSQL DSN; then #table"),
+    ],
+    rules: Annotated[Path, typer.Option(help="a suite file, or a list of {type, kwargs}")],
+    as_json: AsJson = False,
+) -> None:
+    """Judge a table by rules, without a job: 1 when a rule fails, 2 when one cannot run."""
+    suite = _read_rules(rules)
+    place, table, secrets = _source(source)
+    sessions = SourceSessions(source_access(Settings()), secrets=secrets)
+    asked = [
+        TableRule(id=str(number), expectation=rule.type, kwargs=rule.kwargs)
+        for number, rule in enumerate(suite)
+    ]
+    faults = _unfit(suite)
+    fit = [rule for rule in asked if rule.id not in faults]
+    try:
+        found = asyncio.run(SourceRuleEvaluator(sessions).evaluate(place, table, fit))
+    except ItemFailed as exc:
+        typer.echo(exc.sentence, err=True)
+        is_away = exc.item_code == "source_unreachable"
+        raise typer.Exit(ExitCode.CANNOT_REACH if is_away else CANNOT_RUN) from None
+    judged = {one.rule_id: one for one in found.judged} | faults
+    shown = [_shown(rule, judged[rule.id]) for rule in asked]
+    if as_json:
+        output.print_json({"table": found.table, "rows": found.rows, "rules": shown})
+    else:
+        output.print_verdicts(found.table, found.rows, shown)
+    raise typer.Exit(_exit_code(shown))
+
+
+@app.command("export")
+def export(
+    version_id: VersionId,
+    file: Annotated[Path | None, typer.Option("-o", help="where to; printed if absent")] = None,
+) -> None:
+    """Take the rules of a version out as a Great Expectations suite."""
+    suite = open_client(Settings()).call("GET", f"/versions/{version_id}/suite")
+    text = json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
+    if file is None:
+        typer.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8")
+
+
+@app.command("import")
+def import_suite(
+    version_id: VersionId,
+    file: Annotated[Path, typer.Argument(help="a suite file, or a list of {type, kwargs}")],
+    as_json: AsJson = False,
+) -> None:
+    """Propose the rules of a suite in a draft version."""
+    _read_rules(file)
+    body = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(body, list):
+        body = {"expectations": body}
+    answer = open_client(Settings()).call("POST", f"/versions/{version_id}/suite", body=body)
+    if as_json:
+        output.print_json(answer)
+    else:
+        typer.echo(f"{answer['added']} rules added, {answer['known']} known already.")
+
+
+def _read_rules(path: Path) -> Sequence[SuiteRule]:
+    try:
+        suite = read_suite(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise typer.BadParameter(f"{path} cannot be read.") from None
+    except BadSuite as exc:
+        raise typer.BadParameter(str(exc)) from None
+    if not suite:
+        raise typer.BadParameter("There are no rules in the file.")
+    return suite
+
+
+def _source(text: str) -> tuple[DataSource, str | None, Mapping[str, str]]:
+    if urlsplit(text).scheme in ("postgresql", "postgres"):
+        dsn, _, table = text.partition("#")
+        place = DataSource(
+            name="source", kind=SourceKind.POSTGRESQL, location="", secret_ref=_SECRET
+        )
+        return place, table or None, {_SECRET: dsn}
+    # A file's name may hold a "#" itself.
+    path, _, table = (text, "", "") if Path(text).exists() else text.rpartition("#")
+    kind = _KINDS.get(Path(path).suffix.lower())
+    if kind is None:
+        known = ", ".join(sorted(_KINDS))
+        raise typer.BadParameter(f"--source must be a file ({known}) or a postgresql:// DSN.")
+    return DataSource(name="source", kind=kind, location=path), table or None, {}
+
+
+def _unfit(suite: Sequence[SuiteRule]) -> dict[str, Judged]:
+    """The rules that cannot be asked of any table."""
+    faults = {}
+    for number, rule in enumerate(suite):
+        try:
+            check_shape(rule)
+        except BadExpectation as exc:
+            fault = Fault(code="bad_rule", sentence=str(exc))
+            faults[str(number)] = Judged(rule_id=str(number), outcome=fault)
+    return faults
+
+
+def _shown(rule: TableRule, judged: Judged) -> dict[str, Any]:
+    shown: dict[str, Any] = {"type": rule.expectation, "kwargs": rule.kwargs}
+    outcome = judged.outcome
+    if isinstance(outcome, Fault):
+        nothing = dict.fromkeys(("total", "considered", "failed", "success", "observed"))
+        error = {"code": outcome.code, "message": outcome.sentence}
+        return {**shown, **nothing, "failing_rows": [], "error": error}
+    return {
+        **shown,
+        "total": outcome.total,
+        "considered": outcome.considered,
+        "failed": outcome.failed,
+        "success": outcome.success,
+        "observed": outcome.observed,
+        "failing_rows": list(outcome.examples),
+        "error": None,
+    }
+
+
+def _exit_code(shown: Sequence[Mapping[str, Any]]) -> int:
+    if any(rule["error"] for rule in shown):
+        return CANNOT_RUN
+    return int(not all(rule["success"] for rule in shown))
