@@ -24,6 +24,7 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import JobStatus, RunMode
 from longhaul.local import redis
+from tests import flows
 from tests.cluster import Cluster
 from tests.conftest import until
 from tests.engine import Engine, open_engine
@@ -170,6 +171,74 @@ async def continued_as_new(engine: Engine) -> str:
     return job_id
 
 
+async def flow(engine: Engine) -> str:
+    """Steps one after another, a group, and an action."""
+    job_id = await flows.submit(
+        engine,
+        flows.echo("first", items=2),
+        flows.group("both", flows.echo("a", items=1), flows.echo("b", items=1)),
+        flows.note("tell", text={"$from": "both"}),
+    )
+    await engine.ends(job_id)
+    return job_id
+
+
+async def flow_failed(engine: Engine) -> str:
+    """A step that fails, and one that is never reached."""
+    job_id = await flows.submit(
+        engine, flows.echo("first", items=1, failing=[0]), flows.echo("second", items=1)
+    )
+    await engine.ends(job_id)
+    return job_id
+
+
+async def flow_approved(engine: Engine) -> str:
+    """One approval by signal, and one by update."""
+    job_id = await flows.submit(engine, flows.approval("one"), flows.approval("two"))
+    await flows.waits_for_approval(engine, job_id)
+    await engine.handle(job_id).signal("approve", {"step": "one"})
+    await _asked(engine, job_id, "two")
+    await engine.handle(job_id).execute_update("decide", {"step": "two"})
+    await engine.ends(job_id)
+    return job_id
+
+
+async def flow_timed_out(engine: Engine) -> str:
+    """An approval that is reminded of, and never comes."""
+    step = flows.approval("one", timeout_seconds=2, remind_after_seconds=1)
+    job_id = await flows.submit(engine, step, flows.echo("then", items=1))
+    await engine.ends(job_id)
+    return job_id
+
+
+async def flow_paused(engine: Engine) -> str:
+    """Paused with a job in flight, then resumed."""
+    job_id = await flows.submit(engine, flows.echo("one", items=60, seconds=0.3))
+    await flows.child(engine, job_id, "one", JobStatus.RUNNING)
+    await engine.workflows.control(job_id, NOW)
+    await engine.becomes(job_id, JobStatus.PAUSED)
+    await engine.workflows.control(job_id, RESUME)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def flow_cancelled(engine: Engine) -> str:
+    """Cancelled with a job in flight."""
+    job_id = await flows.submit(engine, flows.echo("one", items=400, seconds=0.3))
+    await flows.child(engine, job_id, "one", JobStatus.RUNNING)
+    await engine.workflows.cancel(job_id)
+    await engine.ends(job_id)
+    return job_id
+
+
+async def flow_continued_as_new(engine: Engine) -> str:
+    """A run that began while children of an earlier one were in flight."""
+    members = [flows.echo(f"m-{number}", items=2, seconds=0.1) for number in range(8)]
+    job_id = await flows.submit(engine, flows.group("all", *members), rolling=True, concurrency=3)
+    await engine.ends(job_id, seconds=100)
+    return job_id
+
+
 KINDS: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (
@@ -188,6 +257,13 @@ KINDS: dict[str, Kind] = {
         stop_loss,
         provider_rejected,
         continued_as_new,
+        flow,
+        flow_failed,
+        flow_approved,
+        flow_timed_out,
+        flow_paused,
+        flow_cancelled,
+        flow_continued_as_new,
     )
 }
 
@@ -210,7 +286,11 @@ async def _record_one(cluster: Cluster, kind: Kind, file: Path) -> None:
     client: Client = await cluster.temporal()
     async with PostgresDatabase.open(cluster.dsn, connections=10) as database:
         connection = Redis.from_url(redis.url(cluster.redis_port), decode_responses=True)
-        async with open_engine(client, database, connection) as engine, engine.worker():
+        async with (
+            open_engine(client, database, connection) as engine,
+            engine.worker(),
+            engine.dispatcher(),
+        ):
             handle = engine.handle(await kind(engine))
 
             async def closed() -> bool:
@@ -245,6 +325,13 @@ async def _paused(engine: Engine, control: Control) -> str:
     await engine.workflows.control(job_id, RESUME)
     await engine.ends(job_id)
     return job_id
+
+
+async def _asked(engine: Engine, job_id: str, step: str) -> None:
+    async def is_current() -> bool:
+        return (await engine.job(job_id)).current_step == step
+
+    await until(is_current, what=f"{step} to be asked for")
 
 
 async def _started(engine: Engine, job_id: str, count: int) -> None:

@@ -5,27 +5,36 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
 
+from longhaul.activities.collect import Collect
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
+from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
+from longhaul.api.dispatcher import Dispatcher
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, NewJob, Stores
+from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
+from longhaul.worker.timed import timed_work
 from tests.conftest import until
+from tests.job_types import flows
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
 
 
@@ -55,6 +64,7 @@ class Engine:
     workflows: TemporalWorkflows
     echo: Echo
     rolling: RollingEcho
+    note: flows.Note
     flags: HeardFlags
     cached_workflows: int = 1_000
     max_in_flight: int = 400
@@ -78,6 +88,20 @@ class Engine:
                 await stack.enter_async_context(worker)
             yield
         await end([watching])
+
+    @asynccontextmanager
+    async def dispatcher(self) -> AsyncIterator[None]:
+        """Start what is pending, as every API process does, for as long as the block."""
+        dispatcher = Dispatcher(
+            queue=PostgresDispatchQueue(self.stores.database),
+            workflows=self.workflows,
+            catalog=self.parts.catalog,
+            metrics=ApiMetrics(),
+            reports=self.parts.reports,
+        )
+        running = asyncio.create_task(dispatcher.run())
+        yield
+        await end([running])
 
     async def create(
         self,
@@ -172,7 +196,9 @@ async def open_engine(
 ) -> AsyncIterator[Engine]:
     async with database.begin() as tx:
         await tx.execute(CREATE_TABLE)
-    echo, rolling = Echo(), RollingEcho()
+        await tx.execute(flows.CREATE_TABLE)
+    echo, rolling, note = Echo(), RollingEcho(), flows.Note()
+    flow_types = [FlowJobType(PostgresFlows()), flows.RollingFlow()]
     jobs = PostgresJobs()
     stores = Stores(
         database=database,
@@ -181,13 +207,15 @@ async def open_engine(
         board=RedisJobBoard(redis, worker="test"),
     )
     flags = HeardFlags(RedisFlags(redis))
+    catalog = Catalog([echo, rolling, *flow_types], [note, Collect()])
     parts = Parts(
-        catalog=Catalog([echo, rolling]),
+        catalog=catalog,
         stores=stores,
         journal=PostgresCallJournal(database, jobs),
         flags=flags,
         logs=RedisLogTail(redis),
         reports=LoggedReports(),
         providers={},
+        timed=timed_work(database, redis, stores, catalog, keep=timedelta(days=90)),
     )
-    yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, flags)
+    yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, note, flags)

@@ -163,6 +163,8 @@ class _Chunk:
                 ended = await self._one(item)
             if ended is not None:
                 self._hand_in(ended)
+            # Items that never wait would let nobody else run, not even the flusher.
+            await asyncio.sleep(0)
 
     async def _one(self, item: Item) -> Ended | None:
         self._run.in_flight += 1

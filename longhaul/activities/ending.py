@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from longhaul.activities.parents import Parents
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import JobError
@@ -28,6 +29,7 @@ class Endings:
         self._stores = stores
         self._catalog = catalog
         self._reports = reports
+        self._parents = Parents(jobs=stores.jobs, ledger=stores.ledger)
 
     async def end(
         self,
@@ -49,6 +51,8 @@ class Endings:
         """
         counts, calls = await self._stores.ledger.count(tx, job.id)
         decided = _decide(counts, cancelled=cancelled, fault=fault)
+        if decided is None and not counts.open:
+            decided = await self._ending(tx, job, counts)
         if decided is None:
             if counts != job.counts:
                 await self._stores.jobs.update(tx, job, counts=counts)
@@ -64,7 +68,13 @@ class Endings:
             "skipped": counts.skipped,
         }
         await self._stores.jobs.audit(tx, job, "finished", by, details)
+        await self._parents.told(tx, job)
         return job
+
+    async def _ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
+        if not counts.total or job.job_type not in self._catalog:
+            return ending(counts)
+        return await self._catalog.get(job.job_type).ending(tx, job, counts)
 
     async def _write(
         self,
@@ -103,9 +113,10 @@ class Endings:
 
 
 def _decide(counts: Counts, *, cancelled: bool, fault: JobFault | None) -> Ending | None:
+    """The ending that does not depend on the job's type; None if there is none."""
     if fault is not None and (counts.open or not counts.total):
         return failed(fault)
     if cancelled and (counts.open or not counts.total):
         return CANCELLED
     # A cancel in the very moment of the last item changes nothing any more.
-    return None if counts.open else ending(counts)
+    return None

@@ -1,13 +1,20 @@
 """Rule generation: three to five data-quality rules for each attribute of a report."""
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from longhaul.activities.report_scope import (
+    AttributeIds,
+    RowId,
+    attribute_items,
+    check_attributes,
+    find_draft,
+)
+from longhaul.activities.shared_work import SharedWork
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
@@ -15,21 +22,13 @@ from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.rules import (
-    Listed,
     NewRules,
     RuleProposal,
     RuleStore,
-    RuleVersion,
     RuleWriter,
-    VersionStatus,
 )
 
 OFFLINE = "offline"
-
-_MOST_NAMED = 20
-_JOBS_REMEMBERED = 32
-
-RowId = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class RuleGenerationParameters(BaseModel):
@@ -42,18 +41,12 @@ class RuleGenerationParameters(BaseModel):
     )
     cycle_id: RowId | None = Field(None, description="goes with report_id")
     report_id: RowId | None = Field(None, description="goes with cycle_id")
-    attribute_ids: list[RowId] | None = Field(
-        None, min_length=1, max_length=100_000, description="all active attributes when absent"
+    attribute_ids: AttributeIds | None = Field(
+        None, description="all active attributes when absent"
     )
     force: bool = Field(
         False, description="also propose for attributes that have rules in this version already"
     )
-
-    @field_validator("attribute_ids")
-    @classmethod
-    def _each_once(cls, ids: list[int] | None) -> list[int] | None:
-        # Equal requests are recognised by equal parameters.
-        return None if ids is None else sorted(set(ids))
 
     @model_validator(mode="after")
     def _names_a_version(self) -> Self:
@@ -94,7 +87,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._names: OrderedDict[str, Sequence[str]] = OrderedDict()
+        self._names: SharedWork[Sequence[str]] = SharedWork()
 
     async def prepare(
         self, tx: Transaction, parameters: RuleGenerationParameters, principal: Principal
@@ -104,14 +97,19 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
         """
-        version = await self._version(tx, parameters, principal)
-        if version.status is not VersionStatus.DRAFT:
-            raise InvalidInput(
-                f"Rule version {version.id} is {version.status}; rules are only generated into a "
-                "draft.",
-                (("/parameters/version_id", "not a draft"),),
-            )
-        await self._check_attributes(tx, version, parameters.attribute_ids)
+        version = await find_draft(
+            self._store,
+            tx,
+            version_id=parameters.version_id,
+            cycle_id=parameters.cycle_id,
+            report_id=parameters.report_id,
+            principal=principal,
+            noun="rule version",
+            makes="rules",
+        )
+        await check_attributes(
+            self._store, tx, version.cycle_id, version.report_id, parameters.attribute_ids
+        )
         resolved = parameters.model_copy(
             update={
                 "version_id": UUID(version.id),
@@ -132,20 +130,13 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         """Provider, model and prompt version."""
         return self._frozen
 
-    async def items(
+    def items(
         self, tx: Transaction, parameters: RuleGenerationParameters
     ) -> AsyncIterator[NewItem]:
         """List the attributes in the order of the form."""
-        after: Listed | None = None
-        wanted = parameters.attribute_ids
-        while page := await self._store.page(tx, *_report(parameters), wanted, after):
-            for one in page:
-                yield NewItem(
-                    key=f"attribute-{one.id}",
-                    label=f"Rules for {one.name}",
-                    payload={"attribute_id": one.id},
-                )
-            after = page[-1]
+        return attribute_items(
+            self._store, tx, *_report(parameters), parameters.attribute_ids, verb="Rules for"
+        )
 
     async def do(self, item: Item, context: ItemContext[RuleGenerationParameters]) -> ItemResult:
         """Propose rules for one attribute.
@@ -163,7 +154,9 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
                 tx, str(wanted.version_id), attribute_id
             ):
                 return Skipped("The attribute already has rules in this version.")
-            names = await self._names_of(tx, context.job.id, wanted)
+        names = await self._names.get(
+            (context.job.id, context.job.attempt), lambda: self._names_of(context)
+        )
         frozen = context.job.frozen
         writer = self._offline if frozen["provider"] == OFFLINE else self._model
         siblings = [name for name in names if name != attribute.name]
@@ -215,64 +208,12 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
             "failed_attributes": counts.failed,
         }
 
-    async def _version(
-        self, tx: Transaction, parameters: RuleGenerationParameters, principal: Principal
-    ) -> RuleVersion:
-        cycle_id, report_id = parameters.cycle_id, parameters.report_id
-        if parameters.version_id is not None:
-            version = await self._store.version(tx, str(parameters.version_id))
-            unknown = InvalidInput(
-                f"There is no rule version {parameters.version_id}.",
-                (("/parameters/version_id", "unknown"),),
-            )
-        else:
-            assert cycle_id is not None
-            assert report_id is not None
-            version = await self._store.draft(tx, cycle_id, report_id, principal.sub)
-            unknown = InvalidInput(
-                f"Cycle {cycle_id} holds no report {report_id}.",
-                (("/parameters/report_id", "unknown in this cycle"),),
-            )
-        if version is None or not _is_visible(version, principal):
-            raise unknown
-        if cycle_id is not None and (cycle_id, report_id) != (version.cycle_id, version.report_id):
-            raise InvalidInput(
-                f"Rule version {version.id} belongs to another cycle or report.",
-                (("/parameters/version_id", "of another cycle or report"),),
-            )
-        return version
-
-    async def _check_attributes(
-        self, tx: Transaction, version: RuleVersion, attribute_ids: Sequence[int] | None
-    ) -> None:
-        if attribute_ids is None:
-            return
-        foreign = await self._store.foreign(tx, version.cycle_id, version.report_id, attribute_ids)
-        if foreign:
-            named = ", ".join(map(str, foreign[:_MOST_NAMED]))
-            more = f" and {len(foreign) - _MOST_NAMED} more" * (len(foreign) > _MOST_NAMED)
-            raise InvalidInput(
-                f"No active attributes of the report: {named}{more}.",
-                (("/parameters/attribute_ids", "not active attributes of the report"),),
-            )
-
-    async def _names_of(
-        self, tx: Transaction, job_id: str, parameters: RuleGenerationParameters
-    ) -> Sequence[str]:
-        names = self._names.get(job_id)
-        if names is None:
-            names = self._names[job_id] = await self._store.names(tx, *_report(parameters))
-            if len(self._names) > _JOBS_REMEMBERED:
-                self._names.popitem(last=False)
-        return names
+    async def _names_of(self, context: ItemContext[RuleGenerationParameters]) -> Sequence[str]:
+        async with context.database.begin() as tx:
+            return await self._store.names(tx, *_report(context.parameters))
 
 
 def _report(parameters: RuleGenerationParameters) -> tuple[int, int]:
     if parameters.cycle_id is None or parameters.report_id is None:
         raise InvalidInput("The parameters were not resolved when the job was created.")
     return parameters.cycle_id, parameters.report_id
-
-
-def _is_visible(version: RuleVersion, principal: Principal) -> bool:
-    # Reports of another line of business answer as if there were none.
-    return principal.is_admin or principal.lob in (None, version.lob)

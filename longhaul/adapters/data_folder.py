@@ -1,5 +1,6 @@
 """The folder that holds what the embedded servers store; one stack at a time uses it."""
 
+import base64
 import fcntl
 import json
 import os
@@ -59,18 +60,26 @@ class DataFolder:
 
     def read_secret(self) -> str | None:
         """The secret that signs tokens for the stack here; None before its first start."""
-        file = self.path / "secret"
-        return file.read_text().strip() if file.exists() else None
+        return self._read("secret")
 
     def make_secret(self) -> str:
         """The secret that signs tokens for the stack here; made at its first start."""
-        known = self.read_secret()
-        if known is not None:
-            return known
-        descriptor = os.open(self.path / "secret", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return self._read("secret") or self._write("secret", secrets.token_hex(SECRET_BYTES))
+
+    def make_key(self) -> str:
+        """The key that seals the secrets of webhooks here; made at the first start."""
+        key = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+        return self._read("key") or self._write("key", f"local:{key}")
+
+    def _read(self, name: str) -> str | None:
+        file = self.path / name
+        return file.read_text().strip() if file.exists() else None
+
+    def _write(self, name: str, value: str) -> str:
+        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as out:
-            out.write(secrets.token_hex(SECRET_BYTES))
-        return self.make_secret()
+            out.write(value)
+        return value
 
     def read_addresses(self) -> Mapping[str, Any]:
         """Where the last stack on this folder listened; empty before the first."""

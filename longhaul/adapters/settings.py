@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -93,6 +94,9 @@ class WorkerSettings(Part):
         tuple(Queue), description="task queues to work on, separated by commas"
     )
     max_in_flight: int = Field(400, ge=1, description="items of all jobs in flight at once")
+    max_memory_mb: int | None = Field(
+        None, ge=1, description="a worker that uses more drains and exits; no bound when empty"
+    )
 
     @field_validator("queues", mode="before")
     @classmethod
@@ -102,12 +106,99 @@ class WorkerSettings(Part):
         )
 
 
+class LimitSettings(Part):
+    """What the installation says about job types instead of what they say themselves."""
+
+    max_running: Annotated[Mapping[str, int], NoDecode] = Field(
+        {}, description="type=number, separated by commas: so many at once; 0 lifts the limit"
+    )
+    starts_per_minute: Annotated[Mapping[str, int], NoDecode] = Field(
+        {}, description="type=number, separated by commas: so many a minute; 0 lifts the limit"
+    )
+
+    @field_validator("max_running", "starts_per_minute", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return dict(_read_numbers(given)) if isinstance(given, str) else given
+
+
+def _read_numbers(text: str) -> Iterator[tuple[str, int]]:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = part.partition("=")
+        if not name or not number.isdigit():
+            raise ValueError("write each limit as type=number")
+        yield name.strip(), int(number)
+
+
+class WebhookSettings(Part):
+    """Webhooks: who may be told, and what protects their secrets."""
+
+    allow_private: bool = Field(
+        False, description="lets webhooks reach private and loopback addresses, and plain http"
+    )
+    keys: SecretStr | None = Field(
+        None,
+        description="id:base64 of 32 bytes, separated by commas, newest first: encrypt the secrets "
+        "of webhooks; those of LONGHAUL_ENCRYPTION__KEYS when empty",
+    )
+
+    @field_validator("keys")
+    @classmethod
+    def _readable(cls, keys: SecretStr | None) -> SecretStr | None:
+        for _ in _read_keys(keys):
+            continue
+        return keys
+
+    def read(self) -> dict[str, bytes]:
+        """Keys by id, newest first."""
+        return dict(_read_keys(self.keys))
+
+
+class RetentionSettings(Part):
+    """How long what has ended is kept."""
+
+    days: int | None = Field(
+        90, ge=1, description="jobs are deleted so long after their end; never when empty"
+    )
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _empty_is_never(cls, days: object) -> object:
+        return None if days == "" else days
+
+    @property
+    def kept_for(self) -> timedelta | None:
+        """How long jobs are kept after their end; None for ever."""
+        return None if self.days is None else timedelta(days=self.days)
+
+
 class OfflineSettings(Part):
     """The offline analyst."""
 
     seconds_per_item: float = Field(
         0.0, ge=0, description="lets it take its time, for demonstrations and tests"
     )
+
+
+class BlobSettings(Part):
+    """Where documents are kept."""
+
+    url: str | None = Field(
+        None, description="s3://bucket/prefix; a folder in the data folder when empty"
+    )
+    endpoint: str | None = Field(None, description="address of another service that speaks S3")
+    region: str = Field("us-east-1", description="the bucket's region")
+    access_key_id: str | None = Field(
+        None, description="the key's id; AWS's own ways to find credentials when empty"
+    )
+    secret_access_key: SecretStr | None = Field(None, description="the key")
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_bucket(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith("s3://"):
+            raise ValueError("write it as s3://bucket/prefix")
+        return url
 
 
 class SourceSettings(Part):
@@ -166,7 +257,11 @@ class Settings(BaseSettings):
     auth: AuthSettings = AuthSettings()
     llm: LlmSettings = LlmSettings()
     worker: WorkerSettings = WorkerSettings()
+    limits: LimitSettings = LimitSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    retention: RetentionSettings = RetentionSettings()
     offline: OfflineSettings = OfflineSettings()
+    blobs: BlobSettings = BlobSettings()
     sources: SourceSettings = SourceSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     data_dir: Path = Field(
@@ -213,7 +308,8 @@ def example() -> str:
     lines = ["# Every setting with its default. Written by `make env`."]
     for variable, default, description in describe():
         value = ",".join(default) if isinstance(default, tuple) else default
-        lines += ["", f"# {description}", f"# {variable}={'' if value is None else value}"]
+        is_empty = value is None or value == {}
+        lines += ["", f"# {description}", f"# {variable}={'' if is_empty else value}"]
     lines += [
         "",
         "# Temporal's own variables work too: TEMPORAL_NAMESPACE, TEMPORAL_API_KEY,",

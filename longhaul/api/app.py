@@ -6,13 +6,18 @@ from starlette.middleware import Middleware
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.errors import install_errors
 from longhaul.api.middleware import BodyLimit, Timing
-from longhaul.api.routes import health, jobs
+from longhaul.api.routes import health, jobs, phases, schedules, versions, webhooks
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
 from longhaul.core.ports import Reports
 
-PREFIX = "/api/v1/jobs"
-OLD_PREFIX = "/jobs"
+PREFIX = "/api/v1"
+
+# For older clients each router is mounted without the prefix too, outside the schema.
+ROUTERS = {"jobs": jobs.router, "versions": versions.router, "phases": phases.router}
+
+# No older client knows these.
+NEW_ROUTERS = {"schedules": schedules.router, "webhooks": webhooks.router}
 
 
 def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> FastAPI:
@@ -27,7 +32,10 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     app.state.services = services
     app.state.metrics = metrics
     install_errors(app, reports)
-    app.include_router(jobs.router, prefix=PREFIX, tags=["jobs"])
-    app.include_router(jobs.router, prefix=OLD_PREFIX, include_in_schema=False)
+    for name, router in ROUTERS.items():
+        app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name])
+        app.include_router(router, prefix=f"/{name}", include_in_schema=False)
+    for name, router in NEW_ROUTERS.items():
+        app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name])
     app.include_router(health.router, tags=["health"])
     return app

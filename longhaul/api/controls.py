@@ -1,24 +1,21 @@
-"""Pause, resume, cancel, retry and change: durable requests, answered with the row.
-
-A request goes to the workflow first and is noted on the row afterwards, unless the
-workflow has moved the row by then. A job whose workflow is not there (not started yet, or
-lost) keeps the request on its row, where the next plan finds it.
-"""
+"""Pause, resume, cancel, retry and change: durable requests, answered with the row."""
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from longhaul.activities.attempts import Attempts
 from longhaul.activities.ending import Endings
+from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
 from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.errors import ItemNotRetryable, NotFound, WrongState
-from longhaul.core.jobs import Job, JobStatus, Outcome, Pause, RunMode, move
-from longhaul.core.ports import Database, JobBoard, JobChanges, Ledger, Transaction, Workflows
-from longhaul.core.principals import Principal, may_see
+from longhaul.core.errors import Forbidden, NotFound, WrongState
+from longhaul.core.jobs import Job, JobStatus, RunMode
+from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
+from longhaul.core.principals import Principal, may_control, may_see
 
 PATIENCE = timedelta(seconds=1)
 LOOK_EVERY = timedelta(milliseconds=20)
@@ -56,12 +53,15 @@ class Controls:
     ) -> None:
         self._database = database
         self._jobs = jobs
-        self._ledger = ledger
         self._board = board
-        self._workflows = workflows
-        self._endings = endings
         self._wake = wake
-        self._check = check
+        self._attempts = Attempts(jobs=jobs, ledger=ledger)
+        self._steering = Steering(
+            stores=Stores(database=database, jobs=jobs, ledger=ledger, board=board),
+            workflows=workflows,
+            endings=endings,
+            check=check,
+        )
 
     async def pause(self, principal: Principal, job_id: str, body: PauseRequest) -> Answer:
         """Pause a job; of a paused one, nothing happens.
@@ -110,13 +110,10 @@ class Controls:
         if job.status is JobStatus.CANCELLED:
             return Answer(job, accepted=False)
         _refuse_if_ended(job, "cancelled")
-        if job.status is JobStatus.PENDING:
-            row = await self._cancel_pending(job_id, principal.sub)
-            if row is not None:
-                return Answer(row)
-        delivered = await self._workflows.cancel(job_id)
-        noted = await self._note(job, Requested.CANCEL, principal.sub, {}, delivered=delivered)
-        return Answer(await self._settled(noted, lambda row: row.status.is_terminal))
+        row, is_on_its_way = await self._steering.cancel(job, principal.sub)
+        if not is_on_its_way:
+            return Answer(row)
+        return Answer(await self._settled(row, lambda row: row.status.is_terminal))
 
     async def retry(self, principal: Principal, job_id: str, body: RetryRequest) -> Answer:
         """Begin another attempt over what is open and what failed.
@@ -132,14 +129,9 @@ class Controls:
             job = await self._jobs.lock(tx, job_id)
             if job is None:
                 raise NotFound("There is no such job.")
-            if not job.status.is_terminal:
-                raise WrongState(f"The job is {job.status}: only a job that has ended is retried.")
-            if job.outcome is Outcome.SUCCEEDED:
-                raise WrongState("The job is completed: every item succeeded, nothing to retry.")
-            reopened = await self._reopen(tx, job, body.keys)
-            job = await self._begin_again(tx, job, body)
-            details = {"items": body.keys or "failed", "reopened": len(reopened)}
-            await self._jobs.audit(tx, job, "retried", principal.sub, details)
+            job = await self._attempts.begin(
+                tx, job, by=principal.sub, keys=body.keys, concurrency=body.options.concurrency
+            )
         await self._board.post(job)
         self._wake()
         return Answer(job)
@@ -165,7 +157,7 @@ class Controls:
         return job
 
     async def purge(self, principal: Principal, job_id: str) -> None:
-        """Forget a job that has ended; only its audit stays.
+        """Forget a job that has ended, and the jobs of its steps; only the audit stays.
 
         Raises:
             NotFound: There is no such job for the caller.
@@ -178,114 +170,27 @@ class Controls:
                 raise NotFound("There is no such job.")
             if not job.status.is_terminal:
                 raise WrongState(f"The job is {job.status}: cancel it before you purge it.")
+            if await self._jobs.has_live_steps(tx, job_id):
+                raise WrongState(f"The job is {job.status}, but a step of it still runs.")
             await self._jobs.audit(tx, job, "purged", principal.sub, {"job_type": job.job_type})
-            await self._jobs.purge(tx, job_id)
-        await self._board.forget(job_id)
+            purged = await self._jobs.purge(tx, job_id)
+        for one in purged:
+            await self._board.forget(one)
 
     async def _read(self, principal: Principal, job_id: str) -> Job:
         async with self._database.begin() as tx:
             job = await self._jobs.read(tx, job_id)
         if job is None or not may_see(principal, job):
             raise NotFound("There is no such job.")
+        if not may_control(principal, job):
+            raise Forbidden("You may see this job and answer what it asks, not steer it.")
         return job
 
     async def _steer(self, job: Job, control: Control) -> Answer:
-        if job.status is JobStatus.PENDING:
-            row = await self._control_pending(job.id, control)
-            if row is not None:
-                return Answer(row)
-        delivered = await self._workflows.control(job.id, control)
-        details = {"mode": control.mode, "reason": control.reason}
-        pause = control.as_pause() if control.action is Action.PAUSE else None
-        noted = await self._note(
-            job,
-            Requested(control.action),
-            control.by,
-            details,
-            delivered=delivered,
-            pause=pause,
-        )
-        return Answer(await self._settled(noted, lambda row: row.generation > job.generation))
-
-    async def _note(
-        self,
-        seen: Job,
-        requested: Requested,
-        by: str,
-        details: Mapping[str, object],
-        *,
-        delivered: bool,
-        pause: Pause | None = None,
-    ) -> Job:
-        """Note on the row what is on its way, unless the workflow has been there since."""
-        async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, seen.id)
-            if job is None:
-                raise NotFound("There is no such job.")
-            await self._jobs.audit(tx, job, f"{requested}_requested", by, details)
-            if job.status.is_terminal or job.generation > seen.generation:
-                return job
-            changes: JobChanges = {"requested": requested}
-            if not delivered and requested is not Requested.CANCEL:
-                changes["pause"] = pause
-            job = await self._jobs.update(tx, job, **changes)
-        await self._board.post(job)
-        if not delivered:
-            self._check()
-        return job
-
-    async def _control_pending(self, job_id: str, control: Control) -> Job | None:
-        """Keep a request on the row of a job that is not planned yet; None if it is by now."""
-        wants_pause = control.action is Action.PAUSE
-        async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None or job.status is not JobStatus.PENDING:
-                return None
-            job = await self._jobs.update(
-                tx,
-                job,
-                requested=Requested.PAUSE if wants_pause else None,
-                pause=control.as_pause() if wants_pause else None,
-            )
-            details = {"mode": control.mode, "reason": control.reason}
-            await self._jobs.audit(tx, job, f"{control.action}_requested", control.by, details)
-        await self._board.post(job)
-        return job
-
-    async def _cancel_pending(self, job_id: str, by: str) -> Job | None:
-        """Cancel a job that is not planned yet in its row; None if it is by now."""
-        async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None or job.status is not JobStatus.PENDING:
-                return None
-            ended = await self._endings.end(tx, job, cancelled=True, by=by)
-        if ended is not None:
-            await self._board.post(ended)
-        return ended
-
-    async def _reopen(self, tx: Transaction, job: Job, keys: list[str] | None) -> Sequence[str]:
-        reopened = await self._ledger.reopen(tx, job.id, keys)
-        if keys is not None and (others := set(keys) - set(reopened)):
-            raise ItemNotRetryable(
-                f"These items have not failed or do not exist: {', '.join(sorted(others)[:10])}."
-            )
-        return reopened
-
-    async def _begin_again(self, tx: Transaction, job: Job, body: RetryRequest) -> Job:
-        counts, _ = await self._ledger.count(tx, job.id)
-        if job.planned_at is not None and not counts.open:
-            raise WrongState(f"The job is {job.status}: there is nothing to retry.")
-        return await self._jobs.update(
-            tx,
-            job,
-            status=move(job.status, JobStatus.PENDING, outcome=job.outcome),
-            attempt=job.attempt + 1,
-            outcome=None,
-            fault=None,
-            result=None,
-            counts=counts,
-            concurrency=body.options.concurrency or job.options.concurrency,
-        )
+        row, is_on_its_way = await self._steering.control(job, control)
+        if not is_on_its_way:
+            return Answer(row)
+        return Answer(await self._settled(row, lambda row: row.generation > job.generation))
 
     async def _settled(self, job: Job, is_settled: Callable[[Job], bool]) -> Job:
         """The row once the workflow has moved it, or as it stands after a second."""

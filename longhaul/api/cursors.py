@@ -9,6 +9,9 @@ from longhaul.core.errors import MalformedRequest
 
 _SENTENCE = "The cursor cannot be read; use the `next_cursor` of the page before, unchanged."
 
+_INTEGER = 2**31
+_BIGINT = 2**63
+
 
 def write_cursor(*parts: object) -> str:
     """Write a cursor of some parts."""
@@ -51,6 +54,36 @@ def read_ordinal_cursor(cursor: str | None) -> int | None:
     return value
 
 
+def read_entry_cursor(cursor: str | None) -> tuple[int, int, str] | None:
+    """The (line number, place, id) that a page of decided entries goes on after.
+
+    Raises:
+        MalformedRequest: It is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        line_no, place, entry_id = _parts(cursor)
+        return _bounded(line_no, _INTEGER), _bounded(place, _INTEGER), entry_id
+    except ValueError:
+        raise MalformedRequest(_SENTENCE) from None
+
+
+def read_audit_cursor(cursor: str | None) -> int | None:
+    """The number of the line that a page of an audit goes on after.
+
+    Raises:
+        MalformedRequest: It is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        (number,) = _parts(cursor)
+        return _bounded(number, _BIGINT)
+    except ValueError:
+        raise MalformedRequest(_SENTENCE) from None
+
+
 def read_time_cursor(cursor: str | None) -> datetime | None:
     """The time that log lines go on after.
 
@@ -64,6 +97,13 @@ def read_time_cursor(cursor: str | None) -> datetime | None:
         return _time(time)
     except ValueError:
         raise MalformedRequest(_SENTENCE) from None
+
+
+def _bounded(text: str, bound: int) -> int:
+    number = int(text)
+    if not -bound <= number < bound:
+        raise ValueError("beyond what the database counts with")
+    return number
 
 
 def _time(text: str) -> datetime:

@@ -1,6 +1,6 @@
 """The job object of the contract: a row, and what is known live, as clients see it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Any
@@ -16,10 +16,15 @@ _ACTIVE = frozenset({JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.RESUMING})
 
 
 class JobObjects:
-    """Renders rows; knows the older clients' names of job types."""
+    """Renders rows; knows the older clients' names of job types.
 
-    def __init__(self, catalog: Catalog) -> None:
+    Args:
+        limited: The job types whose jobs may have to wait for others of their type.
+    """
+
+    def __init__(self, catalog: Catalog, limited: Collection[str] = ()) -> None:
         self._catalog = catalog
+        self._limited = limited
 
     def render(self, job: Job, shown: Shown) -> dict[str, Any]:
         """The job object, with every key of the contract."""
@@ -45,7 +50,7 @@ class JobObjects:
             "attempt": job.attempt,
             "version": job.version,
             "requested": job.requested,
-            "waiting_for": _waiting_for(job, shown),
+            "waiting_for": self._waiting_for(job, shown),
             "pause": _pause(job),
             "parameters": job.parameters,
             "options": {
@@ -75,7 +80,15 @@ class JobObjects:
                 "run_id": job.run_id,
                 "celery_task_id": job.id,
             },
+            "parent_id": job.parent_id,
+            "step": job.step,
         }
+
+    def _waiting_for(self, job: Job, shown: Shown) -> str | None:
+        is_flow = job.job_type in self._catalog and self._catalog.get(job.job_type).is_flow
+        if is_flow and job.status is JobStatus.RUNNING:
+            return job.waiting_for
+        return _waiting_for(job, shown, self._limited)
 
     def _task_name(self, job_type: str) -> str:
         # A row may outlive its type: someone has uninstalled the package that brought it.
@@ -165,12 +178,14 @@ def _pause(job: Job) -> dict[str, Any] | None:
     }
 
 
-def _waiting_for(job: Job, shown: Shown) -> str | None:
+def _waiting_for(job: Job, shown: Shown, limited: Collection[str]) -> str | None:
     now = datetime.now(UTC)
     quiet = now - job.updated_at > NO_WORKER_AFTER
     match job.status:
         case JobStatus.PENDING if job.start_at is not None and job.start_at > now:
             return "start_time"
+        case JobStatus.PENDING if job.dispatched_at is None and job.job_type in limited:
+            return "rate_limit"
         case JobStatus.PENDING if quiet:
             return "worker"
         case JobStatus.RUNNING if shown.known and quiet and not shown.live:

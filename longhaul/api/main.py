@@ -6,35 +6,55 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 
+from longhaul.activities.approvals import Approvals
 from longhaul.activities.ending import Endings
+from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
+from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
+from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.postgres.retention import PostgresUpkeepLog
+from longhaul.adapters.postgres.schedules import PostgresSchedules
+from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
+from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
+from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
+from longhaul.api.deliverer import Deliverer
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
+from longhaul.api.schedule_keeper import ScheduleKeeper
+from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
+from longhaul.api.webhooks import Webhooks
+from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
+from longhaul.job_types.decisions import build_decisions, build_rule_editing
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 
@@ -86,17 +106,19 @@ async def open_services(
         redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
-        catalog = load_catalog(build_resources(settings, database), types)
+        resources = build_resources(settings, database)
+        catalog = load_catalog(resources, types)
         jobs, ledger = PostgresJobs(), PostgresLedger(database)
         board = RedisJobBoard(redis, worker="api")
         workflows = TemporalWorkflows(client)
-        endings = Endings(
-            stores=Stores(database=database, jobs=jobs, ledger=ledger, board=board),
-            catalog=catalog,
-            reports=reports,
+        stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
+        flows, logs = PostgresFlows(), RedisLogTail(redis)
+        endings = Endings(stores=stores, catalog=catalog, reports=reports)
+        limits = type_limits(
+            catalog, settings.limits.max_running, settings.limits.starts_per_minute
         )
         dispatcher = Dispatcher(
-            queue=PostgresDispatchQueue(database),
+            queue=PostgresDispatchQueue(database, limits),
             workflows=workflows,
             catalog=catalog,
             metrics=metrics,
@@ -112,19 +134,38 @@ async def open_services(
             metrics=metrics,
             reports=reports,
         )
-        tasks = [asyncio.create_task(dispatcher.run()), asyncio.create_task(reconciler.run())]
+        reading = Reading(
+            database=database,
+            jobs=jobs,
+            queries=PostgresQueries(database),
+            board=board,
+            logs=logs,
+            objects=JobObjects(catalog, limited=[one.job_type for one in limits]),
+        )
+        sealer = Sealer(settings.webhooks.read() or settings.encryption.read())
+        sender = await stack.enter_async_context(
+            WebhookSender.open(allow_private=settings.webhooks.allow_private)
+        )
+        webhooks = PostgresWebhooks(database)
+        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, reports=reports)
+        schedules, timers = PostgresSchedules(database), TemporalSchedules(client)
+        keeper = ScheduleKeeper(store=schedules, temporal=timers, reports=reports)
+        tasks = [
+            asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
+        ]
         stack.push_async_callback(end, tasks)
+        submission = Submission(
+            database=database,
+            jobs=jobs,
+            idempotency=PostgresIdempotency(),
+            board=board,
+            catalog=catalog,
+            wake=dispatcher.wake,
+        )
         yield Services(
             authenticator=authenticator(settings.auth),
             catalog=catalog,
-            submission=Submission(
-                database=database,
-                jobs=jobs,
-                idempotency=PostgresIdempotency(),
-                board=board,
-                catalog=catalog,
-                wake=dispatcher.wake,
-            ),
+            submission=submission,
             controls=Controls(
                 database=database,
                 jobs=jobs,
@@ -135,13 +176,39 @@ async def open_services(
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
-            reading=Reading(
+            approving=Approving(
                 database=database,
                 jobs=jobs,
-                queries=PostgresQueries(database),
+                flows=flows,
                 board=board,
-                logs=RedisLogTail(redis),
-                objects=JobObjects(catalog),
+                workflows=workflows,
+                approvals=Approvals(stores=stores, flows=flows, logs=logs),
+            ),
+            reading=reading,
+            quality=QualityReading(
+                database=database,
+                jobs=jobs,
+                reading=reading,
+                reports=QualityReports(store=PostgresQualityReports()),
+            ),
+            deciding=Deciding(
+                database=database,
+                store=PostgresDecisions(),
+                decisions=build_decisions(),
+                editing=build_rule_editing(resources.regexes),
+            ),
+            webhooks=Webhooks(
+                store=webhooks,
+                sealer=sealer,
+                allow_private=settings.webhooks.allow_private,
+                wake=deliverer.wake,
+            ),
+            schedules=Schedules(
+                store=schedules,
+                temporal=timers,
+                keeper=keeper,
+                submission=submission,
+                upkeep_log=PostgresUpkeepLog(database),
             ),
             health=Health(
                 needed={"postgres": database.ping},

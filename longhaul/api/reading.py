@@ -71,6 +71,18 @@ class Reading:
         page, next_cursor = await self._page(jobs, limit)
         return {"jobs": page, "total": total, "total_exact": exact, "next_cursor": next_cursor}
 
+    async def children(
+        self, principal: Principal, job_id: str, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of the jobs of a flow: who may see it may see them.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        await self._find(principal, job_id)
+        return await self.jobs(principal, JobFilter(parent_id=job_id), limit=limit, cursor=cursor)
+
     async def active_jobs(
         self, wanted: JobFilter, *, limit: int, cursor: str | None
     ) -> dict[str, Any]:

@@ -106,6 +106,14 @@ class ControlRequest(Request):
     options: RetryOptions = RetryOptions()
 
 
+class ApproveRequest(Request):
+    """Approves or rejects a step that waits. `step` may be absent while only one does."""
+
+    step: Text | None = None
+    decision: Literal["approved", "rejected"]
+    reason: Text = ""
+
+
 class Progress(BaseModel):
     """How far a job is."""
 
@@ -190,6 +198,8 @@ class JobView(BaseModel):
     completed_at: datetime | None
     updated_at: datetime
     metadata: dict[str, Any]
+    parent_id: str | None
+    step: str | None
 
 
 class ResumedJobView(JobView):
@@ -205,6 +215,30 @@ class JobList(BaseModel):
     total: int
     total_exact: bool
     next_cursor: str | None
+
+
+class ApprovalView(BaseModel):
+    """What a step of a flow asked, and what came of it."""
+
+    step: str
+    title: str
+    message: str
+    state: str
+    attempt: int
+    roles: list[str]
+    users: list[str]
+    asked_at: datetime
+    deadline: datetime
+    remind_at: datetime | None
+    decided_at: datetime | None
+    decided_by: str | None
+    reason: str
+
+
+class Approvals(BaseModel):
+    """The approvals of a flow, oldest first."""
+
+    approvals: list[ApprovalView]
 
 
 class ActiveJobs(BaseModel):

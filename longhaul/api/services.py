@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
+from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
+from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
+from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
+from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
+from longhaul.api.webhooks import Webhooks
 from longhaul.core.catalog import Catalog
 
 
@@ -18,5 +23,10 @@ class Services:
     catalog: Catalog
     submission: Submission
     controls: Controls
+    approving: Approving
     reading: Reading
+    quality: QualityReading
+    deciding: Deciding
+    webhooks: Webhooks
+    schedules: Schedules
     health: Health

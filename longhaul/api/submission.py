@@ -17,6 +17,7 @@ from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.errors import IdempotencyConflict, InvalidInput, SingletonBusy
 from longhaul.core.job_types import Prepared
 from longhaul.core.jobs import Job
+from longhaul.core.new_jobs import new_job, singleton_key
 from longhaul.core.ports import Database, JobBoard, NewJob, Transaction
 from longhaul.core.principals import Principal, check_may_start, may_see
 
@@ -71,7 +72,7 @@ class Submission:
             IdempotencyConflict: The key was used with another body.
             SingletonBusy: Such a job runs with other parameters.
         """
-        job_type, parameters = self._read(principal, body)
+        job_type, parameters = self.read(principal, body)
         for _ in range(_ROUNDS):
             created, prepared = await self._create(principal, body, key, job_type, parameters)
             if created is not None:
@@ -91,7 +92,7 @@ class Submission:
         Raises:
             As `submit`.
         """
-        job_type, parameters = self._read(principal, body)
+        job_type, parameters = self.read(principal, body)
         found: list[DryRun] = []
         try:
             async with self._database.begin() as tx:
@@ -105,7 +106,14 @@ class Submission:
         except _RollBack:
             return found[0]
 
-    def _read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+    def read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
+        """The job type and the parameters that a body asks for.
+
+        Raises:
+            UnknownJobType: The catalog has no such type.
+            Forbidden: The caller's roles may not start it.
+            InvalidInput: The parameters do not fit it.
+        """
         job_type = self._catalog.get(body.type_name)
         check_may_start(principal, job_type.roles, job_type.title)
         try:
@@ -167,7 +175,7 @@ class Submission:
     ) -> Job | None:
         """The live job that holds the singleton key, if it is the same; None if it has ended."""
         async with self._database.begin() as tx:
-            job = await self._jobs.read_singleton(tx, _singleton_key(job_type, prepared) or "")
+            job = await self._jobs.read_singleton(tx, singleton_key(job_type, prepared) or "")
             if job is None:
                 return None
             if not may_see(principal, job):
@@ -197,39 +205,17 @@ def _new_job(
     start_at = body.start_at
     if body.start_delay_seconds:
         start_at = datetime.now(UTC) + timedelta(seconds=body.start_delay_seconds)
-    metadata = dict(body.metadata)
-    if prepared.phase_id is not None:
-        metadata["phase_id"] = prepared.phase_id
-    if prepared.report_name:
-        metadata["report_name"] = prepared.report_name
-    return NewJob(
-        id=job_id,
-        job_type=job_type.name,
-        owner=principal.sub,
-        parameters=prepared.parameters.model_dump(mode="json"),
+    return new_job(
+        job_id,
+        job_type,
+        prepared,
+        principal,
         options=body.options.as_options(),
         priority=body.priority,
         description=body.description,
-        metadata=metadata,
-        cycle_id=_id(prepared.cycle_id, metadata.get("cycle_id")),
-        report_id=_id(prepared.report_id, metadata.get("report_id")),
+        metadata=body.metadata,
         start_at=start_at,
-        singleton_key=_singleton_key(job_type, prepared),
     )
-
-
-def _id(resolved: int | None, given: object) -> int | None:
-    # A type without a report may still be filed under one by its caller.
-    if resolved is not None:
-        return resolved
-    is_id = isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 2**31
-    return given if is_id else None  # type: ignore[return-value]  # narrowed above
-
-
-def _singleton_key(job_type: AnyJobType, prepared: Prepared[Any]) -> str | None:
-    if not prepared.singleton:
-        return None
-    return f"{job_type.name}:{prepared.cycle_id}:{prepared.report_id}"
 
 
 def _hash(body: JobRequest) -> str:

@@ -49,14 +49,22 @@ class ApiClient:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send a request and return the JSON of its answer; exit with 2 or 3 on an error."""
+        response = self._send(method, path, params=params, json=body, headers=headers)
+        return response.json() if response.content else None
+
+    def page(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
+        """Fetch something that is no JSON, as it is; exit with 2 or 3 on an error."""
+        return self._send("GET", path, params=params).content
+
+    def _send(self, method: str, path: str, **what: Any) -> httpx2.Response:
         try:
-            response = self._http.request(method, path, params=params, json=body, headers=headers)
+            response = self._http.request(method, path, **what)
         except httpx2.TransportError as exc:
             typer.echo(f"Cannot reach the API at {self.base_url}: {exc}", err=True)
             typer.echo("Is it running? Start everything with `longhaul up`.", err=True)
             raise typer.Exit(ExitCode.CANNOT_REACH) from None
         if response.is_success:
-            return response.json() if response.content else None
+            return response
         typer.echo(_complaint(response), err=True)
         is_theirs = response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR
         raise typer.Exit(ExitCode.CANNOT_REACH if is_theirs else ExitCode.WRONG_USAGE)

@@ -1,6 +1,7 @@
 """`longhaul jobs …`: what the API can do, from a terminal."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -40,7 +41,7 @@ def submit(
     client = _client()
     body = {
         "job_type": job_type,
-        "parameters": _parameters(parameters, parameter or []),
+        "parameters": read_parameters(parameters, parameter or []),
         "priority": priority,
         "description": description,
         "options": {"concurrency": concurrency},
@@ -139,6 +140,48 @@ def retry(
 
 
 @app.command()
+def children(
+    job_id: JobId,
+    limit: Limit = 100,
+    cursor: Annotated[str | None, typer.Option(help="go on after a page")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs of a flow's steps."""
+    params = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+    answer = _client().call("GET", f"/jobs/{job_id}/children", params=params)
+    if as_json:
+        output.print_json(answer)
+        return
+    output.print_children(answer["jobs"])
+    if answer["next_cursor"]:
+        typer.echo(f"more: --cursor {answer['next_cursor']}")
+
+
+@app.command()
+def approvals(job_id: JobId, as_json: AsJson = False) -> None:
+    """List what a flow has asked people."""
+    answer = _client().call("GET", f"/jobs/{job_id}/approvals")
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.print_approvals(answer["approvals"])
+
+
+@app.command()
+def approve(
+    job_id: JobId,
+    step: Annotated[str | None, typer.Option(help="needed while more than one waits")] = None,
+    reject: Annotated[bool, typer.Option("--reject", help="reject instead")] = False,
+    reason: Annotated[str, typer.Option(help="for people")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Approve a step that waits for a person, or reject it."""
+    decision = "rejected" if reject else "approved"
+    body = {"step": step, "decision": decision, "reason": reason}
+    _print_job(_client().call("POST", f"/jobs/{job_id}/approve", body=body), as_json=as_json)
+
+
+@app.command()
 def items(
     job_id: JobId,
     state: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
@@ -188,6 +231,27 @@ def history(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def report(
+    job_id: JobId,
+    html: Annotated[Path | None, typer.Option(help="write the page into this file")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the quality report of a job that has executed rules."""
+    client = _client()
+    where = f"/jobs/{job_id}/report"
+    if html is not None:
+        page = client.page(where, params={"format": "html"})
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_bytes(page)
+    if as_json:
+        output.print_json(client.call("GET", where, params={"format": "json"}))
+    elif html is not None:
+        typer.echo(str(html))
+    else:
+        output.print_report(client.call("GET", where, params={"format": "json"}))
+
+
+@app.command()
 def purge(
     job_id: JobId,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
@@ -198,7 +262,8 @@ def purge(
     _client().call("POST", f"/jobs/{job_id}/purge")
 
 
-def _parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
+def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
+    """Parameters from one JSON object, and from pairs that add to it."""
     try:
         parameters = json.loads(whole)
     except ValueError:

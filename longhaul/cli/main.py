@@ -13,14 +13,21 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
-from longhaul.cli import jobs, output, rules
+from longhaul.cli import decisions, jobs, output, rules, schedules
 from longhaul.cli.client import ExitCode, sign_token, whoami
 from longhaul.cli.demo import run_demo
+from longhaul.core.decisions import Kind
 from longhaul.core.principals import Role
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(jobs.app, name="jobs")
-app.add_typer(rules.app, name="rules")
+app.add_typer(schedules.app, name="schedules")
+app.add_typer(decisions.versions_app, name="versions")
+for kind in Kind:
+    entries = decisions.entries_app(kind)
+    if kind is Kind.RULES:
+        rules.add_commands(entries)
+    app.add_typer(entries, name=kind)
 
 Types = Annotated[list[str] | None, typer.Option(help="a module with job types; repeatable")]
 

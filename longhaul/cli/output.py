@@ -9,8 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from longhaul.adapters.report.figures import percent
+
 # Where nobody looks, lines are for other programs and must not be folded.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+MOST_RULES = 10
 
 _STYLES = {
     "completed": "green",
@@ -19,6 +23,8 @@ _STYLES = {
     "paused": "yellow",
     "running": "cyan",
     "done": "green",
+    "approved": "green",
+    "rejected": "red",
 }
 
 
@@ -36,10 +42,40 @@ def print_jobs(jobs: Iterable[Mapping[str, Any]]) -> None:
         table.add_row(
             job["job_id"],
             job["job_type"],
-            _styled(job["status"]),
+            styled(job["status"]),
             f"{progress['current']}/{progress['total']} ({progress['percentage']:.1f} %)",
-            _short_time(job["created_at"]),
+            short_time(job["created_at"]),
             job["owner"],
+        )
+    console.print(table)
+
+
+def print_children(jobs: Iterable[Mapping[str, Any]]) -> None:
+    """One line a step that has a job."""
+    table = Table("step", "job", "type", "status", "progress", box=None)
+    for job in jobs:
+        progress = job["progress"]
+        table.add_row(
+            job["step"],
+            job["job_id"],
+            job["job_type"],
+            styled(job["status"]),
+            f"{progress['current']}/{progress['total']} ({progress['percentage']:.1f} %)",
+        )
+    console.print(table)
+
+
+def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
+    """One line a question."""
+    table = Table("step", "state", "asked", "until", "by", "reason", box=None)
+    for one in approvals:
+        table.add_row(
+            one["step"],
+            styled(one["state"]),
+            short_time(one["asked_at"]),
+            short_time(one["deadline"]),
+            one["decided_by"] or "",
+            one["reason"],
         )
     console.print(table)
 
@@ -50,8 +86,9 @@ def print_job(job: Mapping[str, Any]) -> None:
     outcome = f" ({job['outcome']})" if job["outcome"] else ""
     rows = {
         "job": job["job_id"],
+        "step of": f"{job['parent_id']} ({job['step']})" if job["parent_id"] else None,
         "type": job["job_type"],
-        "status": _styled(job["status"]) + outcome,
+        "status": styled(job["status"]) + outcome,
         "progress": f"{progress['percentage']:.1f} % of {progress['total']} items, "
         f"{progress['message']}",
         "in flight": str(progress["in_flight"]),
@@ -63,8 +100,8 @@ def print_job(job: Mapping[str, Any]) -> None:
         f"{tokens['input']} tokens in, {tokens['output']} out",
         "cost": f"{job['cost_usd']:.4f} USD" if job["cost_usd"] is not None else None,
         "attempt": str(job["attempt"]),
-        "created": f"{_short_time(job['created_at'])} by {job['owner']}",
-        "ended": _short_time(job["completed_at"]),
+        "created": f"{short_time(job['created_at'])} by {job['owner']}",
+        "ended": short_time(job["completed_at"]),
         "error": job["error"],
         "result": json.dumps(job["result"]) if job["result"] is not None else None,
     }
@@ -83,7 +120,7 @@ def print_items(items: Iterable[Mapping[str, Any]]) -> None:
         table.add_row(
             str(item["ordinal"]),
             item["item_key"],
-            _styled(item["state"]),
+            styled(item["state"]),
             str(item["attempts"]),
             str(item["duration_ms"] or ""),
             str(item["calls"]),
@@ -99,15 +136,15 @@ def print_history(history: Mapping[str, Any]) -> None:
         counts = ", ".join(f"{count} {name}" for name, count in one["counts"].items() if count)
         attempts.add_row(
             str(one["attempt"]),
-            _short_time(one["started_at"]),
-            _short_time(one["ended_at"]),
+            short_time(one["started_at"]),
+            short_time(one["ended_at"]),
             one["outcome"] or "",
             counts,
         )
     audit = Table("time", "what", "by", "details", box=None)
     for line in history["audit"]:
         audit.add_row(
-            _short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
+            short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
         )
     console.print(attempts)
     console.print(audit)
@@ -119,7 +156,7 @@ def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
         key = f" {line['item_key']}" if line["item_key"] else ""
         fields = " ".join(f"{name}={value}" for name, value in line["fields"].items())
         console.print(
-            f"{_short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
+            f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
             markup=False,
         )
 
@@ -157,17 +194,37 @@ def _cells(cells: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={json.dumps(cells[name], ensure_ascii=False)}" for name in cells)
 
 
-def _styled(word: str) -> str:
+def print_report(report: Mapping[str, Any]) -> None:
+    """The scores of a quality report, and the rules that failed most."""
+    run, scores = report["run"], Table(box=None)
+    scores.add_column("")
+    for name in ("rules", "violated", "not run", "checked", "failing", "pass rate"):
+        scores.add_column(name, justify="right")
+    for one in [report["overall"], *report["by_dimension"], *report["by_severity"]]:
+        if one["rules"]:
+            counts = (one[name] for name in ("rules", "violated", "not_run", "checked", "failed"))
+            scores.add_row(one["name"], *(f"{n:,}" for n in counts), percent(one["pass_rate"]))
+    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}", markup=False)
+    console.print(scores)
+    worst = [rule for rule in report["rules"] if rule["finding"] == "violated"][:MOST_RULES]
+    for rule in worst:
+        line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
+        console.print(line + rule["name"], markup=False)
+
+
+def styled(word: str) -> str:
+    """A status in its colour."""
     style = _STYLES.get(word)
     return f"[{style}]{word}[/{style}]" if style else word
 
 
-def _short_time(time: str | None) -> str:
+def short_time(time: str | None) -> str:
+    """A time to the second."""
     return time[:19].replace("T", " ") if time else ""
 
 
 def _pause(pause: Mapping[str, Any] | None) -> str | None:
     if pause is None:
         return None
-    until = f" until {_short_time(pause['until'])}" if pause["until"] else ""
+    until = f" until {short_time(pause['until'])}" if pause["until"] else ""
     return f"by {pause['by'] or 'unknown'}{until}: {pause['reason'] or 'no reason given'}"

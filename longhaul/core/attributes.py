@@ -1,10 +1,12 @@
 """An attribute of a report: one field of the form, as the testing team knows it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from longhaul.core.formats import DataType
+from longhaul.core.ports import Transaction
 
 
 class Obligation(StrEnum):
@@ -50,3 +52,37 @@ class Attribute:
             form = f"{self.regulation} {form}".strip()
         line = f"line {self.line_no}" + (f" ({self.mdrm})" if self.mdrm else "")
         return f"{form}, {line}" if form else line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What it takes to list an attribute, and to go on after it."""
+
+    id: int
+    name: str
+    line_no: int
+
+
+class AttributeStore(Protocol):
+    """The active attributes of a report in a cycle."""
+
+    async def foreign(
+        self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int]
+    ) -> Sequence[int]:
+        """Those ids that are no active attributes of the report in this cycle."""
+
+    async def page(
+        self,
+        tx: Transaction,
+        cycle_id: int,
+        report_id: int,
+        attribute_ids: Sequence[int] | None,
+        after: Listed | None,
+    ) -> Sequence[Listed]:
+        """The next attributes in the order of the form, all or the named; empty at the end."""
+
+    async def attribute(self, tx: Transaction, attribute_id: int) -> Attribute | None:
+        """Read an active attribute."""
+
+    async def names(self, tx: Transaction, cycle_id: int, report_id: int) -> Sequence[str]:
+        """The names of the report's active attributes, in the order of the form."""

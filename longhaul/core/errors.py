@@ -113,7 +113,7 @@ class SingletonBusy(Rejected):
 
 
 class WrongState(Rejected):
-    """The job's status does not allow this."""
+    """The status of the job or version does not allow this."""
 
     code = "wrong_state"
 

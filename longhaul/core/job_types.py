@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from longhaul.core.blobs import BlobStore
 from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
-from longhaul.core.jobs import Counts, Job
+from longhaul.core.jobs import Counts, Ending, Job, ending
 from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.sources import SourceAccess
@@ -41,6 +42,7 @@ class Resources:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
         offline_seconds_per_item: How long the offline analyst pretends to think.
+        blobs: Where documents are kept; None where there are none.
         sources: How data sources are reached, for adapters that read them.
     """
 
@@ -49,6 +51,7 @@ class Resources:
     provider: str = "offline"
     model: str = ""
     offline_seconds_per_item: float = 0.0
+    blobs: BlobStore | None = None
     sources: SourceAccess = field(default_factory=SourceAccess)
 
 
@@ -101,6 +104,7 @@ class Prepared(Generic[P]):
     Attributes:
         singleton: Whether only one live job of this type may exist for the report.
         report_name: For titles; empty where the type has no report.
+        approvers: People besides the owner who may see the job, to approve what it asks.
     """
 
     parameters: P
@@ -109,6 +113,25 @@ class Prepared(Generic[P]):
     phase_id: int | None = None
     singleton: bool = False
     report_name: str = ""
+    approvers: tuple[str, ...] = ()
+
+
+class Types(Protocol):
+    """The catalog, as far as a job type may need it."""
+
+    def get(self, name: str) -> "JobType[Any]":
+        """Return the type of a name.
+
+        Raises:
+            UnknownJobType: The catalog has no such name.
+        """
+
+    def action(self, name: str) -> Any:
+        """Return the step action of a name.
+
+        Raises:
+            InvalidInput: The catalog has no such action.
+        """
 
 
 class JobType(ABC, Generic[P]):
@@ -122,6 +145,9 @@ class JobType(ABC, Generic[P]):
         queue: Where its items run.
         item_timeout: How long one item may take; waiting for a rate limit is not counted.
         max_attempts: How often an item is tried when it says that it may succeed again.
+        max_running: How many such jobs may run at once; the settings may say otherwise.
+        starts_per_minute: How many may be started in a minute; the settings may say otherwise.
+        is_flow: Its items are steps that other jobs carry out, so no chunk holds them.
         roles: Who may start it; empty means everyone who is authenticated.
     """
 
@@ -134,10 +160,16 @@ class JobType(ABC, Generic[P]):
     queue: ClassVar[Queue] = Queue.DATA
     item_timeout: ClassVar[timedelta] = timedelta(minutes=2)
     max_attempts: ClassVar[int] = 3
+    max_running: ClassVar[int | None] = None
+    starts_per_minute: ClassVar[int | None] = None
+    is_flow: ClassVar[bool] = False
     roles: ClassVar[frozenset[Role]] = frozenset()
 
     def __init__(self, resources: Resources | None = None) -> None:
         """Build the type; one that needs nothing from outside need not override this."""
+
+    def join(self, catalog: "Types") -> None:
+        """Get to know the catalog that the type is part of."""
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
         """Resolve the parameters in the transaction that creates the job.
@@ -171,6 +203,10 @@ class JobType(ABC, Generic[P]):
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
         """Store the rows of items in the transaction that ends them."""
+
+    async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
+        """How a job ends whose items have all ended."""
+        return ending(counts)
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
         """Sum up a job whose items have ended, from what is stored."""

@@ -234,7 +234,16 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the job table: the truth about a job at one version."""
+    """One row of the job table: the truth about a job at one version.
+
+    Attributes:
+        dispatched_at: When the attempt was leased to be started; leasing makes no new version.
+        parent_id: The flow that this job is a step of.
+        step: The key of that step.
+        waiting_for: What a flow waits for, where the row has to say so.
+        owner_roles: The owner's roles when the job was created, for the steps of a flow.
+        approvers: People who may see the job because they are asked to approve it.
+    """
 
     id: str
     job_type: str
@@ -269,3 +278,10 @@ class Job:
     planned_at: datetime | None
     paused_at: datetime | None
     completed_at: datetime | None
+    dispatched_at: datetime | None = None
+    parent_id: str | None = None
+    step: str | None = None
+    waiting_for: str | None = None
+    owner_roles: tuple[str, ...] = ()
+    owner_lob: str | None = None
+    approvers: tuple[str, ...] = ()

@@ -263,3 +263,103 @@ class Snapshot:
     pause: Pause | None = None
     cancel_requested: bool = False
     last_fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStart:
+    """Asks a flow's workflow to start the workflow of one of its jobs as its child.
+
+    Attributes:
+        workflow: The name of the workflow type.
+    """
+
+    workflow: str
+    state: JobState
+    summary: str = ""
+    owner: str = ""
+    priority_key: int = 3
+    cycle_id: int | None = None
+    report_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalWish:
+    """What a person said about a step, on its way to the rows."""
+
+    step: str
+    decision: str
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRequest:
+    """Asks where a flow stands, and for what can be done next.
+
+    Attributes:
+        starting: Whether new steps may begin; not while the flow pauses.
+        now: The workflow's time, so that its own alarms are never too early.
+        wishes: Decisions that came as messages.
+        lost: Actions over which workers died too often.
+    """
+
+    job_id: str
+    epoch: int
+    now: datetime
+    starting: bool = True
+    wishes: list[ApprovalWish] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveChild:
+    """A job of a flow that has not ended."""
+
+    job_id: str
+    step: str
+    status: JobStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowView:
+    """Where a flow stands; its rows, not this, are the truth.
+
+    Attributes:
+        stale: The epoch has moved on or the flow has ended.
+        actions: Actions that are to run now.
+        waiting: Steps that wait for a person.
+        wake_at: When a reminder or a deadline is due.
+        over: Nothing more can be done in this attempt.
+        code: Why the flow fails although steps are open, or "".
+        refusals: For each wish, why it was not heeded, or "".
+    """
+
+    stale: bool = False
+    counts: Counts = Counts()
+    children: list[LiveChild] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    wake_at: datetime | None = None
+    over: bool = False
+    code: str = ""
+    sentence: str = ""
+    refusals: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRequest:
+    """Asks for one action of a flow."""
+
+    job_id: str
+    epoch: int
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteerRequest:
+    """Asks to pass a control on to the jobs of a flow; no control means cancel."""
+
+    job_id: str
+    epoch: int
+    generation: int
+    control: Control | None = None

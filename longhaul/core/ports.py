@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.controls import Control, Flag, Requested
-from longhaul.core.items import Ended, Item, NewItem
+from longhaul.core.flows import ApprovalState
+from longhaul.core.items import Ended, Item, ItemState, NewItem
 from longhaul.core.jobs import (
     CallTotals,
     Counts,
@@ -23,6 +24,7 @@ from longhaul.core.jobs import (
     RunMode,
 )
 from longhaul.core.messages import Page
+from longhaul.core.notices import Event
 
 Row = Mapping[str, Any]
 Answer = TypeVar("Answer")
@@ -74,6 +76,9 @@ class NewJob:
     Attributes:
         start_at: Not to be started before; None for at once.
         singleton_key: Only one live job may hold it.
+        parent_id: The flow that it is a step of; `step` says which.
+        owner_roles: The owner's roles now, for what the job starts later.
+        approvers: People besides the owner who may see it.
     """
 
     id: str
@@ -88,6 +93,11 @@ class NewJob:
     report_id: int | None = None
     start_at: datetime | None = None
     singleton_key: str | None = None
+    parent_id: str | None = None
+    step: str | None = None
+    owner_roles: Sequence[str] = ()
+    owner_lob: str | None = None
+    approvers: Sequence[str] = ()
 
 
 class JobChanges(TypedDict, total=False):
@@ -111,6 +121,8 @@ class JobChanges(TypedDict, total=False):
     result: Mapping[str, Any] | None
     fault: JobFault | None
     run_id: str | None
+    current_step: str
+    waiting_for: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +180,8 @@ class Jobs(Protocol):
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction.
 
+        Of an end or a pause the owner's webhooks are told, if the transaction commits.
+
         Raises:
             SingletonBusy: Another live job holds the same singleton key.
         """
@@ -176,6 +190,11 @@ class Jobs(Protocol):
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
     ) -> Job | None:
         """Add to the counters; None when the epoch has moved on or the job has ended."""
+
+    async def announce(
+        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+    ) -> None:
+        """Tell the owner's webhooks of an event that is no change of status."""
 
     async def audit(
         self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]
@@ -219,8 +238,75 @@ class Ledger(Protocol):
     ) -> Sequence[str]:
         """Open failed items again, all or the named ones, and return the keys reopened."""
 
+    async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
+        """An item, whatever its state."""
+
     async def note_start(self, job_id: str, ordinal: int) -> int:
         """Note that a careful chunk starts an item; return how often it was noted before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRow:
+    """A step of a flow as its ledger has it."""
+
+    ordinal: int
+    key: str
+    label: str
+    state: ItemState
+    code: str | None
+    sentence: str | None
+    output: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person was asked in one attempt of a flow, and what came of it."""
+
+    step: str
+    attempt: int
+    state: ApprovalState
+    asked_at: datetime
+    deadline: datetime
+    remind_at: datetime | None
+    decided_at: datetime | None
+    decided_by: str | None
+    reason: str
+
+
+class Flows(Protocol):
+    """The rows of flows: their steps, the jobs of these, and what people were asked."""
+
+    async def steps(self, tx: Transaction, job_id: str) -> Sequence[StepRow]:
+        """The ledger of a flow, in order."""
+
+    async def children(self, tx: Transaction, job_id: str) -> Mapping[str, Job]:
+        """The jobs of a flow by step."""
+
+    async def now(self, tx: Transaction) -> datetime:
+        """The time by which deadlines are judged."""
+
+    async def approvals(self, tx: Transaction, job_id: str, attempt: int) -> Mapping[str, Approval]:
+        """What was asked in an attempt, by step."""
+
+    async def ask(
+        self, tx: Transaction, job: Job, step: str, *, wait: timedelta, remind: timedelta | None
+    ) -> Approval:
+        """Begin to wait for a person."""
+
+    async def remind(self, tx: Transaction, job: Job, step: str, again_at: datetime | None) -> None:
+        """Note that a reminder went out, and when the next is due."""
+
+    async def decide(
+        self,
+        tx: Transaction,
+        job: Job,
+        step: str,
+        state: ApprovalState,
+        *,
+        by: str | None = None,
+        reason: str = "",
+    ) -> None:
+        """End an approval that was waiting."""
 
 
 class CallJournal(Protocol):
@@ -399,6 +485,9 @@ class Workflows(Protocol):
 
         Of a closed one Temporal takes the request too, and nothing comes of it.
         """
+
+    async def nudge(self, job_id: str) -> bool:
+        """Make a flow look at its rows; False when there is no running workflow."""
 
     async def describe(self, job_id: str) -> WorkflowRun | None:
         """The latest run of a job's workflow, or None when Temporal knows of none."""

@@ -36,7 +36,17 @@ class Principal:
 
 def may_see(principal: Principal, job: Job) -> bool:
     """Whether the caller may know that the job exists."""
+    return may_control(principal, job) or principal.sub in job.approvers
+
+
+def may_control(principal: Principal, job: Job) -> bool:
+    """Whether the caller may steer the job."""
     return principal.is_admin or job.owner == principal.sub
+
+
+def owner_of(job: Job) -> Principal:
+    """Who started a job, as they were then."""
+    return Principal(sub=job.owner, roles=frozenset(job.owner_roles), lob=job.owner_lob)
 
 
 def check_may_start(principal: Principal, roles: Collection[str], title: str) -> None:

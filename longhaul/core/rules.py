@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from longhaul.core.attributes import Attribute
+from longhaul.core.attributes import Attribute, AttributeStore
 from longhaul.core.expectations import (
     LENGTHS,
     MATCH_REGEX,
@@ -20,6 +20,11 @@ from longhaul.core.expectations import (
 )
 from longhaul.core.job_types import BadAnswer, Calls
 from longhaul.core.ports import Transaction
+from longhaul.core.versions import ReportVersion, VersionStore
+from longhaul.core.versions import VersionStatus as _VersionStatus
+
+RuleVersion = ReportVersion
+VersionStatus = _VersionStatus
 
 FEWEST_RULES = 3
 MOST_RULES = 5
@@ -163,8 +168,7 @@ def read_rules(
     complaints: list[str] = []
     seen: dict[tuple[str, str], int] = {}
     for number, rule in enumerate(answer.rules, start=1):
-        # Models fill the fields that they do not need with null.
-        kwargs = {name: value for name, value in rule.kwargs.items() if value is not None}
+        kwargs = _given(rule)
         wrong = list(_complaints(rule, kwargs, attribute, siblings))
         if not wrong:
             twin = seen.setdefault((rule.type, kwargs_hash(kwargs)), number)
@@ -177,6 +181,21 @@ def read_rules(
     if complaints:
         raise BadAnswer("\n".join(complaints))
     return drafts
+
+
+def read_rule(
+    rule: ProposedRule, order: int, attribute: Attribute, siblings: Sequence[str]
+) -> RuleDraft:
+    """Turn one rule into a draft that fits the attribute.
+
+    Raises:
+        BadAnswer: Everything that is wrong with it.
+    """
+    kwargs = _given(rule)
+    wrong = list(_complaints(rule, kwargs, attribute, siblings))
+    if wrong:
+        raise BadAnswer(" ".join(wrong))
+    return _draft(rule, kwargs, order, attribute)
 
 
 class RuleWriter(Protocol):
@@ -198,38 +217,6 @@ class RuleWriter(Protocol):
         Raises:
             ItemFailed: No usable rules can be had.
         """
-
-
-class VersionStatus(StrEnum):
-    """Where a version stands on its way to approval."""
-
-    DRAFT = "draft"
-    PENDING_APPROVAL = "pending_approval"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleVersion:
-    """One version of a report's rules within a cycle."""
-
-    id: str
-    cycle_id: int
-    report_id: int
-    phase_id: int
-    status: VersionStatus
-    report_name: str
-    lob: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """What it takes to list an attribute, and to go on after it."""
-
-    id: int
-    name: str
-    line_no: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,47 +242,11 @@ class RuleTotals:
     attributes_without_rules: tuple[str, ...]
 
 
-class RuleStore(Protocol):
+class RuleStore(AttributeStore, VersionStore, Protocol):
     """Attributes, rule versions and rules."""
-
-    async def version(self, tx: Transaction, version_id: str) -> RuleVersion | None:
-        """Read a version."""
-
-    async def draft(
-        self, tx: Transaction, cycle_id: int, report_id: int, by: str
-    ) -> RuleVersion | None:
-        """The report's draft version, created if there is none.
-
-        None when the cycle does not hold the report. Of two who create at the same time one
-        waits for the other, and both get the same version.
-        """
-
-    async def foreign(
-        self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int]
-    ) -> Sequence[int]:
-        """Those ids that are no active attributes of the report in this cycle."""
-
-    async def page(
-        self,
-        tx: Transaction,
-        cycle_id: int,
-        report_id: int,
-        attribute_ids: Sequence[int] | None,
-        after: Listed | None,
-    ) -> Sequence[Listed]:
-        """The next attributes in the order of the form, all or the named; empty at the end."""
-
-    async def attribute(self, tx: Transaction, attribute_id: int) -> Attribute | None:
-        """Read an active attribute."""
-
-    async def names(self, tx: Transaction, cycle_id: int, report_id: int) -> Sequence[str]:
-        """The names of the report's active attributes, in the order of the form."""
 
     async def has_rules(self, tx: Transaction, version_id: str, attribute_id: int) -> bool:
         """Whether the attribute has rules in the version."""
-
-    async def hold_draft(self, tx: Transaction, version_id: str) -> bool:
-        """Keep the version as it is until the transaction ends; False when it is no draft."""
 
     async def replace(
         self, tx: Transaction, version_id: str, job_id: str, rules: Sequence[NewRules]
@@ -308,6 +259,11 @@ class RuleStore(Protocol):
 
 def _normal(word: str) -> str:
     return "_".join(word.lower().replace("-", " ").split())
+
+
+def _given(rule: ProposedRule) -> Mapping[str, Any]:
+    # Models fill the fields that they do not need with null.
+    return {name: value for name, value in rule.kwargs.items() if value is not None}
 
 
 def _complaints(

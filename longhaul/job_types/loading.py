@@ -4,34 +4,49 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeAlias
 
+from longhaul.core import step_actions
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.job_types import ENTRY_POINT_GROUP, JobType, Resources
+from longhaul.core.step_actions import StepAction
 
 _NEEDED = ("name", "title", "parameters", "workflow")
+_ACTION_NEEDS = ("name", "title", "parameters")
+
+Built: TypeAlias = AnyJobType | StepAction[Any]
 
 
 def load_catalog(resources: Resources, extra: Sequence[str] = ()) -> Catalog:
-    """Build every job type that there is.
+    """Build every job type and every step action that there is.
 
-    Each is made by a callable that takes `Resources`: a factory, or the type's own class.
+    Each is made by a callable that takes `Resources`: a factory, or its own class.
 
     Args:
-        extra: `module` for every job type that a module defines, or `module:name` for one
-            class or factory in it.
+        extra: `module` for every job type and action that a module defines, or `module:name`
+            for one class or factory in it.
 
     Raises:
         ValueError: One cannot be loaded, or two claim the same name; it says which.
     """
-    found = []
-    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name):
-        where = f"entry point {point.name!r} ({point.value})"
-        found.append(_build(where, _load(where, point.load), resources))
+    found = [
+        _build(where, factory, resources)
+        for group in (ENTRY_POINT_GROUP, step_actions.ENTRY_POINT_GROUP)
+        for where, factory in _installed(group)
+    ]
     for given in extra:
         where = f"--types {given}"
         found += [_build(where, factory, resources) for factory in _named(where, given)]
-    return Catalog(found)
+    return Catalog(
+        [one for one in found if isinstance(one, JobType)],
+        [one for one in found if isinstance(one, StepAction)],
+    )
+
+
+def _installed(group: str) -> Iterator[tuple[str, Any]]:
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        where = f"entry point {point.name!r} ({point.value})"
+        yield where, _load(where, point.load)
 
 
 def _named(where: str, given: str) -> Iterator[Any]:
@@ -40,16 +55,16 @@ def _named(where: str, given: str) -> Iterator[Any]:
     if name:
         yield _load(where, lambda: getattr(module, name))
         return
-    types = [one for one in vars(module).values() if _is_job_type_of(one, module_name)]
+    types = [one for one in vars(module).values() if _is_ours(one, module_name)]
     if not types:
         raise ValueError(f"{where}: the module defines no job type.")
     yield from types
 
 
-def _is_job_type_of(value: object, module_name: str) -> bool:
+def _is_ours(value: object, module_name: str) -> bool:
     return (
         inspect.isclass(value)
-        and issubclass(value, JobType)
+        and issubclass(value, JobType | StepAction)
         and not inspect.isabstract(value)
         and value.__module__ == module_name
     )
@@ -63,13 +78,16 @@ def _load(where: str, load: Callable[[], Any]) -> Any:
         raise ValueError(f"{where} cannot be loaded: {type(exc).__name__}: {exc}") from exc
 
 
-def _build(where: str, factory: Any, resources: Resources) -> AnyJobType:
+def _build(where: str, factory: Any, resources: Resources) -> Built:
     if not callable(factory):
         raise ValueError(f"{where} is not callable; name a job type's class or a factory.")
     built = _load(where, lambda: factory(resources))
-    if not isinstance(built, JobType):
+    if not isinstance(built, JobType | StepAction):
         raise ValueError(f"{where} made a {type(built).__name__}, which is no job type.")
-    missing = [name for name in _NEEDED if not hasattr(built, name)]
+    what, needed = (
+        ("job type", _NEEDED) if isinstance(built, JobType) else ("action", _ACTION_NEEDS)
+    )
+    missing = [name for name in needed if not hasattr(built, name)]
     if missing:
-        raise ValueError(f"{where} made a job type without {', '.join(missing)}.")
+        raise ValueError(f"{where} made a {what} without {', '.join(missing)}.")
     return built

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.adapters.settings import AuthMode, Settings
+from longhaul.core.exit_codes import START_AGAIN
 from longhaul.local import postgres, redis, temporal
 from longhaul.local.ports import HOST, answers, free_port
 from longhaul.local.processes import Command
@@ -62,7 +63,7 @@ class Stack:
             "TEMPORAL_ADDRESS": await self._temporal(supervisor),
         }
         await migrate(env["LONGHAUL_POSTGRES__DSN"])
-        env |= self._secret()
+        env |= self._secret() | self._key()
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
@@ -120,13 +121,19 @@ class Stack:
 
     async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
         command = Command(name="Worker", argv=self._python("longhaul.worker"), env=env)
-        await self._start(supervisor, command, _at_once)
+        await self._start(supervisor, command, _at_once, frozenset({START_AGAIN}))
 
     async def _start(
-        self, supervisor: Supervisor, command: Command, is_ready: Callable[[], Awaitable[bool]]
+        self,
+        supervisor: Supervisor,
+        command: Command,
+        is_ready: Callable[[], Awaitable[bool]],
+        renewal_codes: frozenset[int] = frozenset(),
     ) -> None:
         log = self._folder.log(command.name)
-        await supervisor.start(Service(command=command, log=log, is_ready=is_ready))
+        await supervisor.start(
+            Service(command=command, log=log, is_ready=is_ready, renewal_codes=renewal_codes)
+        )
 
     def _python(self, module: str) -> list[str]:
         types = [part for one in self._types for part in ("--types", one)]
@@ -137,6 +144,11 @@ class Stack:
         if auth.mode is AuthMode.OFF or auth.secret is not None or auth.jwks_url is not None:
             return {}
         return {"LONGHAUL_AUTH__SECRET": self._folder.make_secret()}
+
+    def _key(self) -> dict[str, str]:
+        if self._settings.webhooks.keys is not None or self._settings.encryption.keys is not None:
+            return {}
+        return {"LONGHAUL_WEBHOOKS__KEYS": self._folder.make_key()}
 
     def _port(self, name: str, wanted: int | None = None) -> int:
         """The port of the last time, so that addresses stay; else the wanted one, or the next."""

@@ -21,11 +21,13 @@ class Service:
 
     Attributes:
         is_ready: Whether it can be used.
+        renewal_codes: Exit codes by which it asks to be started again; no death counts.
     """
 
     command: Command
     log: Path
     is_ready: Callable[[], Awaitable[bool]]
+    renewal_codes: frozenset[int] = frozenset()
 
 
 class Supervisor:
@@ -76,6 +78,10 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         while True:
             code = await process.wait()
+            if code in service.renewal_codes:
+                self._say(f"{service.command.name} asks to be started again (code {code})")
+                process = await self._launch(service)
+                continue
             deaths.append(loop.time())
             while loop.time() - deaths[0] > WITHIN_SECONDS:
                 deaths.popleft()

@@ -8,20 +8,33 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
+from longhaul.activities.approvals import Approvals
+from longhaul.activities.attempts import Attempts
 from longhaul.activities.calls import Provider
 from longhaul.activities.chunk import ChunkActivities
 from longhaul.activities.control import ControlActivities
 from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flag_watch import FlagWatch
+from longhaul.activities.flow import FlowActivities
+from longhaul.activities.flow_action import ActionActivities
+from longhaul.activities.flow_look import FlowParts
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
+from longhaul.activities.parents import Parents
 from longhaul.activities.plan import PlanActivities
+from longhaul.activities.steering import Steering
+from longhaul.adapters.postgres.flows import PostgresFlows
+from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import JobError
 from longhaul.core.job_types import Queue
-from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores
+from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores, Workflows
 from longhaul.worker.errors import ErrorInterceptor
+from longhaul.worker.timed import TimedWork
+from longhaul.workflows.health_probe import HealthProbe
+from longhaul.workflows.retention import Retention
+from longhaul.workflows.schedules import StartScheduledJob
 
 # Longer than most items, shorter than any container's grace (design.md 7).
 SHUTDOWN_GRACE = timedelta(seconds=30)
@@ -33,6 +46,9 @@ STICKY_PATIENCE = timedelta(seconds=4)
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 MAX_CHUNKS = 200
+
+# What schedules start, besides jobs.
+TIMED_WORKFLOWS: Sequence[type] = (StartScheduledJob, Retention, HealthProbe)
 
 # Few while it is quiet: a task that is handed to a frozen worker's poll is lost for a while.
 POLLERS = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
@@ -49,6 +65,7 @@ class Parts:
     logs: LogTail
     reports: Reports
     providers: Mapping[str, Provider]
+    timed: TimedWork
 
 
 def build_workers(
@@ -61,7 +78,8 @@ def build_workers(
 ) -> tuple[list[Worker], FlagWatch]:
     """Build a worker for each queue, and the flag watch that must run beside them."""
     watch = FlagWatch(parts.flags)
-    item_side = _item_side(parts, watch, max_in_flight)
+    workflow_side = [*_workflow_side(parts), *_flow_side(parts, TemporalWorkflows(client))]
+    item_side = [*_item_side(parts, watch, max_in_flight), _actions(parts).run]
     workers = []
     for queue in queues:
         is_first = queue is Queue.WORKFLOWS
@@ -69,8 +87,8 @@ def build_workers(
             Worker(
                 client,
                 task_queue=queue,
-                workflows=[job_type.workflow for job_type in parts.catalog] if is_first else [],
-                activities=_workflow_side(parts) if is_first else item_side,
+                workflows=_workflows(parts) if is_first else [],
+                activities=workflow_side if is_first else item_side,
                 interceptors=[ErrorInterceptor(parts.reports)],
                 workflow_failure_exception_types=[JobError],
                 max_cached_workflows=cached_workflows,
@@ -87,12 +105,51 @@ def build_workers(
     return workers, watch
 
 
+def _workflows(parts: Parts) -> list[type]:
+    return [*TIMED_WORKFLOWS, *(job_type.workflow for job_type in parts.catalog)]
+
+
 def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
     plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
     endings = Endings(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
     finish = FinishActivities(stores=parts.stores, endings=endings)
     control = ControlActivities(stores=parts.stores, flags=parts.flags)
-    return [plan.plan, plan.open_spans, control.write_control, finish.finish]
+    return [
+        plan.plan,
+        plan.open_spans,
+        control.write_control,
+        finish.finish,
+        *parts.timed.beside_workflows,
+        parts.timed.probes.probe,
+    ]
+
+
+def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
+    stores, flows = parts.stores, PostgresFlows()
+    endings = Endings(stores=stores, catalog=parts.catalog, reports=parts.reports)
+    look_parts = FlowParts(
+        jobs=stores.jobs,
+        ledger=stores.ledger,
+        flows=flows,
+        catalog=parts.catalog,
+        approvals=Approvals(stores=stores, flows=flows, logs=parts.logs),
+        attempts=Attempts(jobs=stores.jobs, ledger=stores.ledger),
+        parents=Parents(jobs=stores.jobs, ledger=stores.ledger),
+        reports=parts.reports,
+    )
+    steering = Steering(stores=stores, workflows=workflows, endings=endings)
+    flow = FlowActivities(stores=stores, parts=look_parts, steering=steering)
+    return [flow.look, flow.steer]
+
+
+def _actions(parts: Parts) -> ActionActivities:
+    return ActionActivities(
+        stores=parts.stores,
+        flows=PostgresFlows(),
+        catalog=parts.catalog,
+        logs=parts.logs,
+        reports=parts.reports,
+    )
 
 
 def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Callable[..., Any]]:
@@ -107,4 +164,4 @@ def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Calla
     chunks = ChunkActivities(
         runs=runs, ledger=parts.stores.ledger, runner=runner, max_in_flight=max_in_flight
     )
-    return [chunks.run_chunk]
+    return [chunks.run_chunk, parts.timed.probes.probe]

@@ -22,29 +22,38 @@ from longhaul.adapters.settings import Settings, WorkerSettings
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
+from longhaul.core.exit_codes import START_AGAIN
 from longhaul.core.ports import Stores
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.resources import build_resources
 from longhaul.worker.build import Parts, build_workers
+from longhaul.worker.memory import outgrown
 from longhaul.worker.providers import open_providers
+from longhaul.worker.timed import timed_work
 from longhaul.worker.watchdog import watchdog
 
 CONNECTIONS = 20
 
 
-async def run(settings: Settings, types: Sequence[str] = ()) -> None:
-    """Poll until SIGTERM or SIGINT, then let what runs come to rest.
+async def run(settings: Settings, types: Sequence[str] = ()) -> int:
+    """Poll until SIGTERM or SIGINT, then let what runs come to rest; the exit code.
 
     Raises:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
     async with watchdog(), open_parts(settings, types) as (client, parts):
-        await poll(client, parts, settings.worker)
+        return await poll(client, parts, settings.worker)
 
 
-async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> None:
-    """Work on the task queues until SIGTERM or SIGINT, then let what runs come to rest."""
+async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
+    """Work on the task queues until told to leave, or grown too big; the exit code.
+
+    What runs then comes to rest first: it is finished, or handed back to the ledger.
+
+    Raises:
+        ValueError: The worker is too big for its bound before it has done anything.
+    """
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -52,10 +61,17 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> None:
         client, parts, queues=settings.queues, max_in_flight=settings.max_in_flight
     )
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(end, [asyncio.create_task(watch.run())])
+        leaving = asyncio.create_task(stopped.wait())
+        growing = asyncio.create_task(outgrown(settings.max_memory_mb))
+        watching = asyncio.create_task(watch.run())
+        stack.push_async_callback(end, [watching, leaving, growing])
         for worker in workers:
             await stack.enter_async_context(worker)
-        await stopped.wait()
+        await asyncio.wait({leaving, growing}, return_when=asyncio.FIRST_COMPLETED)
+        if not growing.done():
+            return 0
+        growing.result()
+    return START_AGAIN
 
 
 @asynccontextmanager
@@ -88,15 +104,19 @@ async def open_parts(
             ledger=PostgresLedger(database),
             board=RedisJobBoard(redis, worker=f"{socket.gethostname()}:{os.getpid()}"),
         )
+        catalog = load_catalog(build_resources(settings, database), types)
         yield (
             client,
             Parts(
-                catalog=load_catalog(build_resources(settings, database), types),
+                catalog=catalog,
                 stores=stores,
                 journal=PostgresCallJournal(database, jobs),
                 flags=RedisFlags(redis),
                 logs=RedisLogTail(redis),
                 reports=LoggedReports(),
                 providers=providers,
+                timed=timed_work(
+                    database, redis, stores, catalog, keep=settings.retention.kept_for
+                ),
             ),
         )

@@ -173,7 +173,7 @@ class ChunkDesk:
         except asyncio.CancelledError:
             self._redo.append(sent.request)
         except ActivityError as exc:
-            if _was_cancelled(exc):
+            if was_cancelled(exc):
                 self._redo.append(sent.request)
             elif isinstance(exc.cause, TimeoutError):
                 self.back_off("workers died over it")
@@ -215,7 +215,8 @@ class ChunkDesk:
         self._poke()
 
 
-def _was_cancelled(exc: ActivityError) -> bool:
+def was_cancelled(exc: ActivityError) -> bool:
+    """Whether an activity ended because it was asked to."""
     # After a cancel request a time-out or an error is not retried and does not look like
     # a cancellation; the ledger knows what was done either way.
     return is_cancelled_exception(exc) or exc.retry_state is RetryState.CANCEL_REQUESTED

@@ -23,6 +23,8 @@ CHUNK_FAULTS = ["unavailable", "temporal_unavailable", "unexpected"]
 class ActivityOptions(TypedDict, total=False):
     """Keyword arguments of `workflow.execute_activity`."""
 
+    schedule_to_start_timeout: timedelta
+    schedule_to_close_timeout: timedelta
     start_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
@@ -65,6 +67,18 @@ CHUNK: ActivityOptions = {
 CONTROL: LocalActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": _FOR_AS_LONG_AS_IT_TAKES,
+}
+
+# A question to any worker of a queue, and not again: the next one follows in minutes.
+PROBE: ActivityOptions = {
+    "schedule_to_start_timeout": timedelta(seconds=30),
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(maximum_attempts=1),
+}
+
+NOTE: ActivityOptions = {
+    "schedule_to_close_timeout": timedelta(minutes=1),
+    "start_to_close_timeout": timedelta(seconds=10),
 }
 
 

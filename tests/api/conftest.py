@@ -1,8 +1,9 @@
 """The application over real servers, asked through its ASGI interface."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import pytest
@@ -13,7 +14,9 @@ from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.app import create_app
 from longhaul.api.main import open_services
+from longhaul.core.principals import Role
 from longhaul.local import redis as local_redis
+from tests.api.people import People
 from tests.conftest import Servers
 from tests.tokens import SECRET, token
 
@@ -24,11 +27,11 @@ class Api:
 
     app: FastAPI
 
-    def client(self, sub: str = "u-1", *roles: str) -> httpx2.AsyncClient:
+    def client(self, sub: str = "u-1", *roles: str, **claims: Any) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False),
             base_url="http://longhaul/api/v1",
-            headers={"Authorization": f"Bearer {token(sub, *roles)}"},
+            headers={"Authorization": f"Bearer {token(sub, *roles, **claims)}"},
         )
 
 
@@ -56,7 +59,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Set
 @asynccontextmanager
 async def open_api(settings: Settings) -> AsyncIterator[Api]:
     metrics, reports = ApiMetrics(), LoggedReports()
-    types = ["tests.job_types.echo"]
+    types = ["tests.job_types.echo", "tests.job_types.flows"]
     async with open_services(settings, types, metrics, reports) as services:
         yield Api(create_app(services, metrics, reports))
 
@@ -71,3 +74,19 @@ async def api(settings: Settings) -> AsyncIterator[Api]:
 async def client(api: Api) -> AsyncIterator[httpx2.AsyncClient]:
     async with api.client() as opened:
         yield opened
+
+
+@pytest.fixture
+async def people(api: Api) -> AsyncIterator[People]:
+    async with AsyncExitStack() as stack:
+
+        async def client(sub: str, *roles: str, lob: str = "Mortgage") -> httpx2.AsyncClient:
+            return await stack.enter_async_context(api.client(sub, *roles, lob=lob))
+
+        yield People(
+            tester=await client("tess", Role.TESTER),
+            owner=await client("olga", Role.REPORT_OWNER),
+            admin=await client("boss", Role.ADMIN, lob="IT"),
+            reader=await client("rita", Role.DATA_OWNER),
+            stranger=await client("sam", Role.TESTER, Role.REPORT_OWNER, lob="Cards"),
+        )

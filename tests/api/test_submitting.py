@@ -27,7 +27,7 @@ async def test_a_job_is_accepted_with_its_whole_object(client: httpx2.AsyncClien
         "error", "error_detail", "priority", "description", "owner", "attempt", "version",
         "requested", "waiting_for", "pause", "parameters", "options", "calls", "tokens",
         "cost_usd", "created_at", "started_at", "paused_at", "completed_at", "updated_at",
-        "metadata",
+        "metadata", "parent_id", "step",
     }  # fmt: skip
 
 

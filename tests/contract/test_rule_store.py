@@ -6,13 +6,14 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
+from longhaul.adapters.postgres.attributes import PAGE
 from longhaul.adapters.postgres.database import PostgresDatabase
-from longhaul.adapters.postgres.rules import PAGE, PostgresRules
+from longhaul.adapters.postgres.rules import PostgresRules
+from longhaul.core.attributes import Listed
 from longhaul.core.expectations import BETWEEN, NOT_NULL, UNIQUE
 from longhaul.core.formats import DataType
 from longhaul.core.ports import Row
 from longhaul.core.rules import (
-    Listed,
     NewRules,
     RuleDraft,
     RuleProposal,

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 import asyncpg
 
+from longhaul.adapters.postgres.outbox import announcement, announcing
 from longhaul.core.controls import read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
@@ -20,6 +21,7 @@ from longhaul.core.jobs import (
     Pause,
     RunMode,
 )
+from longhaul.core.notices import Event, event_of
 from longhaul.core.ports import CountChanges, JobChanges, NewJob, Row, Transaction
 
 LIVE = "status NOT IN ('completed', 'failed', 'cancelled')"
@@ -28,9 +30,10 @@ _INSERT = f"""
 WITH new AS (
     INSERT INTO job (id, job_type, status, owner, priority, description, parameters, concurrency,
                      stop_after_failure_ratio, deadline_seconds, metadata, cycle_id, report_id,
-                     singleton_key, start_at, created_at, updated_at, dispatch_after)
+                     singleton_key, start_at, parent_id, step, owner_roles, owner_lob, approvers,
+                     created_at, updated_at, dispatch_after)
     SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::timestamptz,
-           t, t, coalesce($14, t)
+           $15, $16, $17, $18, $19, t, t, coalesce($14, t)
     FROM (SELECT clock_timestamp() AS t) AS now
     ON CONFLICT (singleton_key) WHERE {LIVE} DO NOTHING
     RETURNING *
@@ -58,22 +61,32 @@ INSERT INTO job_audit (job_id, attempt, version, action, by, details, time)
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 """
 
+# A job, its steps, their steps, and so on.
+_FAMILY = """
+WITH RECURSIVE family AS (
+    SELECT $1::uuid AS id
+    UNION SELECT job.id FROM job JOIN family ON job.parent_id = family.id
+)
+"""
+
 # The times that follow from a status.
 _STAMPS: Mapping[JobStatus, Sequence[str]] = {
     JobStatus.PENDING: (
         "dispatch_after = clock_timestamp()",
+        "dispatched_at = NULL",
         "started_at = NULL",
         "paused_at = NULL",
         "completed_at = NULL",
+        "waiting_for = NULL",
     ),
     JobStatus.RUNNING: (
         "started_at = coalesce(started_at, clock_timestamp())",
         "paused_at = NULL",
     ),
     JobStatus.PAUSED: ("paused_at = clock_timestamp()",),
-    JobStatus.COMPLETED: ("completed_at = clock_timestamp()",),
-    JobStatus.FAILED: ("completed_at = clock_timestamp()",),
-    JobStatus.CANCELLED: ("completed_at = clock_timestamp()",),
+    JobStatus.COMPLETED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
+    JobStatus.FAILED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
+    JobStatus.CANCELLED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
 }
 
 
@@ -98,6 +111,11 @@ class PostgresJobs:
             job.report_id,
             job.singleton_key,
             job.start_at,
+            job.parent_id,
+            job.step,
+            list(job.owner_roles),
+            job.owner_lob,
+            list(job.approvers),
         )
         return job_of(rows[0]) if rows else None
 
@@ -117,14 +135,25 @@ class PostgresJobs:
         rows = await tx.fetch(sql, key)
         return job_of(rows[0]) if rows else None
 
-    async def purge(self, tx: Transaction, job_id: str) -> None:
-        """Delete a job with its items and calls; its audit stays."""
-        await tx.execute("DELETE FROM llm_call WHERE job_id = $1", job_id)
-        await tx.execute("DELETE FROM job_item WHERE job_id = $1", job_id)
-        await tx.execute("DELETE FROM job WHERE id = $1", job_id)
+    async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
+        """Whether a job below this one has not ended."""
+        sql = f"{_FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
+        return bool(await tx.fetch(sql, job_id))
+
+    async def purge(self, tx: Transaction, job_id: str) -> Sequence[str]:
+        """Delete a job with its items, calls and steps; return the jobs that are gone.
+
+        Their audit stays.
+        """
+        rows = await tx.fetch(f"{_FAMILY} SELECT id FROM family", job_id)
+        ids = [str(row["id"]) for row in rows]
+        for table in ("llm_call", "job_item"):
+            await tx.execute(f"DELETE FROM {table} WHERE job_id = ANY ($1::uuid[])", ids)
+        await tx.execute("DELETE FROM job WHERE id = ANY ($1::uuid[])", ids)
+        return ids
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
-        """Change a job that was locked in this transaction."""
+        """Change a job that was locked in this transaction, and note what webhooks wait for."""
         columns = _columns(changes)
         sets = [f"{name} = ${position}" for position, name in enumerate(columns, start=2)]
         if changes.get("planned"):
@@ -134,11 +163,20 @@ class PostgresJobs:
         sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
         # Names come from JobChanges, never from outside.
         sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
+        event = event_of(changes.get("status"))
+        if event is not None:
+            sql = announcing(sql, event)
         try:
             rows = await tx.fetch(sql, job.id, *columns.values())
         except asyncpg.UniqueViolationError as exc:
             raise SingletonBusy("Another job of this kind is already running.") from exc
         return job_of(rows[0])
+
+    async def announce(
+        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+    ) -> None:
+        """Note an event for the owner's webhooks."""
+        await tx.execute(announcement(event), job.id, details)
 
     async def count(
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
@@ -254,4 +292,11 @@ def job_of(row: Row) -> Job:
         planned_at=row["planned_at"],
         paused_at=row["paused_at"],
         completed_at=row["completed_at"],
+        dispatched_at=row["dispatched_at"],
+        parent_id=str(row["parent_id"]) if row["parent_id"] else None,
+        step=row["step"],
+        waiting_for=row["waiting_for"],
+        owner_roles=tuple(row["owner_roles"]),
+        owner_lob=row["owner_lob"],
+        approvers=tuple(row["approvers"]),
     )

@@ -35,16 +35,20 @@ ORDER BY ordinal LIMIT $4
 """
 
 # The ordinals come sorted, so that two writers of the same rows hardly ever wait in a circle;
-# if they do, one of them is told so and writes again.
+# if they do, one of them is told so and writes again. The job's id hides in the CTE because the
+# server, while it has no statistics of a new job's rows, would read the whole job for a batch.
 _END = """
+WITH e AS MATERIALIZED (
+    SELECT $1::uuid AS job_id, *
+    FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
+                $8::smallint[])
+        AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
+)
 UPDATE job_item AS i
 SET state = e.state, error_code = e.error_code, error_message = e.error_message,
     output = e.output, duration_ms = e.duration_ms, attempts = i.attempts + e.tries,
     updated_at = clock_timestamp()
-FROM unnest($2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::integer[],
-            $8::smallint[])
-    AS e (ordinal, state, error_code, error_message, output, duration_ms, tries)
-WHERE i.job_id = $1 AND i.ordinal = e.ordinal AND i.state = 'open'
+FROM e WHERE i.job_id = e.job_id AND i.ordinal = e.ordinal AND i.state = 'open'
 RETURNING i.ordinal
 """
 
@@ -74,6 +78,10 @@ UPDATE job_item SET state = 'open', error_code = NULL, error_message = NULL, out
     losses = 0, updated_at = clock_timestamp()
 WHERE job_id = $1 AND state = 'failed' AND ($2::text[] IS NULL OR item_key = ANY ($2))
 RETURNING item_key
+"""
+
+_FIND = """
+SELECT ordinal, item_key, label, payload, losses FROM job_item WHERE job_id = $1 AND item_key = $2
 """
 
 _NOTE_START = """
@@ -149,6 +157,11 @@ class PostgresLedger:
         """Open failed items again, all or the named ones, and return the keys reopened."""
         rows = await tx.fetch(_REOPEN, job_id, keys)
         return [row["item_key"] for row in rows]
+
+    async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
+        """An item, whatever its state."""
+        rows = await tx.fetch(_FIND, job_id, key)
+        return _item(rows[0]) if rows else None
 
     async def note_start(self, job_id: str, ordinal: int) -> int:
         """Note that a careful chunk starts an item; return how often it was noted before."""

@@ -26,6 +26,7 @@ class JobFilter:
     """Which jobs a list holds; what is empty or None does not narrow it."""
 
     owner: str | None = None
+    parent_id: str | None = None
     statuses: Sequence[JobStatus] = ()
     job_types: Sequence[str] = ()
     cycle_id: int | None = None
@@ -151,7 +152,7 @@ class PostgresQueries:
 
 def _where_jobs(wanted: JobFilter) -> _Where:
     where = _Where(*([LIVE] if wanted.live_only else []))
-    for column in ("owner", "cycle_id", "report_id"):
+    for column in ("owner", "parent_id", "cycle_id", "report_id"):
         value = getattr(wanted, column)
         if value is not None:
             where.add(column + " = {}", value)

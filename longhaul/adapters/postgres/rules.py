@@ -1,83 +1,27 @@
-"""Attributes, rule versions and rules."""
+"""Rule versions and rules."""
 
 from collections import Counter
 from collections.abc import Sequence
 
-from longhaul.core.attributes import Attribute, Obligation
-from longhaul.core.errors import Unavailable
+from longhaul.adapters.postgres.attributes import PostgresAttributes
+from longhaul.adapters.postgres.versions import PostgresVersions
 from longhaul.core.expectations import kwargs_hash
-from longhaul.core.formats import DataType
 from longhaul.core.ports import Row, Transaction
-from longhaul.core.rules import Listed, NewRules, RuleTotals, RuleVersion, VersionStatus
+from longhaul.core.rules import NewRules, RuleTotals
 
 PHASE = "Data Profiling"
-PAGE = 1_000
 
 # A result is shown to people: past this many names they look at the items instead.
 MOST_NAMES = 1_000
 
-_TRIES = 5
-
-_VERSION = """
-SELECT v.id, v.cycle_id, v.report_id, v.phase_id, v.status, r.name AS report_name, r.lob
-FROM rule_version AS v JOIN report AS r ON r.id = v.report_id
-"""
-
-_ONE_VERSION = f"{_VERSION} WHERE v.id = $1"
-
-_DRAFT = f"{_VERSION} WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status = 'draft'"
-
-_KNOWN = "SELECT 1 FROM cycle_report WHERE cycle_id = $1 AND report_id = $2"
-
-_ENSURE_PHASE = """
-INSERT INTO phase (cycle_id, report_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
-"""
-
-# Without a conflict target, so that losing the race for the number is no error either.
-_CREATE_DRAFT = """
-INSERT INTO rule_version (id, cycle_id, report_id, phase_id, number, created_by, created_at)
-SELECT gen_random_uuid(), p.cycle_id, p.report_id, p.id,
-       1 + coalesce((SELECT max(number) FROM rule_version
-                     WHERE cycle_id = p.cycle_id AND report_id = p.report_id), 0),
-       $4, clock_timestamp()
-FROM phase AS p WHERE p.cycle_id = $1 AND p.report_id = $2 AND p.name = $3
-ON CONFLICT DO NOTHING
-"""
-
-_OF_REPORT = """
-FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
-WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active
-"""
-
-_FOREIGN = f"""
-SELECT id FROM unnest($3::integer[]) WITH ORDINALITY AS wanted (id, place)
-WHERE id NOT IN (SELECT a.id {_OF_REPORT}) ORDER BY place
-"""
-
-_PAGE = f"""
-SELECT a.id, a.name, a.line_no {_OF_REPORT}
-    AND ($3::integer[] IS NULL OR a.id = ANY ($3)) AND (a.line_no, a.id) > ($4, $5)
-ORDER BY a.line_no, a.id LIMIT $6
-"""
-
-_NAMES = f"SELECT a.name {_OF_REPORT} ORDER BY a.line_no, a.id"
-
-_ATTRIBUTE = """
-SELECT a.id, a.name, a.line_no, a.mdrm, a.data_type, a.mandatory, a.description, a.format,
-       a.is_key, a.is_cde, a.has_issues, a.sample_values, m.column_name,
-       r.name AS report_name, r.regulation
-FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id JOIN report AS r ON r.id = p.report_id
-    LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
-WHERE a.id = $1 AND a.is_active
-"""
-
 _HAS_RULES = "SELECT 1 FROM rule WHERE version_id = $1 AND attribute_id = $2 LIMIT 1"
 
-_HOLD = "SELECT status FROM rule_version WHERE id = $1 FOR SHARE"
-
+# Locked in the order in which people's decisions lock them.
 _DELETE_UNDECIDED = """
-DELETE FROM rule WHERE version_id = $1 AND attribute_id = ANY ($2) AND status = 'pending'
-    AND tester_decision IS NULL AND report_owner_decision IS NULL
+DELETE FROM rule WHERE id IN (
+    SELECT id FROM rule WHERE version_id = $1 AND attribute_id = ANY ($2) AND status = 'pending'
+        AND tester_decision IS NULL AND report_owner_decision IS NULL
+    ORDER BY id FOR UPDATE)
 """
 
 # A rule that somebody has decided on stays, and its equal is not proposed a second time.
@@ -116,67 +60,15 @@ ORDER BY execution_order DESC, rule_type LIMIT $2
 """
 
 
-class PostgresRules:
+class PostgresRules(PostgresVersions, PostgresAttributes):
     """Keeps rules; every method works in the caller's transaction."""
 
-    async def version(self, tx: Transaction, version_id: str) -> RuleVersion | None:
-        """Read a version."""
-        rows = await tx.fetch(_ONE_VERSION, version_id)
-        return _version(rows[0]) if rows else None
-
-    async def draft(
-        self, tx: Transaction, cycle_id: int, report_id: int, by: str
-    ) -> RuleVersion | None:
-        """The report's draft version, created if there is none."""
-        if not await tx.fetch(_KNOWN, cycle_id, report_id):
-            return None
-        for _ in range(_TRIES):
-            rows = await tx.fetch(_DRAFT, cycle_id, report_id)
-            if rows:
-                return _version(rows[0])
-            # Whoever is second waits here for the first one's commit.
-            await tx.execute(_ENSURE_PHASE, cycle_id, report_id, PHASE)
-            await tx.execute(_CREATE_DRAFT, cycle_id, report_id, PHASE, by)
-        raise Unavailable("The report's draft version keeps changing; try again.")
-
-    async def foreign(
-        self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int]
-    ) -> Sequence[int]:
-        """Those ids that are no active attributes of the report in this cycle."""
-        rows = await tx.fetch(_FOREIGN, cycle_id, report_id, attribute_ids)
-        return [row["id"] for row in rows]
-
-    async def page(
-        self,
-        tx: Transaction,
-        cycle_id: int,
-        report_id: int,
-        attribute_ids: Sequence[int] | None,
-        after: Listed | None,
-    ) -> Sequence[Listed]:
-        """The next attributes in the order of the form, all or the named; empty at the end."""
-        line_no, last_id = (after.line_no, after.id) if after else (-1, -1)
-        rows = await tx.fetch(_PAGE, cycle_id, report_id, attribute_ids, line_no, last_id, PAGE)
-        return [Listed(**row) for row in rows]
-
-    async def attribute(self, tx: Transaction, attribute_id: int) -> Attribute | None:
-        """Read an active attribute."""
-        rows = await tx.fetch(_ATTRIBUTE, attribute_id)
-        return _attribute(rows[0]) if rows else None
-
-    async def names(self, tx: Transaction, cycle_id: int, report_id: int) -> Sequence[str]:
-        """The names of the report's active attributes, in the order of the form."""
-        rows = await tx.fetch(_NAMES, cycle_id, report_id)
-        return [row["name"] for row in rows]
+    def __init__(self) -> None:
+        super().__init__("rule_version", PHASE)
 
     async def has_rules(self, tx: Transaction, version_id: str, attribute_id: int) -> bool:
         """Whether the attribute has rules in the version."""
         return bool(await tx.fetch(_HAS_RULES, version_id, attribute_id))
-
-    async def hold_draft(self, tx: Transaction, version_id: str) -> bool:
-        """Keep the version as it is until the transaction ends; False when it is no draft."""
-        rows = await tx.fetch(_HOLD, version_id)
-        return bool(rows) and rows[0]["status"] == VersionStatus.DRAFT
 
     async def replace(
         self, tx: Transaction, version_id: str, job_id: str, rules: Sequence[NewRules]
@@ -231,35 +123,3 @@ def _records(new: NewRules) -> list[tuple[object, ...]]:
         )
         for draft in proposal.drafts
     ]
-
-
-def _version(row: Row) -> RuleVersion:
-    return RuleVersion(
-        id=str(row["id"]),
-        cycle_id=row["cycle_id"],
-        report_id=row["report_id"],
-        phase_id=row["phase_id"],
-        status=VersionStatus(row["status"]),
-        report_name=row["report_name"],
-        lob=row["lob"],
-    )
-
-
-def _attribute(row: Row) -> Attribute:
-    return Attribute(
-        id=row["id"],
-        name=row["name"],
-        line_no=row["line_no"],
-        mdrm=row["mdrm"],
-        data_type=DataType(row["data_type"]),
-        mandatory=Obligation(row["mandatory"]),
-        description=row["description"],
-        format=row["format"],
-        is_key=row["is_key"],
-        is_cde=row["is_cde"],
-        has_issues=row["has_issues"],
-        sample_values=tuple(row["sample_values"] or ()),
-        column=row["column_name"],
-        report_name=row["report_name"],
-        regulation=row["regulation"],
-    )

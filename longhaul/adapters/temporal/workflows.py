@@ -16,6 +16,7 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.workflow import _Definition
 
 from longhaul.adapters.temporal.connection import ensure_search_attributes
 from longhaul.core import search_attributes as names
@@ -23,7 +24,7 @@ from longhaul.core.controls import Control, control_message
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.job_types import Queue
 from longhaul.core.jobs import Job
-from longhaul.core.messages import JobState
+from longhaul.core.messages import ChildStart, JobState
 from longhaul.core.ports import RunStatus, WorkflowRun
 
 RPC_TIMEOUT = timedelta(seconds=4)
@@ -58,7 +59,10 @@ class TemporalWorkflows:
         self._searchable: bool | None = None
 
     async def start(self, job: Job, workflow: type, queue: str, summary: str) -> bool:
-        """Start the workflow of an attempt; False when the old run is still closing."""
+        """Start the workflow of an attempt; False when the old run is still closing.
+
+        The step of a flow is started by the flow's workflow, as its child, if that runs.
+        """
         searchable = await self._is_searchable()
         state = JobState(
             job_id=job.id,
@@ -67,8 +71,13 @@ class TemporalWorkflows:
             queue=queue,
             searchable=searchable,
         )
+        if job.parent_id is not None:
+            name = _Definition.must_from_class(workflow).name
+            child = _child_start(job, state, name or workflow.__name__, summary)
+            if await self._signal(job.parent_id, "start_child", child):
+                return True
         run: Any = getattr(workflow, "run")  # noqa: B009 - every workflow class has one
-        with _translated():
+        with translated():
             try:
                 await self._client.start_workflow(
                     run,
@@ -92,19 +101,24 @@ class TemporalWorkflows:
 
     async def control(self, job_id: str, control: Control) -> bool:
         """Send a pause or resume as a signal; False when there is no running workflow."""
+        return await self._signal(job_id, str(control.action), control_message(control))
+
+    async def nudge(self, job_id: str) -> bool:
+        """Make a flow look at its rows; False when there is no running workflow."""
+        return await self._signal(job_id, "look")
+
+    async def _signal(self, job_id: str, name: str, *message: object) -> bool:
         handle = self._client.get_workflow_handle(job_id)
-        with _translated():
+        with translated():
             try:
-                await handle.signal(
-                    str(control.action), control_message(control), rpc_timeout=RPC_TIMEOUT
-                )
+                await handle.signal(name, args=message, rpc_timeout=RPC_TIMEOUT)
             except RPCError as exc:
                 return _found(exc)
         return True
 
     async def cancel(self, job_id: str) -> bool:
         """Request cancellation; False when Temporal knows of no workflow."""
-        with _translated():
+        with translated():
             try:
                 await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
             except RPCError as exc:
@@ -113,7 +127,7 @@ class TemporalWorkflows:
 
     async def describe(self, job_id: str) -> WorkflowRun | None:
         """The newest run of a job's workflow, or None when Temporal knows of none."""
-        with _translated():
+        with translated():
             try:
                 run = await self._client.get_workflow_handle(job_id).describe(
                     rpc_timeout=RPC_TIMEOUT
@@ -131,12 +145,12 @@ class TemporalWorkflows:
 
     async def ping(self) -> None:
         """Raise `TemporalUnavailable` unless Temporal answers."""
-        with _translated():
+        with translated():
             await self._client.service_client.check_health(timeout=RPC_TIMEOUT)
 
     async def _is_searchable(self) -> bool:
         if self._searchable is None:
-            with _translated():
+            with translated():
                 self._searchable = await ensure_search_attributes(self._client)
         return self._searchable
 
@@ -144,6 +158,18 @@ class TemporalWorkflows:
 def priority_key(priority: int) -> int:
     """Temporal's priority, 1 first, for ours, 10 first (contract.md 1.3)."""
     return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
+
+
+def _child_start(job: Job, state: JobState, workflow: str, summary: str) -> ChildStart:
+    return ChildStart(
+        workflow=workflow,
+        state=state,
+        summary=summary,
+        owner=job.owner,
+        priority_key=priority_key(job.priority),
+        cycle_id=job.cycle_id,
+        report_id=job.report_id,
+    )
 
 
 def _attributes(job: Job) -> TypedSearchAttributes:
@@ -165,7 +191,8 @@ def _found(exc: RPCError) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Say `TemporalUnavailable` for every way in which Temporal may be away."""
     try:
         yield
     except RPCError as exc:

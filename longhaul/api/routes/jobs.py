@@ -1,16 +1,20 @@
 """The job routes, mounted under /api/v1/jobs and, for older clients, under /jobs."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AwareDatetime
 
 from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
+from longhaul.adapters.report.page import HEADERS, render
+from longhaul.api.quality import prefers_html
 from longhaul.api.reading import LEVELS
 from longhaul.api.schemas import (
     ActiveJobs,
+    Approvals,
+    ApproveRequest,
     ControlRequest,
     History,
     ItemDetail,
@@ -31,6 +35,7 @@ from longhaul.core.errors import Forbidden, NotFound
 from longhaul.core.items import ItemState
 from longhaul.core.jobs import JobStatus
 from longhaul.core.principals import Principal
+from longhaul.core.quality_report import QualityReport
 
 router = APIRouter()
 
@@ -156,6 +161,28 @@ async def read_job(job_id: JobId, caller: Caller, serving: Serving) -> Any:
     return await serving.reading.job(caller, job_id)
 
 
+@router.get("/{job_id}/children", response_model=JobList)
+async def list_children(
+    job_id: JobId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """The jobs of a flow's steps, newest first."""
+    return await serving.reading.children(caller, job_id, limit=limit, cursor=cursor)
+
+
+@router.get("/{job_id}/approvals", response_model=Approvals)
+async def list_approvals(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+    """What a flow has asked people, and what they said."""
+    return await serving.approving.list(caller, job_id)
+
+
+@router.post("/{job_id}/approve", response_model=JobView)
+async def approve_step(
+    job_id: JobId, body: ApproveRequest, caller: Caller, serving: Serving
+) -> Any:
+    """Approve or reject a step that waits for a person."""
+    return await serving.reading.render(await serving.approving.decide(caller, job_id, body))
+
+
 @router.patch("/{job_id}", response_model=JobView)
 async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving: Serving) -> Any:
     """Change concurrency, priority or description while the job runs."""
@@ -267,6 +294,28 @@ async def read_logs(
 ) -> Any:
     """The newest log lines, oldest first."""
     return await serving.reading.logs(caller, job_id, tail=tail, level=level, cursor=cursor)
+
+
+@router.get(
+    "/{job_id}/report",
+    response_model=QualityReport,
+    responses={HTTPStatus.OK: {"content": {"text/html": {}}}},
+)
+async def read_report(
+    job_id: JobId,
+    caller: Caller,
+    serving: Serving,
+    format: Annotated[Literal["html", "json"] | None, Query()] = None,
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """The quality report of a job that has executed rules, as a page or as JSON."""
+    report = await serving.quality.report(caller, job_id)
+    if format == "html" or (format is None and prefers_html(accept)):
+        headers = {**HEADERS, "Vary": "Accept"}
+        return Response(render(report), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(
+        report.model_dump_json(), media_type="application/json", headers={"Vary": "Accept"}
+    )
 
 
 def _visible_owner(caller: Principal, owner: str | None) -> str | None:

@@ -87,8 +87,8 @@ CREATE TABLE job_item (
     duration_ms integer,
     updated_at timestamptz,
     PRIMARY KEY (job_id, ordinal),
-    UNIQUE (job_id, item_key)
-) WITH (fillfactor = 60)
+    UNIQUE (item_key, job_id)
+) WITH (fillfactor = 45)
 """,
     """
 CREATE TABLE llm_call (

@@ -1,0 +1,77 @@
+"""Begins another attempt of a job that has ended."""
+
+from collections.abc import Sequence
+
+from longhaul.core.errors import ItemNotRetryable, WrongState
+from longhaul.core.jobs import Job, JobStatus, Outcome, move
+from longhaul.core.ports import Jobs, Ledger, Transaction
+
+
+class Attempts:
+    """Opens what failed again; what is done stays done."""
+
+    def __init__(self, *, jobs: Jobs, ledger: Ledger) -> None:
+        self._jobs = jobs
+        self._ledger = ledger
+
+    async def begin(
+        self,
+        tx: Transaction,
+        job: Job,
+        *,
+        by: str,
+        keys: Sequence[str] | None = None,
+        concurrency: int | None = None,
+    ) -> Job:
+        """Set a job that is locked in this transaction to pending, one attempt further.
+
+        Args:
+            keys: The failed items to open again; None for all of them.
+
+        Raises:
+            WrongState: It has not ended, or there is nothing to retry.
+            ItemNotRetryable: A named item does not exist or has not failed.
+            SingletonBusy: Another job of its kind is running.
+        """
+        if not job.status.is_terminal:
+            raise WrongState(f"The job is {job.status}: only a job that has ended is retried.")
+        if job.outcome is Outcome.SUCCEEDED:
+            raise WrongState("The job is completed: every item succeeded, nothing to retry.")
+        reopened = await self._reopen(tx, job, keys)
+        counts, _ = await self._ledger.count(tx, job.id)
+        if job.planned_at is not None and not counts.open:
+            raise WrongState(f"The job is {job.status}: there is nothing to retry.")
+        job = await self._jobs.update(
+            tx,
+            job,
+            status=move(job.status, JobStatus.PENDING, outcome=job.outcome),
+            attempt=job.attempt + 1,
+            outcome=None,
+            fault=None,
+            result=None,
+            counts=counts,
+            concurrency=concurrency or job.options.concurrency,
+        )
+        details = {"items": keys or "failed", "reopened": len(reopened)}
+        await self._jobs.audit(tx, job, "retried", by, details)
+        await self._reopen_step(tx, job)
+        return job
+
+    async def _reopen(self, tx: Transaction, job: Job, keys: Sequence[str] | None) -> Sequence[str]:
+        reopened = await self._ledger.reopen(tx, job.id, keys)
+        if keys is not None and (others := set(keys) - set(reopened)):
+            raise ItemNotRetryable(
+                f"These items have not failed or do not exist: {', '.join(sorted(others)[:10])}."
+            )
+        return reopened
+
+    async def _reopen_step(self, tx: Transaction, job: Job) -> None:
+        """Let a flow that still runs wait for this step again."""
+        if job.parent_id is None or job.step is None:
+            return
+        parent = await self._jobs.lock(tx, job.parent_id)
+        if parent is None or parent.status.is_terminal:
+            return
+        if await self._ledger.reopen(tx, parent.id, [job.step]):
+            counts, _ = await self._ledger.count(tx, parent.id)
+            await self._jobs.update(tx, parent, counts=counts)

@@ -1,0 +1,281 @@
+"""Carries out people's decisions, whoever brings them: HTTP, a flow, or a demo.
+
+Every method works in the caller's transaction, so that a decision, what follows from it and
+its audit stand or fall together.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from longhaul.activities.report_scope import is_visible
+from longhaul.core.decisions import (
+    AuditLine,
+    Choice,
+    Consequence,
+    Decision,
+    DecisionStore,
+    Kind,
+    ReviewedEntry,
+    Reviewer,
+    Step,
+    Tally,
+    Version,
+    VersionFilter,
+    VersionPlace,
+    check_complete,
+    check_four_eyes,
+    check_may_take,
+    check_reason,
+    check_turn,
+    move_version,
+    reviewer_of,
+    said,
+)
+from longhaul.core.errors import InvalidInput, NotFound, WrongState
+from longhaul.core.ports import Transaction
+from longhaul.core.principals import Principal
+from longhaul.core.versions import VersionStatus
+
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a request to decide came to.
+
+    Attributes:
+        unchanged: Entries on which the reviewer had said the same before.
+    """
+
+    reviewer: Reviewer
+    decided: int
+    unchanged: int
+    tally: Tally
+
+
+class Decisions:
+    """Decides on entries and moves versions.
+
+    Args:
+        consequences: What follows when a version of a kind is approved.
+    """
+
+    def __init__(self, store: DecisionStore, consequences: Mapping[Kind, Consequence]) -> None:
+        self._store = store
+        self._consequences = consequences
+
+    async def version(self, tx: Transaction, principal: Principal, version_id: str) -> Version:
+        """A version that the caller may see.
+
+        Raises:
+            NotFound: There is none.
+        """
+        version = await self._store.find_version(tx, version_id)
+        if version is None or not is_visible(version.lob, principal):
+            raise NotFound("There is no such version.")
+        return version
+
+    async def mappings(self, tx: Transaction, principal: Principal, phase_id: int) -> Version:
+        """The mappings of a phase that the caller may see.
+
+        Raises:
+            NotFound: There is no such phase.
+        """
+        version = await self._store.find_mappings(tx, phase_id)
+        if version is None or not is_visible(version.lob, principal):
+            raise NotFound("There is no such phase.")
+        return version
+
+    async def versions(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        wanted: VersionFilter,
+        *,
+        limit: int,
+        after: VersionPlace | None,
+    ) -> Sequence[Version]:
+        """One page of the versions that the caller may see, newest first."""
+        if not principal.is_admin:
+            wanted = replace(wanted, lob=principal.lob)
+        return await self._store.versions(tx, wanted, limit=limit, after=after)
+
+    async def decide(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        version: Version,
+        choice: Choice,
+        decision: Decision,
+        *,
+        reviewer: Reviewer | None = None,
+        reason: str = "",
+    ) -> Decided:
+        """Decide on entries; all of the named ones, or none.
+
+        Args:
+            reviewer: For whom; None leaves it to the caller's role.
+
+        Raises:
+            Forbidden: The caller's roles do not decide, or not for this reviewer.
+            InvalidInput: The caller must say for whom, or why, or names what does not exist.
+            WrongState: It is not the reviewer's turn.
+        """
+        reviewer = reviewer_of(principal, reviewer)
+        check_reason(decision, reason)
+        held = await self._store.hold(tx, version)
+        if held is None:
+            raise NotFound("There is no such version.")
+        check_turn(held, reviewer)
+        found = await self._store.lock_entries(tx, held, choice)
+        if choice.ids is None:
+            found = [one for one in found if one.review.waits_for(reviewer)]
+        else:
+            _check_named(held.kind, choice.ids, found)
+        changed = _decide_all(held.kind, found, reviewer, decision)
+        await self._store.decide(tx, held, [new for _, new in changed])
+        await self._store.note(
+            tx,
+            held,
+            [
+                AuditLine(
+                    action=decision,
+                    by=principal.sub,
+                    entry_id=new.id,
+                    reviewer=reviewer,
+                    reason=reason,
+                    details={"before": old.review.of(reviewer), "status": new.review.status},
+                )
+                for old, new in changed
+            ],
+        )
+        return Decided(
+            reviewer=reviewer,
+            decided=len(changed),
+            unchanged=len(found) - len(changed),
+            tally=await self._store.tally(tx, held),
+        )
+
+    async def take(
+        self, tx: Transaction, principal: Principal, version: Version, step: Step, reason: str = ""
+    ) -> Version:
+        """Submit, approve or reject a version.
+
+        To a submitted one nothing is added. When one is approved, the one approved before is
+        superseded.
+
+        Raises:
+            Forbidden: The caller's roles may not, or the caller submitted it.
+            InvalidInput: It is to be rejected, and there is no reason.
+            WrongState: Its status does not allow it, or entries wait for somebody.
+        """
+        check_may_take(principal, step)
+        if step is Step.REJECT:
+            check_reason(Decision.REJECTED, reason)
+        locked = await self._lock(tx, version)
+        move_version(locked.status, step)
+        if step is not Step.SUBMIT:
+            check_four_eyes(principal, await self._store.submitter(tx, locked))
+        tally = await self._store.tally(tx, locked)
+        if step is not Step.REJECT:
+            check_complete(locked.kind, tally, step)
+        counts = {"approved": tally.approved, "rejected": tally.rejected, "total": tally.total}
+        moved = await self._move(tx, principal, locked, step, reason, counts)
+        if step is Step.APPROVE:
+            await self._follow(tx, principal, moved)
+        return moved
+
+    async def _follow(self, tx: Transaction, principal: Principal, version: Version) -> None:
+        consequence = self._consequences.get(version.kind)
+        for older in await self._store.approved(tx, version):
+            await self._move(tx, principal, older, Step.SUPERSEDE, "", {"by_version": version.id})
+            if consequence:
+                await consequence.superseded(tx, older, principal.sub)
+        if consequence:
+            await consequence.approved(tx, version, principal.sub)
+
+    async def approve_throughout(
+        self,
+        tx: Transaction,
+        version: Version,
+        *,
+        tester: Principal,
+        report_owner: Principal,
+        reason: str,
+    ) -> Version:
+        """Approve everything that waits, step by step as two people would.
+
+        What somebody has rejected stays rejected; a version that is approved already is left,
+        so that this may be done again.
+
+        Raises:
+            Forbidden: The two may not, or are one and the same.
+            WrongState: There is nothing to approve.
+        """
+        # First of all, so that two who do this at once do not wait for each other.
+        current = await self._lock(tx, version)
+
+        async def approve_entries(by: Principal, reviewer: Reviewer) -> None:
+            chosen, said_yes = Choice(), Decision.APPROVED
+            await self.decide(tx, by, current, chosen, said_yes, reviewer=reviewer, reason=reason)
+
+        if current.status in (None, VersionStatus.DRAFT):
+            await approve_entries(tester, Reviewer.TESTER)
+        if current.status is VersionStatus.DRAFT:
+            current = await self.take(tx, tester, current, Step.SUBMIT, reason)
+        if current.status is VersionStatus.APPROVED:
+            return current
+        await approve_entries(report_owner, Reviewer.REPORT_OWNER)
+        if current.status is None:
+            return current
+        return await self.take(tx, report_owner, current, Step.APPROVE, reason)
+
+    async def _lock(self, tx: Transaction, version: Version) -> Version:
+        locked = await self._store.lock(tx, version)
+        if locked is None:
+            raise NotFound("There is no such version.")
+        return locked
+
+    async def _move(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        version: Version,
+        step: Step,
+        reason: str,
+        details: Mapping[str, object],
+    ) -> Version:
+        moved = await self._store.move(tx, version, move_version(version.status, step))
+        line = AuditLine(action=said(step), by=principal.sub, reason=reason, details=details)
+        await self._store.note(tx, version, [line])
+        return moved
+
+
+def _check_named(kind: Kind, ids: Collection[str], found: Sequence[ReviewedEntry]) -> None:
+    missing = sorted(set(ids) - {one.id for one in found})
+    if missing:
+        more = f" and {len(missing) - _MOST_NAMED} more" * (len(missing) > _MOST_NAMED)
+        raise InvalidInput(
+            f"There are no such {kind} here: {', '.join(missing[:_MOST_NAMED])}{more}.",
+            (("/ids", "unknown"),),
+        )
+
+
+def _decide_all(
+    kind: Kind, found: Sequence[ReviewedEntry], reviewer: Reviewer, decision: Decision
+) -> list[tuple[ReviewedEntry, ReviewedEntry]]:
+    changed, early = [], 0
+    for old in found:
+        try:
+            review = old.review.decided(reviewer, decision)
+        except WrongState:
+            early += 1
+            continue
+        if review != old.review:
+            changed.append((old, replace(old, review=review)))
+    if early:
+        raise WrongState(
+            f"{early} of these {kind} are not approved by the tester: the report owner decides "
+            "after the tester."
+        )
+    return changed

@@ -1,0 +1,68 @@
+"""Looks at flows for their workflows, and passes controls on to their jobs."""
+
+from temporalio import activity
+
+from longhaul.activities.flow_look import FlowParts, Look
+from longhaul.activities.heartbeat import beating
+from longhaul.activities.steering import Steering
+from longhaul.core.controls import SYSTEM, Action, Control, Requested
+from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.messages import FlowRequest, FlowView, SteerRequest
+from longhaul.core.ports import Stores
+
+_PAUSABLE = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.RESUMING})
+_RESUMABLE = frozenset({JobStatus.PENDING, JobStatus.PAUSING, JobStatus.PAUSED})
+
+
+class FlowActivities:
+    """What a flow's workflow asks for, besides the actions of its steps."""
+
+    def __init__(self, *, stores: Stores, parts: FlowParts, steering: Steering) -> None:
+        self._database = stores.database
+        self._jobs = stores.jobs
+        self._board = stores.board
+        self._parts = parts
+        self._steering = steering
+
+    @activity.defn(name="look_at_flow")
+    async def look(self, request: FlowRequest) -> FlowView:
+        """Begin and end what is due, and say where the flow stands.
+
+        One look is one transaction under the lock of the flow's row. Whatever crashed, the
+        next look finds what is there: it ends no step twice and makes no job twice.
+        """
+        async with beating(), self._database.begin() as tx:
+            flow = await self._jobs.lock(tx, request.job_id)
+            if flow is None or flow.epoch != request.epoch or flow.status.is_terminal:
+                return FlowView(stale=True)
+            look = Look(self._parts, tx, flow, request)
+            view = await look.run()
+        await self._board.post(look.flow)
+        return view
+
+    @activity.defn(name="steer_steps")
+    async def steer(self, request: SteerRequest) -> None:
+        """Pass a pause, a resume or a cancel on to the jobs of a flow that have not ended."""
+        async with beating():
+            async with self._database.begin() as tx:
+                flow = await self._jobs.read(tx, request.job_id)
+                if flow is None or flow.epoch != request.epoch:
+                    return
+                children = await self._parts.flows.children(tx, flow.id)
+            for child in children.values():
+                if not child.status.is_terminal:
+                    await self._steer(child, request.control)
+
+    async def _steer(self, child: Job, control: Control | None) -> None:
+        if control is not None:
+            if _concerns(control, child):
+                await self._steering.control(child, control)
+        elif child.requested != Requested.CANCEL or child.status is JobStatus.PENDING:
+            await self._steering.cancel(child, SYSTEM)
+
+
+def _concerns(control: Control, child: Job) -> bool:
+    if control.action is Action.PAUSE:
+        # One that drains may be told to stop now.
+        return child.status in _PAUSABLE or child.status is JobStatus.PAUSING
+    return child.status in _RESUMABLE

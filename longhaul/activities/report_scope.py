@@ -1,0 +1,129 @@
+"""What the jobs on a report have in common: who sees it, and which of its attributes are meant."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+
+from longhaul.core.attributes import AttributeStore, Listed
+from longhaul.core.errors import InvalidInput
+from longhaul.core.items import NewItem
+from longhaul.core.ports import Transaction
+from longhaul.core.principals import Principal
+from longhaul.core.versions import ReportVersion, VersionStatus, VersionStore
+
+_MOST_NAMED = 20
+
+RowId = Annotated[int, Field(ge=1, lt=2**31)]
+
+# Equal requests are recognised by equal parameters, so each id stands once and in order.
+AttributeIds = Annotated[
+    list[RowId],
+    Field(min_length=1, max_length=100_000),
+    AfterValidator(lambda ids: sorted(set(ids))),
+]
+
+
+def is_visible(lob: str, principal: Principal) -> bool:
+    """Whether the caller may know of a report of this line of business."""
+    return principal.is_admin or principal.lob in (None, lob)
+
+
+async def check_attributes(
+    store: AttributeStore,
+    tx: Transaction,
+    cycle_id: int,
+    report_id: int,
+    attribute_ids: Sequence[int] | None,
+) -> None:
+    """Refuse ids that are no active attributes of the report.
+
+    Raises:
+        InvalidInput: Some are not; the first of them are named.
+    """
+    if attribute_ids is None:
+        return
+    foreign = await store.foreign(tx, cycle_id, report_id, attribute_ids)
+    if foreign:
+        named = ", ".join(map(str, foreign[:_MOST_NAMED]))
+        more = f" and {len(foreign) - _MOST_NAMED} more" * (len(foreign) > _MOST_NAMED)
+        raise InvalidInput(
+            f"No active attributes of the report: {named}{more}.",
+            (("/parameters/attribute_ids", "not active attributes of the report"),),
+        )
+
+
+async def attribute_items(
+    store: AttributeStore,
+    tx: Transaction,
+    cycle_id: int,
+    report_id: int,
+    attribute_ids: Sequence[int] | None,
+    *,
+    verb: str,
+) -> AsyncIterator[NewItem]:
+    """List the attributes, all or the named, in the order of the form.
+
+    Args:
+        verb: Begins the label that a person reads while the item runs.
+    """
+    after: Listed | None = None
+    while page := await store.page(tx, cycle_id, report_id, attribute_ids, after):
+        for one in page:
+            yield NewItem(
+                key=f"attribute-{one.id}",
+                label=f"{verb} {one.name}",
+                payload={"attribute_id": one.id},
+            )
+        after = page[-1]
+
+
+async def find_draft(
+    store: VersionStore,
+    tx: Transaction,
+    *,
+    version_id: UUID | None,
+    cycle_id: int | None,
+    report_id: int | None,
+    principal: Principal,
+    noun: str,
+    makes: str,
+) -> ReportVersion:
+    """The draft version that parameters name, created when they name its report only.
+
+    Args:
+        noun: What such a version is called: "rule version".
+        makes: What is generated into it: "rules".
+
+    Raises:
+        InvalidInput: They name something that does not exist, that the caller may not know
+            of, or that is no draft.
+    """
+    if version_id is not None:
+        version = await store.version(tx, str(version_id))
+        unknown = InvalidInput(
+            f"There is no {noun} {version_id}.", (("/parameters/version_id", "unknown"),)
+        )
+    else:
+        assert cycle_id is not None
+        assert report_id is not None
+        version = await store.draft(tx, cycle_id, report_id, principal.sub)
+        unknown = InvalidInput(
+            f"Cycle {cycle_id} holds no report {report_id}.",
+            (("/parameters/report_id", "unknown in this cycle"),),
+        )
+    if version is None or not is_visible(version.lob, principal):
+        raise unknown
+    if cycle_id is not None and (cycle_id, report_id) != (version.cycle_id, version.report_id):
+        raise InvalidInput(
+            f"{noun.capitalize()} {version.id} belongs to another cycle or report.",
+            (("/parameters/version_id", "of another cycle or report"),),
+        )
+    if version.status is not VersionStatus.DRAFT:
+        raise InvalidInput(
+            f"{noun.capitalize()} {version.id} is {version.status}; {makes} are only generated "
+            "into a draft.",
+            (("/parameters/version_id", "not a draft"),),
+        )
+    return version

@@ -1,0 +1,62 @@
+"""The action `approve_version`: says yes to all that was proposed, as two people would."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from longhaul.activities.decisions import Decisions
+from longhaul.core.ports import Transaction
+from longhaul.core.principals import Principal, Role
+from longhaul.core.step_actions import ActionContext, StepAction
+
+PersonId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class VersionApprovalParameters(BaseModel):
+    """What is approved, and in whose names; the audit shows these."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    version_id: UUID
+    tester: PersonId = "automatic-tester"
+    report_owner: PersonId = "automatic-report-owner"
+
+
+class VersionApproval(StepAction[VersionApprovalParameters]):
+    """For demonstrations and tests: nobody looks at what is approved."""
+
+    name = "approve_version"
+    title = "Automatic approval"
+    parameters = VersionApprovalParameters
+    roles = frozenset({Role.ADMIN})
+
+    def __init__(self, decisions: Decisions) -> None:
+        self._decisions = decisions
+
+    async def do(
+        self, context: ActionContext, parameters: VersionApprovalParameters
+    ) -> Mapping[str, Any]:
+        """Nothing: what is approved is approved in the transaction that ends the step."""
+        return {"version_id": str(parameters.version_id)}
+
+    async def save(
+        self,
+        tx: Transaction,
+        context: ActionContext,
+        parameters: VersionApprovalParameters,
+        output: Mapping[str, Any],
+    ) -> None:
+        """Decide on every entry for both, submit the version and approve it."""
+        lob = context.principal.lob
+        version = await self._decisions.version(tx, context.principal, str(parameters.version_id))
+        await self._decisions.approve_throughout(
+            tx,
+            version,
+            tester=Principal(sub=parameters.tester, roles=frozenset({Role.TESTER}), lob=lob),
+            report_owner=Principal(
+                sub=parameters.report_owner, roles=frozenset({Role.REPORT_OWNER}), lob=lob
+            ),
+            reason=f"Approved automatically by flow {context.job.id}.",
+        )

@@ -1,0 +1,1 @@
+"""Documents: where their text comes from."""

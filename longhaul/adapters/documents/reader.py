@@ -1,0 +1,138 @@
+"""The text of stored documents: read once each, however many test cases cite them."""
+
+import asyncio
+import codecs
+import json
+import sys
+from contextlib import suppress
+from typing import Any
+
+from longhaul.core.blobs import MAX_BLOB, BlobMissing, BlobStore, BlobTooLarge
+from longhaul.core.errors import ItemFailed
+from longhaul.core.extraction import DocumentText
+from longhaul.core.single_flight import SingleFlight
+
+PDF = "application/pdf"
+TEXT = "text/plain"
+
+_MAGIC = b"%PDF-"
+# The header may stand behind some junk; Acrobat looks for it in the first kilobyte.
+_MAGIC_WITHIN = 1_024
+
+_KEPT = 4
+_AT_ONCE = 2
+_PATIENCE = 90.0
+_MAX_TEXT = 5_000_000
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+_SENTENCES = {
+    "encrypted": "The document is encrypted; store it without a password.",
+    "unreadable": "The document is damaged or no PDF at all.",
+    "too_large": "The document is too large to be read.",
+    "too_slow": "Reading the document took too long.",
+    "missing": "The document is no longer in the store.",
+    "not_text": "The document is neither a PDF nor a text.",
+    "no_text_layer": "The document has no text layer: its pages are pictures. Run text "
+    "recognition over it and store it again.",
+    "empty": "The document is empty.",
+}
+
+
+class StoredDocuments:
+    """Reads documents of a blob store."""
+
+    def __init__(self, blobs: BlobStore | None) -> None:
+        self._blobs = blobs
+        self._read: SingleFlight[tuple[str, str], DocumentText] = SingleFlight(_KEPT)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(self, key: str, content_type: str) -> DocumentText:
+        """The text of a stored document."""
+        return await self._read.get((key, content_type), lambda: self._fresh(key, content_type))
+
+    async def _fresh(self, key: str, content_type: str) -> DocumentText:
+        if self._blobs is None:
+            raise _failed("missing")
+        # Contents are large: only so many are held at a time.
+        async with self._turns:
+            try:
+                content = await self._blobs.get(key)
+            except BlobMissing:
+                raise _failed("missing") from None
+            except BlobTooLarge:
+                raise _failed("too_large") from None
+            return await read_document(content, content_type)
+
+
+async def read_document(content: bytes, content_type: str = "") -> DocumentText:
+    """The text of a document.
+
+    Args:
+        content_type: What it is said to be; what it begins with counts more.
+
+    Raises:
+        ItemFailed: It cannot be read; the code says why.
+    """
+    if len(content) > MAX_BLOB:
+        raise _failed("too_large")
+    if not content.strip():
+        raise _failed("empty")
+    if content_type == PDF or _MAGIC in content[:_MAGIC_WITHIN]:
+        document = await _read_pdf(content)
+    else:
+        text = await asyncio.to_thread(_decode, content)
+        if len(text) > _MAX_TEXT:
+            raise _failed("too_large")
+        document = DocumentText(pages=tuple(text.split("\f")))
+    if not any(page.strip() for page in document.pages):
+        raise _failed("no_text_layer" if document.without_text else "empty")
+    return document
+
+
+async def _read_pdf(content: bytes) -> DocumentText:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "longhaul.adapters.documents.pdf",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            out, _ = await process.communicate(content)
+    except TimeoutError:
+        raise _failed("too_slow") from None
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    # Killed by its own limits it has said nothing.
+    answer: dict[str, Any] = json.loads(out) if out and not process.returncode else {}
+    if "pages" not in answer:
+        raise _failed(answer.get("error", "too_slow"))
+    return DocumentText(pages=tuple(answer["pages"]), without_text=tuple(answer["without_text"]))
+
+
+def _decode(content: bytes) -> str:
+    encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
+    if encoding != "utf-16" and b"\x00" in content:
+        raise _failed("not_text")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        pass
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:
+        raise _failed("not_text") from None
+
+
+def _failed(reason: str) -> ItemFailed:
+    code = reason if reason == "no_text_layer" else f"document_{reason}"
+    return ItemFailed(code, _SENTENCES[reason])

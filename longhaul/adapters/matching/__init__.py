@@ -1,0 +1,1 @@
+"""Finds the columns whose names say what an attribute's name says."""

@@ -1,0 +1,238 @@
+"""Finds values in documents by their labels: no network, no model, always the same answer."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from longhaul.adapters.offline.layout import (
+    MOST_ROWS,
+    Cell,
+    Line,
+    below,
+    read_lines,
+    read_separated,
+    tables,
+)
+from longhaul.core.attributes import Attribute
+from longhaul.core.extraction import DocumentText, Extraction, Question
+from longhaul.core.job_types import Calls
+
+PROVIDER = "offline"
+MODEL = "labels"
+VERSION = "1"
+
+_QUOTE = 300
+
+# A line that names its own value is no value of the line above.
+_NAMED = re.compile(r"[A-Za-z)] ?[:=]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A value that a label seems to name.
+
+    Attributes:
+        weight: What finding it in this way is worth, 0-1.
+    """
+
+    page: int
+    cell: Cell
+    line: Line
+    weight: float
+    why: str
+
+
+class OfflineExtractor:
+    """Looks for the attribute's name, and for the value that stands behind or below it.
+
+    Args:
+        seconds_per_item: How long to pretend to think, for demonstrations and tests.
+    """
+
+    def __init__(self, *, seconds_per_item: float = 0.0) -> None:
+        self._seconds = seconds_per_item
+
+    async def extract(
+        self,
+        question: Question,
+        document: DocumentText,
+        frozen: Mapping[str, Any],
+        calls: Calls,
+    ) -> Extraction:
+        """Find the value, or say that it is not there."""
+        if self._seconds:
+            await asyncio.sleep(self._seconds)
+        return await asyncio.to_thread(_extract, question, document)
+
+
+def _extract(question: Question, document: DocumentText) -> Extraction:
+    keys = {name: value for name, value in question.keys.items() if document.holds(value)}
+    found = [
+        one
+        for number, page in enumerate(document.pages, start=1)
+        for one in _on_page(number, page, question, keys)
+    ]
+    if not found:
+        return _extraction(None, keys, 0.0, _missing(document), {})
+    best = max(found, key=lambda one: one.weight)
+    rivals = {one.cell.text for one in found if one.weight == best.weight}
+    confidence = best.weight if len(rivals) == 1 else round(best.weight / 2, 2)
+    why = best.why
+    if len(rivals) > 1:
+        why += f" There are {len(rivals)} such values; this is the first."
+    location = {
+        "page": best.page,
+        "offset": best.cell.start,
+        "length": len(best.cell.text),
+        "quote": " ".join(best.line.text.split())[:_QUOTE],
+    }
+    return _extraction(best.cell.text, keys, confidence, why, location)
+
+
+def _extraction(
+    value: str | None,
+    keys: Mapping[str, str],
+    confidence: float,
+    why: str,
+    location: Mapping[str, Any],
+) -> Extraction:
+    return Extraction(
+        value=value,
+        keys=keys,
+        confidence=confidence,
+        rationale=why,
+        provider=PROVIDER,
+        model=MODEL,
+        prompt_version=VERSION,
+        location=location,
+    )
+
+
+def _missing(document: DocumentText) -> str:
+    said = "No label of the attribute with a value of this record was found."
+    if document.without_text:
+        pages = ", ".join(map(str, document.without_text[:20]))
+        said += f" Without a text layer: page {pages}."
+    return said
+
+
+def _on_page(
+    number: int, page: str, question: Question, keys: Mapping[str, str]
+) -> Iterator[_Found]:
+    is_label = _label(question.attribute)
+    for read, aligned in ((read_lines, True), (read_separated, False)):
+        lines = read(page)
+        yield from _in_tables(number, lines, is_label, keys, aligned=aligned)
+        if aligned:
+            yield from _behind_labels(number, lines, is_label, question, keys)
+
+
+def _in_tables(
+    number: int,
+    lines: Sequence[Line],
+    is_label: re.Pattern[str],
+    keys: Mapping[str, str],
+    *,
+    aligned: bool,
+) -> Iterator[_Found]:
+    wanted = {_bare(value) for value in keys.values()}
+    for header, label, at in tables(lines, is_label):
+        for row in lines[at + 1 : at + 1 + MOST_ROWS]:
+            named = wanted & {_bare(cell.text) for cell in row.cells}
+            cell = below(header, label, row, aligned=aligned) if named else None
+            if cell is not None:
+                # A row that carries more of the keys is more surely the record's.
+                weight = round(0.95 - 0.2 * (1 - len(named) / len(wanted)), 2)
+                yield _Found(
+                    page=number, cell=cell, line=row, weight=weight, why="In the record's row."
+                )
+
+
+def _behind_labels(
+    number: int,
+    lines: Sequence[Line],
+    is_label: re.Pattern[str],
+    question: Question,
+    keys: Mapping[str, str],
+) -> Iterator[_Found]:
+    belongs = _records(lines, question, keys)
+    pattern = re.compile(
+        rf"(?<![0-9A-Za-z])(?:{is_label.pattern})(?P<colon> *[:=] *| {{2,}}|\t+)(?P<value>\S.*)",
+        is_label.flags,
+    )
+    for at, line in enumerate(lines):
+        share = belongs(at)
+        if share is None:
+            continue
+        found = pattern.search(line.text)
+        if found:
+            value = re.split(r" {2,}|\t| \| ", found["value"].rstrip())[0].strip()
+            cell = Cell(value, line.start + found.start("value"))
+            weight = (0.9 if ":" in found["colon"] else 0.8) * share
+            why = "Behind the attribute's label."
+        elif (below_it := _below_label(lines, at, is_label)) is not None:
+            cell, weight, why = below_it, 0.6 * share, "Below the attribute's label."
+        else:
+            continue
+        if cell.text:
+            yield _Found(page=number, cell=cell, line=line, weight=round(weight, 2), why=why)
+
+
+def _below_label(lines: Sequence[Line], at: int, is_label: re.Pattern[str]) -> Cell | None:
+    line = lines[at]
+    if not is_label.fullmatch(line.text.strip().rstrip(":")) or at + 1 == len(lines):
+        return None
+    following = lines[at + 1].cells
+    if len(following) != 1 or _NAMED.search(following[0].text):
+        return None
+    return following[0]
+
+
+def _records(
+    lines: Sequence[Line], question: Question, keys: Mapping[str, str]
+) -> Callable[[int], float | None]:
+    """Says how surely a line belongs to the record: None where it belongs to another one.
+
+    A document about one record names its key anywhere; one about many names the key of each
+    above what it says about it.
+    """
+    names = [_words(name) for name in question.keys]
+    heading = re.compile("|".join(f"(?:{name})" for name in names) or r"(?!)", re.IGNORECASE)
+    wanted = [_bare(value) for value in keys.values()]
+    headings = [
+        (number, any(value in _bare(line.text) for value in wanted))
+        for number, line in enumerate(lines)
+        if heading.search(line.text)
+    ]
+    if not wanted:
+        # Whose values these are is not said: fit for a look, not for trust.
+        return lambda at: None if headings else 0.5
+    if not any(is_ours for _, is_ours in headings):
+        return lambda at: 0.8
+    has_others = any(not is_ours for _, is_ours in headings) and len(names) == 1
+
+    def belongs(at: int) -> float | None:
+        if not has_others:
+            return 1.0
+        above = [is_ours for number, is_ours in headings if number <= at]
+        return 1.0 if above and above[-1] else None
+
+    return belongs
+
+
+def _label(attribute: Attribute) -> re.Pattern[str]:
+    names = [attribute.name, re.sub(r"\(.*?\)", " ", attribute.name), attribute.column or ""]
+    if attribute.mdrm:
+        names.append(attribute.mdrm)
+    patterns = dict.fromkeys(words for name in names if (words := _words(name)))
+    return re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE)
+
+
+def _words(name: str) -> str:
+    return r"[\s_\-/,.]*".join(re.escape(word) for word in re.findall(r"[^\W_]+|[%#$]", name))
+
+
+def _bare(text: str) -> str:
+    return "".join(text.split()).casefold()

@@ -1,0 +1,111 @@
+"""How plain text shows that a value belongs to a label: it stands behind, below, in its column."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_GAP = re.compile(r" {2,}|\t+| *\| *")
+
+# A table's rows stand below its header, closer than this.
+MOST_ROWS = 2_000
+_LONGEST_CELL = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Some words on a line.
+
+    Attributes:
+        start: Where they begin, in characters from the beginning of the page.
+    """
+
+    text: str
+    start: int
+
+    @property
+    def middle(self) -> float:
+        """Where their middle is."""
+        return self.start + len(self.text) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a page.
+
+    Attributes:
+        start: Where it begins, in characters from the beginning of the page.
+    """
+
+    text: str
+    start: int
+    cells: tuple[Cell, ...]
+
+    def column(self, cell: Cell) -> tuple[float, float]:
+        """Where a cell begins and ends, from the beginning of the line."""
+        return cell.start - self.start, cell.start - self.start + len(cell.text)
+
+
+def read_lines(page: str) -> list[Line]:
+    """The lines of a page with their cells: words that wide gaps, tabs or bars keep apart."""
+    lines = []
+    start = 0
+    for text in page.split("\n"):
+        lines.append(Line(text, start, tuple(_cells(text, start))))
+        start += len(text) + 1
+    return lines
+
+
+def read_separated(page: str) -> list[Line]:
+    """The lines of a page with their cells, as commas or semicolons keep them apart."""
+    lines = []
+    start = 0
+    for text in page.split("\n"):
+        delimiter = ";" if text.count(";") > text.count(",") else ","
+        cells = []
+        place = 0
+        for value in next(csv.reader([text[:100_000]], delimiter=delimiter), []):
+            at = text.find(value, place)
+            cells.append(Cell(value.strip(), start + max(at, place)))
+            place = max(at, place) + len(value)
+        lines.append(Line(text, start, tuple(cells)))
+        start += len(text) + 1
+    return lines
+
+
+def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None:
+    """The cell of a row that stands below a cell of its header.
+
+    Args:
+        aligned: Whether columns are seen by where they stand, and not only by their number.
+    """
+    if len(row.cells) == len(header.cells):
+        return row.cells[header.cells.index(label)]
+    if not aligned:
+        return None
+    # An empty cell leaves no trace but a gap, so that counting would go wrong.
+    left, right = header.column(label)
+    for cell in row.cells:
+        begin, end = row.column(cell)
+        if begin < right and left < end:
+            return cell
+    return None
+
+
+def tables(lines: Sequence[Line], is_label: "re.Pattern[str]") -> Iterator[tuple[Line, Cell, int]]:
+    """Headers of tables that have the label: the line, its cell, and the line's number."""
+    for number, line in enumerate(lines):
+        if len(line.cells) > 1:
+            for cell in line.cells:
+                if is_label.fullmatch(cell.text.strip().rstrip(":")):
+                    yield line, cell, number
+
+
+def _cells(text: str, start: int) -> Iterator[Cell]:
+    gaps = [(0, 0), *((found.start(), found.end()) for found in _GAP.finditer(text))]
+    gaps.append((len(text), len(text)))
+    for (_, begin), (end, _) in pairwise(gaps):
+        words = text[begin:end].strip()
+        if words:
+            yield Cell(words[:_LONGEST_CELL], start + begin + text[begin:end].index(words))

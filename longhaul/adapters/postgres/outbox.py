@@ -1,0 +1,47 @@
+"""The outbox: what webhooks are to be told, written by the statement that makes it true."""
+
+from longhaul.core.notices import Event
+
+_TIME = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+
+# One row for each webhook of the owner that listens to the event, none for all others.
+_NOTE = """
+INSERT INTO webhook_delivery (id, webhook_id, event, job_id, job_version, payload, due_at,
+                              created_at)
+SELECT gen_random_uuid(), webhook.id, '{event}', changed.id, changed.version,
+    jsonb_build_object(
+        'event', '{event}',
+        'time', {time},
+        'job', jsonb_build_object(
+            'job_id', changed.id,
+            'job_type', changed.job_type,
+            'status', changed.status,
+            'outcome', changed.outcome,
+            'attempt', changed.attempt,
+            'version', changed.version,
+            'parent_id', changed.parent_id,
+            'step', changed.step,
+            'cycle_id', changed.cycle_id,
+            'report_id', changed.report_id,
+            'progress', jsonb_build_object(
+                'total', changed.total, 'succeeded', changed.done,
+                'failed', changed.failed, 'skipped', changed.skipped),
+            'error', changed.fault ->> 'sentence',
+            'error_code', changed.fault ->> 'code',
+            'reason', changed.pause ->> 'reason'),
+        'details', {details}),
+    clock_timestamp(), clock_timestamp()
+FROM {changed} JOIN webhook ON webhook.owner = changed.owner AND '{event}' = ANY (webhook.events)
+"""
+
+
+def announcing(update: str, event: Event) -> str:
+    """An UPDATE of one job that also notes an event; it returns the row as the update does."""
+    note = _NOTE.format(event=event, time=_TIME, details="'{}'::jsonb", changed="changed")
+    return f"WITH changed AS ({update}), noted AS ({note}) SELECT * FROM changed"
+
+
+def announcement(event: Event) -> str:
+    """A statement that notes an event of job `$1` with details `$2`, and no change of the row."""
+    changed = "(SELECT * FROM job WHERE id = $1) AS changed"
+    return _NOTE.format(event=event, time=_TIME, details="$2::jsonb", changed=changed)

@@ -1,0 +1,256 @@
+"""Sample sets, samples, and what of a report is sampled."""
+
+from collections.abc import Mapping, Sequence
+
+from longhaul.adapters.postgres.attributes import PostgresAttributes
+from longhaul.adapters.postgres.versions import PostgresVersions
+from longhaul.core.attributes import Obligation
+from longhaul.core.formats import DataType
+from longhaul.core.jobs import Job
+from longhaul.core.ports import Row, Transaction
+from longhaul.core.rule_execution import TableRule
+from longhaul.core.sampling import (
+    Category,
+    Frame,
+    NewSample,
+    Risk,
+    SampledAttribute,
+    SampledRule,
+    SampleTotals,
+    Scope,
+    key_hash,
+)
+from longhaul.core.sources import DataSource, SourceKind
+
+PHASE = "Sample Selection"
+
+PROVIDER = "offline"
+MODEL = "seeded-draw"
+VERSION = "1"
+
+_ATTRIBUTES = """
+SELECT a.id, a.name, a.data_type, a.mandatory, a.is_key, a.is_cde, m.data_source_id,
+       m.table_name, m.column_name
+FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
+    LEFT JOIN pde_mapping AS m
+        ON m.phase_id = a.phase_id AND m.attribute_id = a.id AND m.status <> 'rejected'
+WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active
+ORDER BY a.line_no, a.id
+"""
+
+_SCOPED = """
+SELECT r.attribute_id
+FROM scoping_recommendation AS r JOIN scoping_version AS v ON v.id = r.version_id
+WHERE v.id = (SELECT id FROM scoping_version
+              WHERE cycle_id = $1 AND report_id = $2 AND status = 'approved'
+              ORDER BY number DESC LIMIT 1)
+    AND r.recommendation = 'test' AND r.status <> 'rejected'
+"""
+
+# What rule execution runs: both have approved, in the newest version that has such rules.
+_RULES = """
+SELECT r.id, r.attribute_id, r.expectation, r.kwargs, r.name, r.severity
+FROM rule AS r
+WHERE r.tester_decision = 'approved' AND r.report_owner_decision = 'approved'
+    AND r.version_id = (
+        SELECT v.id FROM rule_version AS v
+        WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status NOT IN ('rejected', 'superseded')
+            AND EXISTS (SELECT FROM rule AS x
+                        WHERE x.version_id = v.id AND x.tester_decision = 'approved'
+                            AND x.report_owner_decision = 'approved')
+        ORDER BY v.number DESC LIMIT 1)
+ORDER BY r.execution_order, r.id
+"""
+
+_SOURCES = """
+SELECT id, name, kind, location, secret_ref FROM data_source WHERE report_id = $1 ORDER BY id
+"""
+
+_IS_UNDECIDED = "tester_decision IS NULL AND report_owner_decision IS NULL AND status = 'pending'"
+
+_DECIDED = f"""
+SELECT table_name, source_key FROM sample WHERE set_id = $1 AND NOT ({_IS_UNDECIDED})
+"""
+
+_TAKEN = f"""
+SELECT key_hash FROM sample
+WHERE set_id = $1 AND key_hash = ANY ($3) AND NOT (job_id <> $2 AND {_IS_UNDECIDED})
+"""
+
+# Locked in the order in which people's decisions lock them.
+_DELETE_UNDECIDED = f"""
+DELETE FROM sample WHERE id IN (
+    SELECT id FROM sample WHERE set_id = $1 AND job_id <> $2 AND {_IS_UNDECIDED}
+        AND NOT EXISTS (SELECT FROM test_case AS c WHERE c.sample_id = sample.id)
+    ORDER BY id FOR UPDATE)
+"""
+
+_INSERT = """
+INSERT INTO sample (set_id, job_id, ordinal, attribute_id, category, kind, data_source_id,
+                    table_name, source_key, key_hash, key_values, row_data, rationale, rule_id,
+                    risk, confidence, provider, model, prompt_version, created_at)
+SELECT $1, $2, new.ordinal, new.attribute_id, new.category, new.kind, new.data_source_id,
+       new.table_name, new.source_key, new.key_hash, new.key_values, new.row_data, new.rationale,
+       (SELECT r.id FROM rule AS r WHERE r.id = new.rule_id), new.risk, new.confidence, $4, $5,
+       $6, clock_timestamp()
+FROM jsonb_to_recordset($3) AS new (
+    ordinal integer, attribute_id integer, category text, kind text, data_source_id integer,
+    table_name text, source_key jsonb, key_hash text, key_values jsonb, row_data jsonb,
+    rationale text, rule_id uuid, risk text, confidence double precision)
+"""
+
+_STORE_FRAME = """
+INSERT INTO sample_frame (job_id, set_id, frame, created_at)
+VALUES ($2, $1, $3, clock_timestamp()) ON CONFLICT (job_id) DO NOTHING
+"""
+
+_REQUESTED = """
+SELECT payload ->> 'category' AS category, count(*) AS slots,
+       min(error_message) FILTER (WHERE state IN ('skipped', 'failed')) AS reason
+FROM job_item WHERE job_id = $1 GROUP BY payload ->> 'category'
+"""
+
+_STORED = """
+SELECT category, attribute_id, count(*) AS samples FROM sample WHERE job_id = $1
+GROUP BY category, attribute_id
+"""
+
+_FRAME = "SELECT frame FROM sample_frame WHERE job_id = $1"
+
+
+class PostgresSamples(PostgresVersions, PostgresAttributes):
+    """Keeps samples; every method works in the caller's transaction."""
+
+    def __init__(self) -> None:
+        super().__init__("sample_set", PHASE)
+
+    async def scope(
+        self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int] | None
+    ) -> Scope:
+        """The attributes that are sampled, the rules that people approved, and the sources.
+
+        Key attributes are always among them: they name the rows.
+        """
+        every = [_attribute(row) for row in await tx.fetch(_ATTRIBUTES, cycle_id, report_id)]
+        wanted, scoped_by = {one.id for one in every}, "report"
+        if attribute_ids is not None:
+            wanted, scoped_by = set(attribute_ids), "request"
+        elif rows := await tx.fetch(_SCOPED, cycle_id, report_id):
+            wanted, scoped_by = {row["attribute_id"] for row in rows}, "scoping"
+        columns = {one.name: one.column for one in every if one.column}
+        types = {one.name: one.data_type for one in every}
+        rules = [_rule(row, columns, types) for row in await tx.fetch(_RULES, cycle_id, report_id)]
+        return Scope(
+            attributes=[one for one in every if one.id in wanted],
+            keys=[one for one in every if one.is_key],
+            rules=[one for one in rules if one.attribute_id in wanted],
+            sources={
+                row["id"]: DataSource(
+                    id=row["id"],
+                    name=row["name"],
+                    kind=SourceKind(row["kind"]),
+                    location=row["location"],
+                    secret_ref=row["secret_ref"],
+                )
+                for row in await tx.fetch(_SOURCES, report_id)
+            },
+            scoped_by=scoped_by,
+        )
+
+    async def decided_keys(
+        self, tx: Transaction, set_id: str
+    ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
+        """Keys of the rows in a set that people have decided on, by table."""
+        found: dict[str, list[Mapping[str, str | None]]] = {}
+        for row in await tx.fetch(_DECIDED, set_id):
+            found.setdefault(row["table_name"], []).append(row["source_key"])
+        return found
+
+    async def taken(
+        self, tx: Transaction, set_id: str, job_id: str, hashes: Sequence[str]
+    ) -> set[str]:
+        """Which of some keys are in the set already, but for those that `replace` takes out."""
+        return {row["key_hash"] for row in await tx.fetch(_TAKEN, set_id, job_id, hashes)}
+
+    async def replace(
+        self,
+        tx: Transaction,
+        set_id: str,
+        job_id: str,
+        samples: Sequence[NewSample],
+        frame: Frame,
+    ) -> None:
+        """Store samples in the place of those of earlier jobs that nobody has decided on."""
+        await tx.execute(_DELETE_UNDECIDED, set_id, job_id)
+        await tx.execute(_STORE_FRAME, set_id, job_id, frame.to_json())
+        records = [_record(one) for one in samples]
+        await tx.execute(_INSERT, set_id, job_id, records, PROVIDER, MODEL, VERSION)
+
+    async def totals(self, tx: Transaction, job: Job) -> SampleTotals:
+        """What a job has stored, and what it has not."""
+        slots = await tx.fetch(_REQUESTED, job.id)
+        stored = await tx.fetch(_STORED, job.id)
+        frames = await tx.fetch(_FRAME, job.id)
+        by_category = dict.fromkeys(Category, 0)
+        by_attribute: dict[int, int] = {}
+        for row in stored:
+            by_category[Category(row["category"])] += row["samples"]
+            attribute_id = row["attribute_id"]
+            by_attribute[attribute_id] = by_attribute.get(attribute_id, 0) + row["samples"]
+        return SampleTotals(
+            requested={Category(row["category"]): row["slots"] for row in slots},
+            by_category=by_category,
+            by_attribute=by_attribute,
+            reasons={Category(row["category"]): row["reason"] for row in slots if row["reason"]},
+            frame=frames[0]["frame"] if frames else None,
+        )
+
+
+def _attribute(row: Row) -> SampledAttribute:
+    return SampledAttribute(
+        id=row["id"],
+        name=row["name"],
+        data_type=DataType(row["data_type"]),
+        is_mandatory=row["mandatory"] == Obligation.MANDATORY,
+        is_key=row["is_key"],
+        is_critical=row["is_cde"],
+        source_id=row["data_source_id"],
+        table=row["table_name"],
+        column=row["column_name"],
+    )
+
+
+def _rule(row: Row, columns: Mapping[str, str], types: Mapping[str, DataType]) -> SampledRule:
+    rule = TableRule(
+        id=str(row["id"]),
+        expectation=row["expectation"],
+        kwargs=row["kwargs"],
+        columns=columns,
+        types=types,
+    )
+    return SampledRule(
+        rule=rule,
+        attribute_id=row["attribute_id"],
+        name=row["name"],
+        severity=Risk(row["severity"]),
+    )
+
+
+def _record(one: NewSample) -> Mapping[str, object]:
+    row, pool = one.row, one.row.pick.pool
+    return {
+        "ordinal": one.ordinal,
+        "attribute_id": pool.attribute_id,
+        "category": pool.category,
+        "kind": pool.kind,
+        "data_source_id": row.source_id,
+        "table_name": row.table,
+        "source_key": row.source_key,
+        "key_hash": key_hash(row.table, row.source_key),
+        "key_values": one.key_values,
+        "row_data": row.data,
+        "rationale": pool.reason,
+        "rule_id": pool.rule_id,
+        "risk": pool.risk,
+        "confidence": pool.confidence,
+    }

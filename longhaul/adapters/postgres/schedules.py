@@ -1,0 +1,215 @@
+"""Schedules: PostgreSQL is where they are; Temporal is told of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import LIVE
+from longhaul.core.ports import Row, Transaction
+from longhaul.core.principals import Principal
+from longhaul.core.schedules import Firing, FiringOutcome, Schedule
+
+# "sched" in ASCII, before the number of one schedule.
+_LOCKS = 0x7363686564 << 16
+
+_ADD = """
+INSERT INTO schedule (id, owner, roles, lob, job_type, request, cron, every_seconds, time_zone,
+                      paused, created_at, updated_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, t, t FROM (SELECT clock_timestamp() AS t) AS now
+WHERE (SELECT count(*) FROM schedule WHERE owner = $2 AND NOT deleted) < $11
+RETURNING *
+"""
+
+_CHANGE = """
+UPDATE schedule SET paused = coalesce($2, paused), deleted = deleted OR $3,
+    version = version + 1, updated_at = clock_timestamp()
+WHERE id = $1 AND NOT deleted RETURNING *
+"""
+
+_LAST_FIRINGS = """
+SELECT DISTINCT ON (schedule_id) * FROM schedule_firing WHERE schedule_id = ANY ($1)
+ORDER BY schedule_id, scheduled_at DESC
+"""
+
+
+class PostgresSchedules:
+    """Keeps schedules and notes their firings."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    # For people.
+
+    async def add(
+        self,
+        *,
+        schedule_id: str,
+        owner: Principal,
+        job_type: str,
+        request: Mapping[str, Any],
+        cron: str | None,
+        every_seconds: int | None,
+        time_zone: str,
+        paused: bool,
+        at_most: int,
+    ) -> Schedule | None:
+        """Store a schedule; None when its owner has as many as are allowed."""
+        async with self._database.begin() as tx:
+            await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"schedule:{owner.sub}")
+            rows = await tx.fetch(
+                _ADD,
+                schedule_id,
+                owner.sub,
+                sorted(owner.roles),
+                owner.lob,
+                job_type,
+                request,
+                cron,
+                every_seconds,
+                time_zone,
+                paused,
+                at_most,
+            )
+        return _schedule(rows[0]) if rows else None
+
+    async def of_owner(self, owner: str | None) -> list[Schedule]:
+        """The schedules of one owner, or of everybody, oldest first."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT * FROM schedule WHERE NOT deleted AND ($1::text IS NULL OR owner = $1) "
+                "ORDER BY created_at, id",
+                owner,
+            )
+        return [_schedule(row) for row in rows]
+
+    async def read(self, schedule_id: str) -> Schedule | None:
+        """A schedule, also one that is being deleted."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch("SELECT * FROM schedule WHERE id = $1", schedule_id)
+        return _schedule(rows[0]) if rows else None
+
+    async def change(
+        self, schedule_id: str, *, paused: bool | None = None, deleted: bool = False
+    ) -> Schedule | None:
+        """Change a schedule; None when it is not there."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(_CHANGE, schedule_id, paused, deleted)
+        return _schedule(rows[0]) if rows else None
+
+    async def firings(self, schedule_id: str, limit: int) -> list[Firing]:
+        """The newest firings of a schedule, newest first."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT * FROM schedule_firing WHERE schedule_id = $1 "
+                "ORDER BY scheduled_at DESC LIMIT $2",
+                schedule_id,
+                limit,
+            )
+        return [_firing(row) for row in rows]
+
+    async def last_firings(self, schedule_ids: Sequence[str]) -> Mapping[str, Firing]:
+        """The newest firing of each schedule that has any."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(_LAST_FIRINGS, list(schedule_ids))
+        return {str(row["schedule_id"]): _firing(row) for row in rows}
+
+    # For what brings them to Temporal.
+
+    def alone_with(self, schedule_id: str) -> AbstractAsyncContextManager[bool]:
+        """Whether nobody else brings this schedule to Temporal while the block lasts."""
+        return self._database.locked(_LOCKS ^ (int(schedule_id.replace("-", ""), 16) >> 72))
+
+    async def unsynced(self) -> list[str]:
+        """The schedules that Temporal does not know as they are."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT id FROM schedule WHERE version <> synced_version OR deleted"
+            )
+        return [str(row["id"]) for row in rows]
+
+    async def synced(self, schedule: Schedule) -> None:
+        """Note that Temporal knows a version; one that is deleted may be forgotten then."""
+        async with self._database.begin() as tx:
+            await tx.execute(
+                "UPDATE schedule SET synced_version = $2 WHERE id = $1",
+                schedule.id,
+                schedule.version,
+            )
+            await tx.execute("DELETE FROM schedule WHERE id = $1 AND deleted", schedule.id)
+
+    async def forgotten_but(self, known: Iterable[str]) -> int:
+        """Take note that Temporal knows no other schedules; how many it should have known."""
+        async with self._database.begin() as tx:
+            return await tx.execute(
+                "UPDATE schedule SET synced_version = 0 "
+                "WHERE id::text <> ALL ($1::text[]) AND synced_version <> 0",
+                list(known),
+            )
+
+    # For firings.
+
+    async def lock(self, tx: Transaction, schedule_id: str) -> Schedule | None:
+        """Read a schedule and keep other firings of it out until the transaction ends."""
+        rows = await tx.fetch(
+            "SELECT * FROM schedule WHERE id = $1 AND NOT deleted FOR UPDATE", schedule_id
+        )
+        return _schedule(rows[0]) if rows else None
+
+    async def fired(self, tx: Transaction, schedule_id: str, at: datetime) -> Firing | None:
+        """What came of the firing of a time, if it was there."""
+        rows = await tx.fetch(
+            "SELECT * FROM schedule_firing WHERE schedule_id = $1 AND scheduled_at = $2",
+            schedule_id,
+            at,
+        )
+        return _firing(rows[0]) if rows else None
+
+    async def live_job(self, tx: Transaction, schedule_id: str) -> str | None:
+        """The job of an earlier firing that has not ended."""
+        rows = await tx.fetch(
+            "SELECT job.id FROM schedule_firing JOIN job ON job.id = schedule_firing.job_id "
+            f"WHERE schedule_id = $1 AND schedule_firing.outcome = 'started' AND {LIVE} LIMIT 1",
+            schedule_id,
+        )
+        return str(rows[0]["id"]) if rows else None
+
+    async def note(self, tx: Transaction, schedule_id: str, firing: Firing) -> None:
+        """Note what came of a firing."""
+        await tx.execute(
+            "INSERT INTO schedule_firing (schedule_id, scheduled_at, outcome, job_id, detail, time)"
+            " VALUES ($1, $2, $3, $4, $5, clock_timestamp())",
+            schedule_id,
+            firing.scheduled_at,
+            firing.outcome,
+            firing.job_id,
+            firing.detail,
+        )
+
+
+def _schedule(row: Row) -> Schedule:
+    return Schedule(
+        id=str(row["id"]),
+        owner=Principal(sub=row["owner"], roles=frozenset(row["roles"]), lob=row["lob"]),
+        job_type=row["job_type"],
+        request=row["request"],
+        cron=row["cron"],
+        every_seconds=row["every_seconds"],
+        time_zone=row["time_zone"],
+        paused=row["paused"],
+        deleted=row["deleted"],
+        version=row["version"],
+        is_synced=row["version"] == row["synced_version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _firing(row: Row) -> Firing:
+    return Firing(
+        scheduled_at=row["scheduled_at"],
+        outcome=FiringOutcome(row["outcome"]),
+        job_id=str(row["job_id"]) if row["job_id"] else None,
+        detail=row["detail"],
+    )

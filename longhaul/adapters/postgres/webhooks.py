@@ -1,0 +1,189 @@
+"""Webhooks, and the outbox of their deliveries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from longhaul.core.errors import NotFound
+from longhaul.core.ports import Database, Row
+from longhaul.core.webhooks import Try
+
+# Longer than any delivery takes; whoever died with one in hand loses it after that.
+LEASE = timedelta(seconds=30)
+
+_LEASE = """
+WITH leased AS (
+    UPDATE webhook_delivery SET due_at = clock_timestamp() + $2, tries = tries + 1
+    WHERE id IN (
+        SELECT id FROM webhook_delivery AS due
+        WHERE state = 'pending' AND due_at <= clock_timestamp() AND webhook_id <> ALL ($3::uuid[])
+            AND EXISTS (SELECT FROM webhook WHERE webhook.id = due.webhook_id)
+        ORDER BY due_at LIMIT $1
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING *
+)
+SELECT leased.id, leased.webhook_id, leased.payload, leased.tries,
+    webhook.url, webhook.sealed_secret
+FROM leased JOIN webhook ON webhook.id = leased.webhook_id
+"""
+
+_LOG = """
+INSERT INTO webhook_try (delivery_id, time, status_code, error, duration_ms)
+SELECT id, clock_timestamp(), $2, $3, $4 FROM webhook_delivery WHERE id = $1
+"""
+
+_DELIVERED = """
+UPDATE webhook_delivery SET state = 'delivered', ended_at = clock_timestamp()
+WHERE id = $1 AND state = 'pending'
+"""
+
+# Not if the lease was lost: then somebody else decides.
+_NOT_DELIVERED = """
+UPDATE webhook_delivery SET
+    state = CASE WHEN $3::interval IS NULL THEN 'failed' ELSE state END,
+    ended_at = CASE WHEN $3 IS NULL THEN clock_timestamp() END,
+    due_at = coalesce(clock_timestamp() + $3, due_at)
+WHERE id = $1 AND tries = $2 AND state = 'pending'
+"""
+
+_REDELIVER = """
+UPDATE webhook_delivery SET state = 'pending', tries = 0, due_at = clock_timestamp(),
+    ended_at = NULL
+WHERE id = $1 AND webhook_id = $2 RETURNING *
+"""
+
+_TRIES = "SELECT * FROM webhook_try WHERE delivery_id = ANY ($1) ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedDelivery:
+    """A delivery that this process is to send.
+
+    Attributes:
+        number: Which try this is, from 1.
+    """
+
+    id: str
+    webhook_id: str
+    url: str
+    sealed_secret: bytes
+    payload: dict[str, Any]
+    number: int
+
+
+class PostgresWebhooks:
+    """Keeps webhooks, leases their deliveries, and notes what became of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        *,
+        webhook_id: str,
+        owner: str,
+        url: str,
+        events: Sequence[str],
+        sealed: bytes,
+        at_most: int,
+    ) -> Row | None:
+        """Store a webhook; None when the owner has as many as are allowed."""
+        async with self._database.begin() as tx:
+            # One after the other for each owner, or two at once could both be the last.
+            await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"webhook:{owner}")
+            rows = await tx.fetch(
+                "INSERT INTO webhook (id, owner, url, events, sealed_secret, created_at) "
+                "SELECT $1, $2, $3, $4, $5, clock_timestamp() "
+                "WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $6 RETURNING *",
+                webhook_id,
+                owner,
+                url,
+                list(events),
+                sealed,
+                at_most,
+            )
+        return rows[0] if rows else None
+
+    async def of_owner(self, owner: str | None) -> Sequence[Row]:
+        """The webhooks of one owner, or of everybody."""
+        async with self._database.begin() as tx:
+            return await tx.fetch(
+                "SELECT * FROM webhook WHERE $1::text IS NULL OR owner = $1 "
+                "ORDER BY created_at, id",
+                owner,
+            )
+
+    async def read(self, webhook_id: str) -> Row | None:
+        """One webhook."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch("SELECT * FROM webhook WHERE id = $1", webhook_id)
+        return rows[0] if rows else None
+
+    async def delete(self, webhook_id: str) -> None:
+        """Forget a webhook with its deliveries."""
+        async with self._database.begin() as tx:
+            await tx.execute("DELETE FROM webhook WHERE id = $1", webhook_id)
+            await tx.execute("DELETE FROM webhook_delivery WHERE webhook_id = $1", webhook_id)
+
+    async def deliveries(
+        self, webhook_id: str, state: str | None, *, limit: int, after: tuple[datetime, str] | None
+    ) -> list[tuple[Row, list[Row]]]:
+        """One page of deliveries, newest first, each with its tries."""
+        time, last = after or (None, None)
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT * FROM webhook_delivery WHERE webhook_id = $1 "
+                "AND ($2::text IS NULL OR state = $2) "
+                "AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4::uuid)) "
+                "ORDER BY created_at DESC, id DESC LIMIT $5",
+                webhook_id,
+                state,
+                time,
+                last,
+                limit,
+            )
+            tries = await tx.fetch(_TRIES, [row["id"] for row in rows])
+        return [(row, [one for one in tries if one["delivery_id"] == row["id"]]) for row in rows]
+
+    async def redeliver(self, webhook_id: str, delivery_id: str) -> tuple[Row, list[Row]]:
+        """Let a delivery be sent again, with all its tries before it.
+
+        Raises:
+            NotFound: The webhook has no such delivery.
+        """
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(_REDELIVER, delivery_id, webhook_id)
+            if not rows:
+                raise NotFound("The webhook has no such delivery.")
+            return rows[0], list(await tx.fetch(_TRIES, [rows[0]["id"]]))
+
+    async def lease(self, limit: int, busy: Sequence[str] = ()) -> list[LeasedDelivery]:
+        """Take due deliveries, but none of the webhooks that are busy."""
+        async with self._database.begin() as tx:
+            rows = await tx.fetch(_LEASE, limit, LEASE, list(busy))
+        return [
+            LeasedDelivery(
+                id=str(row["id"]),
+                webhook_id=str(row["webhook_id"]),
+                url=row["url"],
+                sealed_secret=row["sealed_secret"],
+                payload=row["payload"],
+                number=row["tries"],
+            )
+            for row in rows
+        ]
+
+    async def record(
+        self, delivery: LeasedDelivery, result: Try, again_in: timedelta | None
+    ) -> None:
+        """Log a try, and end the delivery or let it be due again."""
+        async with self._database.begin() as tx:
+            await tx.execute(
+                _LOG, delivery.id, result.status_code, result.error, result.duration_ms
+            )
+            if result.error is None:
+                await tx.execute(_DELIVERED, delivery.id)
+            else:
+                await tx.execute(_NOT_DELIVERED, delivery.id, delivery.number, again_in)

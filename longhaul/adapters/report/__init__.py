@@ -1,0 +1,1 @@
+"""The quality report as a page: self-contained, readable without scripts, on paper too."""

@@ -1,0 +1,147 @@
+"""Evidence in data sources: people's queries, and the rows that samples were drawn from."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from longhaul.adapters.sources.rows import MOST_ALIKE, read_rows
+from longhaul.adapters.sources.session import Session
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.errors import ItemFailed
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+
+QUERY_TIMEOUT = timedelta(seconds=30)
+MAX_QUERY = 20_000
+
+# What a query answers beyond this is no evidence about one record.
+MOST_ROWS = 10
+
+# Test cases of one table are looked up together when they come within this time.
+_GATHERING = 0.02
+
+_READS = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/|\()*(?:select|with|values|table)\b", re.IGNORECASE
+)
+
+Place: TypeAlias = tuple[DataSource, str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    column: str
+    keys: Mapping[str, str]
+    answer: "asyncio.Future[Sequence[str | None]]"
+
+
+@dataclass(slots=True)
+class _Gathering:
+    wanted: list[_Wanted] = field(default_factory=list)
+    left: int = 0
+    task: "asyncio.Task[None] | None" = None
+
+
+class SourceEvidence:
+    """Looks up evidence.
+
+    Args:
+        secrets: Where the secrets of sources are looked up.
+    """
+
+    def __init__(self, access: SourceAccess, *, secrets: Mapping[str, str] = os.environ) -> None:
+        patience = min(QUERY_TIMEOUT, access.statement_timeout)
+        self._queries = SourceSessions(replace(access, statement_timeout=patience), secrets=secrets)
+        self._sessions = SourceSessions(access, secrets=secrets)
+        self._gatherings: dict[Place, _Gathering] = {}
+
+    async def query(
+        self, source: DataSource, query: str, parameters: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, str | None]]:
+        """The first few rows of a query, every value as a text."""
+        if source.kind is not SourceKind.POSTGRESQL:
+            raise ItemFailed(
+                "query_not_allowed", "Queries are only run on PostgreSQL sources, not on files."
+            )
+        if source.is_own:
+            # With our own login a query could read what is nobody's evidence.
+            raise ItemFailed(
+                "query_not_allowed",
+                "Queries are only run on sources with a login of their own; set the data "
+                "source's secret_ref.",
+            )
+        if len(query) > MAX_QUERY or not _READS.match(query):
+            raise ItemFailed(
+                "query_refused", "The query does not read: it must be one SELECT statement."
+            )
+        return await self._queries.run(source, lambda session: _ask(session, query, parameters))
+
+    async def rows(
+        self, source: DataSource, table: str, column: str, keys: Mapping[str, str]
+    ) -> Sequence[str | None]:
+        """The values of a column in the rows with these keys, as texts."""
+        place = (source, table, tuple(sorted(keys)))
+        gathering = self._gatherings.get(place)
+        if gathering is None:
+            gathering = self._gatherings[place] = _Gathering()
+            gathering.task = asyncio.create_task(self._look_up(place, gathering))
+        answer: asyncio.Future[Sequence[str | None]] = asyncio.get_running_loop().create_future()
+        gathering.wanted.append(_Wanted(column, keys, answer))
+        try:
+            return await answer
+        finally:
+            gathering.left += 1
+            if gathering.left == len(gathering.wanted) and gathering.task is not None:
+                gathering.task.cancel()
+                if self._gatherings.get(place) is gathering:
+                    del self._gatherings[place]
+
+    async def _look_up(self, place: Place, gathering: _Gathering) -> None:
+        await asyncio.sleep(_GATHERING)
+        # Whoever comes from now on gathers anew.
+        del self._gatherings[place]
+        source, table, names = place
+        columns = sorted({one.column for one in gathering.wanted})
+        keys = [
+            dict(one) for one in {tuple((n, w.keys[n]) for n in names) for w in gathering.wanted}
+        ]
+        try:
+            rows = await self._sessions.run(
+                source, lambda session: read_rows(session, session.table(table), columns, keys)
+            )
+        except Exception as exc:  # noqa: BLE001 - it is raised where the answer is awaited
+            for one in gathering.wanted:
+                if not one.answer.done():
+                    one.answer.set_exception(exc)
+            return
+        by_key: dict[tuple[str | None, ...], list[dict[str, str | None]]] = {}
+        for row in rows:
+            by_key.setdefault(tuple(row[name] for name in names), []).append(row)
+        for one in gathering.wanted:
+            if not one.answer.done():
+                alike = by_key.get(tuple(one.keys[name] for name in names), [])
+                one.answer.set_result([row[one.column] for row in alike[:MOST_ALIKE]])
+
+
+def _ask(
+    session: Session, query: str, parameters: Mapping[str, Any]
+) -> Sequence[Mapping[str, str | None]]:
+    # Inside a FROM clause nothing but a query can stand. The limit is a parameter, and the
+    # server takes parameters with one statement only.
+    text = (
+        f"SELECT to_jsonb(evidence)::text FROM (\n{query.strip().rstrip(';')}\n) AS evidence"  # noqa: S608
+        " LIMIT %(most_rows_of_evidence)s"
+    )
+    rows = session.query(text, {**parameters, "most_rows_of_evidence": MOST_ROWS})  # type: ignore[attr-defined] # of PostgreSQL
+    # Numbers are taken as they are written: a float would lose their digits.
+    read = [json.loads(row, parse_float=str, parse_int=str) for (row,) in rows]
+    return [{name: _text(value) for name, value in row.items()} for row in read]
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)

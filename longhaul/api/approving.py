@@ -1,0 +1,145 @@
+"""People's answers to the steps that wait for them."""
+
+from contextlib import suppress
+from typing import Any
+
+from longhaul.activities.approvals import Approvals
+from longhaul.adapters.postgres.flows import PostgresFlows
+from longhaul.api.job_object import rfc3339
+from longhaul.api.schemas import ApproveRequest
+from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
+from longhaul.core.flows import ApprovalState, ApprovalStep, Definition, Placed, placed
+from longhaul.core.jobs import Job
+from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
+from longhaul.core.principals import Principal, may_control, may_see
+
+WITHDRAWN = "withdrawn"
+
+
+class Approving:
+    """Takes decisions in: durable before they are answered, also while Temporal is away."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        jobs: Jobs,
+        flows: PostgresFlows,
+        board: JobBoard,
+        workflows: Workflows,
+        approvals: Approvals,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._flows = flows
+        self._board = board
+        self._workflows = workflows
+        self._approvals = approvals
+
+    async def decide(self, principal: Principal, job_id: str, body: ApproveRequest) -> Job:
+        """Write a decision, and tell the flow that there is one.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+            Forbidden: The step waits for somebody else.
+            WrongState: The job has ended, or the step does not wait.
+        """
+        async with self._database.begin() as tx:
+            flow = await self._jobs.lock(tx, job_id)
+            if flow is None or not may_see(principal, flow):
+                raise NotFound("There is no such job.")
+            if flow.status.is_terminal:
+                raise WrongState(f"The job is {flow.status}: nothing can be approved any more.")
+            asked = await self._flows.approvals(tx, flow.id, flow.attempt)
+            step = body.step or _the_one_that_waits(asked.values())
+            _check_may_decide(principal, flow, _step(flow, step))
+            flow = await self._approvals.decide(
+                tx,
+                flow,
+                asked,
+                step,
+                body.decision,
+                by=principal.sub,
+                reason=body.reason,
+                now=await self._flows.now(tx),
+            )
+        await self._board.post(flow)
+        # While Temporal is away the decision stands; the flow finds it at its next look.
+        with suppress(TemporalUnavailable):
+            await self._workflows.nudge(flow.id)
+        return flow
+
+    async def list(self, principal: Principal, job_id: str) -> dict[str, Any]:
+        """What the flow has asked people, oldest first.
+
+        Raises:
+            NotFound: There is no such job for the caller.
+        """
+        async with self._database.begin() as tx:
+            flow = await self._read(tx, principal, job_id)
+            approvals = await self._flows.every_approval(tx, flow.id)
+        steps = {step.key: step for step in _steps(flow)}
+        return {"approvals": [_approval_object(flow, one, steps) for one in approvals]}
+
+    async def _read(self, tx: Transaction, principal: Principal, job_id: str) -> Job:
+        flow = await self._jobs.read(tx, job_id)
+        if flow is None or not may_see(principal, flow):
+            raise NotFound("There is no such job.")
+        return flow
+
+
+def _the_one_that_waits(approvals: Any) -> str:
+    waiting = [one.step for one in approvals if one.state is ApprovalState.WAITING]
+    if len(waiting) != 1:
+        raise WrongState(
+            f"{len(waiting)} steps wait for an approval; name one as `step`."
+            if waiting
+            else "No step waits for an approval."
+        )
+    return str(waiting[0])
+
+
+def _steps(flow: Job) -> list[Placed]:
+    steps = flow.parameters.get("steps")
+    return placed(Definition(steps=steps)) if steps else []
+
+
+def _step(flow: Job, key: str) -> ApprovalStep:
+    for one in _steps(flow):
+        if one.key == key and isinstance(one.step, ApprovalStep):
+            return one.step
+    raise WrongState(f"The job has no step {key[:80]!r} that asks for an approval.")
+
+
+def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> None:
+    if principal.is_admin:
+        return
+    if step.roles or step.users:
+        named = principal.sub in step.users or not principal.roles.isdisjoint(step.roles)
+        if not named:
+            raise Forbidden("This step waits for somebody else's approval.")
+    elif not may_control(principal, flow):
+        raise Forbidden("This step waits for the approval of those who steer the job.")
+
+
+def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict[str, Any]:
+    placed_step = steps.get(one.step)
+    step = placed_step.step if placed_step else None
+    asked = step if isinstance(step, ApprovalStep) else None
+    is_over = flow.status.is_terminal or one.attempt != flow.attempt
+    is_withdrawn = one.state is ApprovalState.WAITING and is_over
+    return {
+        "step": one.step,
+        "title": placed_step.label if placed_step else one.step,
+        "message": asked.message if asked else "",
+        "state": WITHDRAWN if is_withdrawn else one.state,
+        "attempt": one.attempt,
+        "roles": asked.roles if asked else [],
+        "users": asked.users if asked else [],
+        "asked_at": rfc3339(one.asked_at),
+        "deadline": rfc3339(one.deadline),
+        "remind_at": rfc3339(one.remind_at),
+        "decided_at": rfc3339(one.decided_at),
+        "decided_by": one.decided_by,
+        "reason": one.reason,
+    }

@@ -1,0 +1,263 @@
+"""Versions and decisions over HTTP: one transaction a request, and rows as clients see them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from longhaul.activities.decisions import Decisions
+from longhaul.activities.rule_editing import RuleEditing
+from longhaul.api.cursors import (
+    read_audit_cursor,
+    read_entry_cursor,
+    read_job_cursor,
+    write_cursor,
+)
+from longhaul.api.decision_schemas import DecisionRequest
+from longhaul.api.job_object import rfc3339
+from longhaul.core.decisions import (
+    Choice,
+    DecisionStore,
+    EntryFilter,
+    Kind,
+    Step,
+    Version,
+    VersionFilter,
+)
+from longhaul.core.errors import NotFound
+from longhaul.core.ports import Database, Row, Transaction
+from longhaul.core.principals import Principal
+from longhaul.core.rule_edits import RuleChange
+
+# What only the database needs of a row.
+_HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place"})
+
+# Finds the version that a path names, for a caller who may see it.
+Find = Callable[[Transaction], Awaitable[Version]]
+
+
+class Deciding:
+    """Answers the routes of versions and phases."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: DecisionStore,
+        decisions: Decisions,
+        editing: RuleEditing,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._decisions = decisions
+        self._editing = editing
+
+    def version(self, principal: Principal, version_id: str, kind: Kind | None = None) -> Find:
+        """How to find a version, of any kind or of one."""
+
+        async def find(tx: Transaction) -> Version:
+            found = await self._decisions.version(tx, principal, version_id)
+            if kind not in (None, found.kind):
+                raise NotFound(f"The version holds {found.kind}, no {kind}.")
+            return found
+
+        return find
+
+    def mappings(self, principal: Principal, phase_id: int) -> Find:
+        """How to find the mappings of a phase."""
+
+        async def find(tx: Transaction) -> Version:
+            return await self._decisions.mappings(tx, principal, phase_id)
+
+        return find
+
+    async def list(
+        self, principal: Principal, wanted: VersionFilter, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of the versions that the caller may see.
+
+        Raises:
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_job_cursor(cursor)
+        async with self._database.begin() as tx:
+            found = await self._decisions.versions(
+                tx, principal, wanted, limit=limit + 1, after=after
+            )
+        page = found[:limit]
+        more = len(found) > limit
+        return {
+            "versions": [_version_object(one) for one in page],
+            "next_cursor": write_cursor(page[-1].created_at, page[-1].id) if more else None,
+        }
+
+    async def show(self, find: Find) -> dict[str, Any]:
+        """One version.
+
+        Raises:
+            NotFound: There is none for the caller.
+        """
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            counts = await self._store.tally(tx, version)
+        return {**_version_object(version), "counts": asdict(counts)}
+
+    async def read(self, find: Find) -> Version:
+        """One version as the inside knows it.
+
+        Raises:
+            NotFound: There is none for the caller.
+        """
+        async with self._database.begin() as tx:
+            return await find(tx)
+
+    async def entries(
+        self, find: Find, wanted: EntryFilter, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of the entries of a version.
+
+        Raises:
+            NotFound: There is no such version for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_entry_cursor(cursor)
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            rows = await self._store.entries(tx, version, wanted, limit=limit + 1, after=after)
+            counts = await self._store.tally(tx, version)
+        page = rows[:limit]
+        more = len(rows) > limit
+        return {
+            "kind": version.kind,
+            "entries": [_entry_object(row) for row in page],
+            "counts": asdict(counts),
+            "next_cursor": _entry_cursor(page[-1]) if more else None,
+        }
+
+    async def decide(
+        self, principal: Principal, find: Find, body: DecisionRequest
+    ) -> dict[str, Any]:
+        """Decide on entries of a version.
+
+        Raises:
+            As `Decisions.decide`.
+        """
+        choice = Choice(
+            ids=None if body.ids is None else {canonical_id(one) for one in body.ids},
+            attribute_ids=body.attribute_ids,
+        )
+        async with self._database.begin() as tx:
+            done = await self._decisions.decide(
+                tx,
+                principal,
+                await find(tx),
+                choice,
+                body.decision,
+                reviewer=body.reviewer,
+                reason=body.reason,
+            )
+        return {
+            "reviewer": done.reviewer,
+            "decided": done.decided,
+            "unchanged": done.unchanged,
+            "counts": asdict(done.tally),
+        }
+
+    async def edit_rule(
+        self, principal: Principal, find: Find, rule_id: str, change: RuleChange
+    ) -> dict[str, Any]:
+        """Change a rule of a draft.
+
+        Raises:
+            As `RuleEditing.edit`.
+        """
+        await self.read(find)
+        await self._editing.check_pattern(change)
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            await self._editing.edit(tx, principal, version, rule_id, change)
+            (row,) = await self._store.entries(
+                tx, version, EntryFilter(ids=[rule_id]), limit=1, after=None
+            )
+        return _entry_object(row)
+
+    async def take(
+        self, principal: Principal, find: Find, step: Step, reason: str
+    ) -> dict[str, Any]:
+        """Submit, approve or reject a version.
+
+        Raises:
+            As `Decisions.take`.
+        """
+        async with self._database.begin() as tx:
+            moved = await self._decisions.take(tx, principal, await find(tx), step, reason)
+            counts = await self._store.tally(tx, moved)
+        return {**_version_object(moved), "counts": asdict(counts)}
+
+    async def history(
+        self, find: Find, *, entry_id: str | None, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of who did what to a version and its entries.
+
+        Raises:
+            NotFound: There is no such version for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_audit_cursor(cursor)
+        wanted = None if entry_id is None else canonical_id(entry_id)
+        async with self._database.begin() as tx:
+            rows = await self._store.audit(
+                tx, await find(tx), entry_id=wanted, limit=limit + 1, after=after
+            )
+        page = rows[:limit]
+        more = len(rows) > limit
+        return {
+            "audit": [{**row, "time": rfc3339(row["time"])} for row in page],
+            "next_cursor": write_cursor(page[-1]["id"]) if more else None,
+        }
+
+
+def _version_object(version: Version) -> dict[str, Any]:
+    return {
+        "version_id": version.id,
+        "kind": version.kind,
+        "cycle_id": version.cycle_id,
+        "report_id": version.report_id,
+        "report_name": version.report_name,
+        "phase_id": version.phase_id,
+        "number": version.number,
+        "status": version.status,
+        "created_by": version.created_by,
+        "created_at": rfc3339(version.created_at),
+    }
+
+
+def _entry_object(row: Row) -> dict[str, Any]:
+    shown = {name: _shown(value) for name, value in row.items() if name not in _HIDDEN}
+    return {**shown, "id": row["entry_id"]}
+
+
+def _entry_cursor(row: Mapping[str, Any]) -> str:
+    return write_cursor(row["line_no"], row["place"], row["entry_id"])
+
+
+def _shown(value: object) -> object:
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case UUID():
+            return str(value)
+        case Decimal():
+            return float(value)
+        case _:
+            return value
+
+
+def canonical_id(entry_id: str) -> str:
+    """An id in the form in which the database writes it; what is none stays as it is."""
+    try:
+        return str(UUID(entry_id))
+    except ValueError:
+        return entry_id

@@ -1,0 +1,146 @@
+"""What clients send and get about versions and the decisions on their entries."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from longhaul.api.schemas import Request, Text
+from longhaul.core.decisions import Decision, Reviewer
+
+MOST_AT_ONCE = 10_000
+
+EntryId = Annotated[str, Field(min_length=1, max_length=64)]
+RowId = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+class DecisionRequest(Request):
+    """Decides on entries: those named, those of some attributes, or all that wait."""
+
+    decision: Decision
+    reason: Text = Field("", description="needed to reject")
+    reviewer: Reviewer | None = Field(
+        None,
+        alias="as",
+        description="for whom, where the caller's roles leave that open",
+    )
+    ids: list[EntryId] | None = Field(None, min_length=1, max_length=MOST_AT_ONCE)
+    attribute_ids: list[RowId] | None = Field(None, min_length=1, max_length=MOST_AT_ONCE)
+    all: bool = Field(False, description="everything that waits for this reviewer")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        given = [self.ids is not None, self.attribute_ids is not None, self.all]
+        if sum(given) != 1:
+            raise ValueError("send exactly one of `ids`, `attribute_ids` and `all`")
+        return self
+
+
+class StepRequest(Request):
+    """Moves a version."""
+
+    reason: Text = ""
+
+
+class GenerateRulesRequest(Request):
+    """What the older trigger of rule generation may be sent."""
+
+    attribute_ids: list[RowId] | None = Field(None, min_length=1)
+    force: bool = False
+
+
+class CountsView(BaseModel):
+    """How the entries of a version stand."""
+
+    total: int
+    pending: int
+    approved: int
+    rejected: int
+    waiting_for_tester: int
+    waiting_for_report_owner: int
+
+
+class VersionView(BaseModel):
+    """A version of rules, recommendations or samples."""
+
+    version_id: str
+    kind: str
+    cycle_id: int
+    report_id: int
+    report_name: str
+    phase_id: int
+    number: int
+    status: str
+    created_by: str
+    created_at: datetime
+
+
+class CountedVersionView(VersionView):
+    """A version, and how its entries stand."""
+
+    counts: CountsView
+
+
+class VersionList(BaseModel):
+    """One page of versions, newest first."""
+
+    versions: Sequence[VersionView]
+    next_cursor: str | None
+
+
+class EntryView(BaseModel):
+    """What is decided on; each kind has its own columns besides."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    attribute_id: int | None
+    attribute: str | None
+    status: str
+    tester_decision: str | None
+    report_owner_decision: str | None
+
+
+class EntryPage(BaseModel):
+    """One page of entries, in the order of the form."""
+
+    kind: str
+    entries: Sequence[EntryView]
+    counts: CountsView
+    next_cursor: str | None
+
+
+class DecidedView(BaseModel):
+    """What a request to decide came to."""
+
+    reviewer: str = Field(serialization_alias="as")
+    decided: int
+    unchanged: int
+    counts: CountsView
+
+
+class DecisionAuditLine(BaseModel):
+    """Who did what to an entry, or to the version as a whole."""
+
+    time: datetime
+    action: str
+    by: str
+    entry_id: str | None
+    reviewer: str | None
+    reason: str
+    details: dict[str, Any]
+
+
+class DecisionHistory(BaseModel):
+    """One page of an audit, oldest first."""
+
+    audit: Sequence[DecisionAuditLine]
+    next_cursor: str | None
+
+
+class TriggeredJob(BaseModel):
+    """What the older trigger of rule generation answers."""
+
+    job_id: str
+    message: str

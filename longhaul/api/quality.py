@@ -1,0 +1,65 @@
+"""Reads the quality report of a job for whoever may see the job."""
+
+from longhaul.activities.quality_report import QualityReports
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.api.reading import Reading
+from longhaul.core.errors import NotFound
+from longhaul.core.ports import Database
+from longhaul.core.principals import Principal
+from longhaul.core.quality_report import QualityReport
+
+_HTML = ("text/html", "text/*", "*/*")
+_JSON = ("application/json", "application/*", "*/*")
+
+
+class QualityReading:
+    """Answers the report route."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        jobs: PostgresJobs,
+        reading: Reading,
+        reports: QualityReports,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._reading = reading
+        self._reports = reports
+
+    async def report(self, principal: Principal, job_id: str) -> QualityReport:
+        """The report of a job.
+
+        Raises:
+            NotFound: There is no such job for the caller, or no report of it.
+        """
+        await self._reading.job(principal, job_id)
+        async with self._database.begin() as tx:
+            job = await self._jobs.read(tx, job_id)
+            if job is None:
+                raise NotFound("There is no such job.")
+            return await self._reports.of(tx, job)
+
+
+def prefers_html(accept: str) -> bool:
+    """Whether a caller would rather have a page than JSON, which is for all who do not say."""
+    weights = _weights(accept)
+    return _best(weights, _HTML) > _best(weights, _JSON)
+
+
+def _best(weights: dict[str, float], kinds: tuple[str, ...]) -> float:
+    # The most specific range that is named counts, as RFC 9110 has it.
+    return next((weights[kind] for kind in kinds if kind in weights), 0.0)
+
+
+def _weights(accept: str) -> dict[str, float]:
+    weights = {}
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((one[2:] for one in parameters if one.startswith("q=")), "1")
+        try:
+            weights[kind] = float(quality)
+        except ValueError:
+            weights[kind] = 0.0
+    return weights

@@ -1,0 +1,55 @@
+"""The mappings of a phase: people look at them and decide."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from longhaul.api.decision_schemas import (
+    DecidedView,
+    DecisionHistory,
+    DecisionRequest,
+    EntryPage,
+)
+from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.routes.versions import OneEntry, Wanted
+
+router = APIRouter()
+
+PhaseId = Annotated[int, Path(ge=1, lt=2**31)]
+
+
+@router.get("/{phase_id}/mappings", response_model=EntryPage)
+async def list_mappings(
+    phase_id: PhaseId,
+    caller: Caller,
+    serving: Serving,
+    wanted: Wanted,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """The mappings of a phase, in the order of the form."""
+    find = serving.deciding.mappings(caller, phase_id)
+    return await serving.deciding.entries(find, wanted, limit=limit, cursor=cursor)
+
+
+@router.post("/{phase_id}/mappings/decisions", response_model=DecidedView)
+async def decide_on_mappings(
+    phase_id: PhaseId, body: DecisionRequest, caller: Caller, serving: Serving
+) -> Any:
+    """Approve or reject mappings, as tester or as report owner."""
+    find = serving.deciding.mappings(caller, phase_id)
+    return await serving.deciding.decide(caller, find, body)
+
+
+@router.get("/{phase_id}/mappings/history", response_model=DecisionHistory)
+async def read_mapping_history(
+    phase_id: PhaseId,
+    caller: Caller,
+    serving: Serving,
+    entry_id: OneEntry = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """Who did what to the mappings, oldest first."""
+    find = serving.deciding.mappings(caller, phase_id)
+    return await serving.deciding.history(find, entry_id=entry_id, limit=limit, cursor=cursor)

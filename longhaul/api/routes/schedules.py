@@ -1,0 +1,78 @@
+"""The schedule routes, mounted under /api/v1/schedules."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from longhaul.api.routes.jobs import Caller, Serving
+from longhaul.api.schedule_schemas import (
+    ScheduleDetail,
+    ScheduleList,
+    ScheduleRequest,
+    ScheduleView,
+    UpkeepList,
+)
+from longhaul.core.errors import NotFound
+
+router = APIRouter()
+
+
+def schedule_id_of(schedule_id: str) -> str:
+    """A schedule's id in its canonical form; what is none names no schedule."""
+    try:
+        return str(UUID(schedule_id))
+    except ValueError:
+        raise NotFound("There is no such schedule.") from None
+
+
+ScheduleId = Annotated[str, Depends(schedule_id_of)]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, response_model=ScheduleView)
+async def create_schedule(body: ScheduleRequest, caller: Caller, serving: Serving) -> Any:
+    """Start a job again and again; a firing is skipped while the job of another one runs."""
+    return await serving.schedules.create(caller, body)
+
+
+@router.get("", response_model=ScheduleList)
+async def list_schedules(caller: Caller, serving: Serving) -> Any:
+    """The caller's schedules; an Admin's list holds everyone's."""
+    return await serving.schedules.list(caller)
+
+
+@router.get("/system", response_model=UpkeepList)
+async def list_upkeep(caller: Caller, serving: Serving) -> Any:
+    """The system's own schedules, for an Admin."""
+    return await serving.schedules.upkeep(caller)
+
+
+@router.get("/{schedule_id}", response_model=ScheduleDetail)
+async def read_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+    """One schedule, with its latest firings and the next ones."""
+    return await serving.schedules.show(caller, schedule_id)
+
+
+@router.post("/{schedule_id}/pause", response_model=ScheduleView)
+async def pause_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+    """Let it fire no more by itself; jobs that it has started go on."""
+    return await serving.schedules.pause(caller, schedule_id, paused=True)
+
+
+@router.post("/{schedule_id}/resume", response_model=ScheduleView)
+async def resume_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+    """Let it fire again; what it would have fired meanwhile is not made up for."""
+    return await serving.schedules.pause(caller, schedule_id, paused=False)
+
+
+@router.post("/{schedule_id}/trigger", status_code=HTTPStatus.ACCEPTED, response_model=ScheduleView)
+async def trigger_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+    """Let it fire now; its firings tell what came of it."""
+    return await serving.schedules.trigger(caller, schedule_id)
+
+
+@router.delete("/{schedule_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> None:
+    """Forget it; jobs that it has started stay."""
+    await serving.schedules.delete(caller, schedule_id)

@@ -1,0 +1,206 @@
+"""Versions of rules, recommendations and samples: people look, decide, submit and approve."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from longhaul.api.deciding import canonical_id
+from longhaul.api.decision_schemas import (
+    CountedVersionView,
+    DecidedView,
+    DecisionHistory,
+    DecisionRequest,
+    EntryId,
+    EntryPage,
+    EntryView,
+    GenerateRulesRequest,
+    RowId,
+    StepRequest,
+    TriggeredJob,
+    VersionList,
+)
+from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.schemas import JobRequest
+from longhaul.core.decisions import (
+    EntryFilter,
+    EntryStatus,
+    Kind,
+    Reviewer,
+    Step,
+    VersionFilter,
+)
+from longhaul.core.errors import NotFound, WrongState
+from longhaul.core.rule_edits import RuleChange
+from longhaul.core.versions import VersionStatus
+
+RULE_GENERATION = "data_profiling_llm_generation"
+
+router = APIRouter()
+
+RowNumber = Annotated[int, Query(ge=1, lt=2**31)]
+
+
+def version_id_of(version_id: str) -> str:
+    """A version id in its canonical form; what is none names no version."""
+    try:
+        return str(UUID(version_id))
+    except ValueError:
+        raise NotFound("There is no such version.") from None
+
+
+def rule_id_of(rule_id: str) -> str:
+    """A rule id in its canonical form; what is none names no rule."""
+    try:
+        return str(UUID(rule_id))
+    except ValueError:
+        raise NotFound("The version has no such rule.") from None
+
+
+def entry_filter_of(
+    id: Annotated[list[EntryId], Query()] = [],  # noqa: B006 - FastAPI copies it
+    status: Annotated[list[EntryStatus], Query()] = [],  # noqa: B006
+    attribute_id: Annotated[list[RowId], Query()] = [],  # noqa: B006
+    waiting_for: Reviewer | None = None,
+) -> EntryFilter:
+    """What a list of entries is narrowed to."""
+    return EntryFilter(
+        ids=[canonical_id(one) for one in id],
+        statuses=status,
+        attribute_ids=attribute_id,
+        waiting_for=waiting_for,
+    )
+
+
+VersionId = Annotated[str, Depends(version_id_of)]
+Wanted = Annotated[EntryFilter, Depends(entry_filter_of)]
+OneEntry = Annotated[EntryId | None, Query()]
+RuleId = Annotated[str, Depends(rule_id_of)]
+
+# Mappings belong to a phase.
+VersionedKind = Literal[Kind.RULES, Kind.RECOMMENDATIONS, Kind.SAMPLES]
+
+
+@router.get("", response_model=VersionList)
+async def list_versions(
+    caller: Caller,
+    serving: Serving,
+    kind: Annotated[list[VersionedKind], Query()] = [],  # noqa: B006 - FastAPI copies it
+    status: Annotated[list[VersionStatus], Query()] = [],  # noqa: B006
+    cycle_id: RowNumber | None = None,
+    report_id: RowNumber | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """The versions of the reports that the caller may read, newest first."""
+    wanted = VersionFilter(kinds=kind, statuses=status, cycle_id=cycle_id, report_id=report_id)
+    return await serving.deciding.list(caller, wanted, limit=limit, cursor=cursor)
+
+
+@router.get("/{version_id}", response_model=CountedVersionView)
+async def read_version(version_id: VersionId, caller: Caller, serving: Serving) -> Any:
+    """One version, and how its entries stand."""
+    return await serving.deciding.show(serving.deciding.version(caller, version_id))
+
+
+@router.post("/{version_id}/submit", response_model=CountedVersionView)
+async def submit_version(
+    version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
+) -> Any:
+    """Hand a draft to the report owner."""
+    return await _take(version_id, caller, serving, Step.SUBMIT, body)
+
+
+@router.post("/{version_id}/approve", response_model=CountedVersionView)
+async def approve_version(
+    version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
+) -> Any:
+    """Approve a submitted version; the one approved before is superseded."""
+    return await _take(version_id, caller, serving, Step.APPROVE, body)
+
+
+@router.post("/{version_id}/reject", response_model=CountedVersionView)
+async def reject_version(
+    version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest
+) -> Any:
+    """Reject a submitted version as a whole."""
+    return await _take(version_id, caller, serving, Step.REJECT, body)
+
+
+@router.get("/{version_id}/history", response_model=DecisionHistory)
+async def read_version_history(
+    version_id: VersionId,
+    caller: Caller,
+    serving: Serving,
+    entry_id: OneEntry = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """Who did what to the version and its entries, oldest first."""
+    find = serving.deciding.version(caller, version_id)
+    return await serving.deciding.history(find, entry_id=entry_id, limit=limit, cursor=cursor)
+
+
+@router.post(
+    "/{version_id}/generate-rules", status_code=HTTPStatus.ACCEPTED, response_model=TriggeredJob
+)
+async def generate_rules(
+    version_id: VersionId,
+    caller: Caller,
+    serving: Serving,
+    body: GenerateRulesRequest | None = None,
+) -> Any:
+    """Start rule generation into a draft, as older clients do."""
+    version = await serving.deciding.read(serving.deciding.version(caller, version_id, Kind.RULES))
+    if version.status is not VersionStatus.DRAFT:
+        raise WrongState(f"The version is {version.status}: rules are only generated into a draft.")
+    wanted = (body or GenerateRulesRequest()).model_dump(exclude_none=True)
+    request = JobRequest(job_type=RULE_GENERATION, parameters={"version_id": version_id, **wanted})
+    job, is_new = await serving.submission.submit(caller, request, None)
+    message = "Rule generation has started." if is_new else "Rule generation is running already."
+    return {"job_id": job.id, "message": message}
+
+
+@router.get("/{version_id}/{kind}", response_model=EntryPage)
+async def list_entries(
+    version_id: VersionId,
+    kind: VersionedKind,
+    caller: Caller,
+    serving: Serving,
+    wanted: Wanted,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """The rules, recommendations or samples of a version, in the order of the form."""
+    find = serving.deciding.version(caller, version_id, kind)
+    return await serving.deciding.entries(find, wanted, limit=limit, cursor=cursor)
+
+
+@router.patch("/{version_id}/rules/{rule_id}", response_model=EntryView)
+async def edit_rule(
+    version_id: VersionId, rule_id: RuleId, body: RuleChange, caller: Caller, serving: Serving
+) -> Any:
+    """Change a rule of a draft; the tester approves it as it is then."""
+    find = serving.deciding.version(caller, version_id, Kind.RULES)
+    return await serving.deciding.edit_rule(caller, find, rule_id, body)
+
+
+@router.post("/{version_id}/{kind}/decisions", response_model=DecidedView)
+async def decide(
+    version_id: VersionId,
+    kind: VersionedKind,
+    body: DecisionRequest,
+    caller: Caller,
+    serving: Serving,
+) -> Any:
+    """Approve or reject entries, as tester or as report owner."""
+    find = serving.deciding.version(caller, version_id, kind)
+    return await serving.deciding.decide(caller, find, body)
+
+
+async def _take(
+    version_id: str, caller: Caller, serving: Serving, step: Step, body: StepRequest | None
+) -> Any:
+    find = serving.deciding.version(caller, version_id)
+    return await serving.deciding.take(caller, find, step, body.reason if body else "")

@@ -1,0 +1,83 @@
+"""The webhook routes, mounted under /api/v1/webhooks."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.webhook_schemas import (
+    CreatedWebhook,
+    DeliveryList,
+    DeliveryView,
+    WebhookList,
+    WebhookRequest,
+)
+from longhaul.core.errors import NotFound
+
+router = APIRouter()
+
+
+def webhook_id_of(webhook_id: str) -> str:
+    """A webhook's id in its canonical form; what is none names no webhook."""
+    return _uuid(webhook_id, "There is no such webhook.")
+
+
+def delivery_id_of(delivery_id: str) -> str:
+    """A delivery's id in its canonical form; what is none names no delivery."""
+    return _uuid(delivery_id, "The webhook has no such delivery.")
+
+
+def _uuid(text: str, complaint: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise NotFound(complaint) from None
+
+
+WebhookId = Annotated[str, Depends(webhook_id_of)]
+DeliveryId = Annotated[str, Depends(delivery_id_of)]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, response_model=CreatedWebhook)
+async def create_webhook(body: WebhookRequest, caller: Caller, serving: Serving) -> Any:
+    """Be told of one's jobs. The answer holds the secret, which is not shown again."""
+    return await serving.webhooks.create(caller, body.url, body.events)
+
+
+@router.get("", response_model=WebhookList)
+async def list_webhooks(caller: Caller, serving: Serving) -> Any:
+    """The caller's webhooks; an Admin's list holds everyone's."""
+    return await serving.webhooks.list(caller)
+
+
+@router.delete("/{webhook_id}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> None:
+    """Be told no more; the webhook's deliveries are forgotten too."""
+    await serving.webhooks.delete(caller, webhook_id)
+
+
+@router.get("/{webhook_id}/deliveries", response_model=DeliveryList)
+async def list_deliveries(
+    webhook_id: WebhookId,
+    caller: Caller,
+    serving: Serving,
+    state: Literal["pending", "delivered", "failed"] | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """What was sent, or is to be, newest first, with every try."""
+    return await serving.webhooks.deliveries(caller, webhook_id, state, limit=limit, cursor=cursor)
+
+
+@router.post(
+    "/{webhook_id}/deliveries/{delivery_id}/redeliver",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=DeliveryView,
+)
+async def redeliver(
+    webhook_id: WebhookId, delivery_id: DeliveryId, caller: Caller, serving: Serving
+) -> Any:
+    """Send a delivery again, under its id."""
+    return await serving.webhooks.redeliver(caller, webhook_id, delivery_id)

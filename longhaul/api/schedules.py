@@ -1,0 +1,200 @@
+"""Schedules for people: create, list, pause, resume, trigger and delete."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+from longhaul.adapters.postgres.retention import PostgresUpkeepLog
+from longhaul.adapters.postgres.schedules import PostgresSchedules
+from longhaul.adapters.temporal.schedules import TemporalSchedules
+from longhaul.api.job_object import rfc3339
+from longhaul.api.schedule_keeper import ScheduleKeeper
+from longhaul.api.schedule_schemas import ScheduleRequest
+from longhaul.api.submission import Submission
+from longhaul.core.errors import Forbidden, InvalidInput, NotFound, TemporalUnavailable
+from longhaul.core.principals import Principal
+from longhaul.core.schedules import Firing, Schedule
+from longhaul.core.upkeep import UPKEEP
+
+MAX_OF_ONE_OWNER = 100
+FIRINGS_SHOWN = 20
+
+
+class Schedules:
+    """Keeps the schedules of each person to that person."""
+
+    def __init__(
+        self,
+        *,
+        store: PostgresSchedules,
+        temporal: TemporalSchedules,
+        keeper: ScheduleKeeper,
+        submission: Submission,
+        upkeep_log: PostgresUpkeepLog,
+    ) -> None:
+        self._store = store
+        self._temporal = temporal
+        self._keeper = keeper
+        self._submission = submission
+        self._upkeep_log = upkeep_log
+
+    async def create(self, principal: Principal, body: ScheduleRequest) -> Mapping[str, Any]:
+        """Store a schedule; its jobs run in the caller's name, with the roles of now.
+
+        Raises:
+            UnknownJobType: The catalog has no such type.
+            Forbidden: The caller's roles may not start it.
+            InvalidInput: The parameters or the times cannot be used.
+        """
+        job_type, _ = self._submission.read(principal, body.job)
+        schedule_id = str(uuid4())
+        schedule = await self._store.add(
+            schedule_id=schedule_id,
+            owner=principal,
+            job_type=job_type.name,
+            request=body.request,
+            cron=body.cron,
+            every_seconds=body.every_seconds,
+            time_zone=body.time_zone,
+            paused=body.paused,
+            at_most=MAX_OF_ONE_OWNER,
+        )
+        if schedule is None:
+            raise InvalidInput(f"You have {MAX_OF_ONE_OWNER} schedules; delete one first.")
+        try:
+            return await self._told(schedule)
+        except InvalidInput:
+            await self._store.change(schedule_id, deleted=True)
+            raise
+
+    async def list(self, principal: Principal) -> Mapping[str, Any]:
+        """The caller's schedules; an Admin's list holds everyone's."""
+        found = await self._store.of_owner(None if principal.is_admin else principal.sub)
+        last = await self._store.last_firings([one.id for one in found])
+        return {"schedules": [_schedule(one, last.get(one.id)) for one in found]}
+
+    async def show(self, principal: Principal, schedule_id: str) -> Mapping[str, Any]:
+        """One schedule, with its latest firings and the next ones.
+
+        Raises:
+            NotFound: The caller has no such schedule.
+        """
+        schedule = await self._find(principal, schedule_id)
+        firings = await self._store.firings(schedule_id, FIRINGS_SHOWN)
+        try:
+            following = list(await self._temporal.next_times(schedule_id))
+        except TemporalUnavailable:
+            following = []
+        return {
+            **_schedule(schedule, firings[0] if firings else None),
+            "next_times": [rfc3339(time) for time in following],
+            "firings": [_firing(one) for one in firings],
+        }
+
+    async def pause(
+        self, principal: Principal, schedule_id: str, *, paused: bool
+    ) -> Mapping[str, Any]:
+        """Let a schedule fire no more by itself, or again.
+
+        Raises:
+            NotFound: The caller has no such schedule.
+        """
+        await self._find(principal, schedule_id)
+        schedule = await self._store.change(schedule_id, paused=paused)
+        if schedule is None:
+            raise NotFound("There is no such schedule.")
+        return await self._told(schedule)
+
+    async def trigger(self, principal: Principal, schedule_id: str) -> Mapping[str, Any]:
+        """Let a schedule fire now, also a paused one.
+
+        Raises:
+            NotFound: The caller has no such schedule.
+            TemporalUnavailable: It cannot fire now.
+        """
+        schedule = await self._find(principal, schedule_id)
+        await self._keeper.sync(schedule_id)
+        if not await self._temporal.trigger(schedule_id):
+            raise TemporalUnavailable("Temporal does not know the schedule yet; try again soon.")
+        firings = await self._store.last_firings([schedule_id])
+        return _schedule(schedule, firings.get(schedule_id))
+
+    async def delete(self, principal: Principal, schedule_id: str) -> None:
+        """Forget a schedule; the jobs that it has started stay.
+
+        Raises:
+            NotFound: The caller has no such schedule.
+        """
+        await self._find(principal, schedule_id)
+        schedule = await self._store.change(schedule_id, deleted=True)
+        if schedule is not None:
+            await self._told(schedule)
+
+    async def upkeep(self, principal: Principal) -> Mapping[str, Any]:
+        """The system's own schedules, and what the last run of each came to.
+
+        Raises:
+            Forbidden: The caller is no Admin.
+        """
+        if not principal.is_admin:
+            raise Forbidden("Only an Admin may see the system's own schedules.")
+        runs = await self._upkeep_log.read()
+        return {
+            "upkeep": [
+                {
+                    "name": one.workflow,
+                    "every_seconds": int(one.every.total_seconds()),
+                    "last_run": _run(runs.get(one.workflow)),
+                }
+                for one in UPKEEP
+            ]
+        }
+
+    async def _told(self, schedule: Schedule) -> Mapping[str, Any]:
+        """Tell Temporal now if it can be reached; the keeper tells it otherwise."""
+        with suppress(TemporalUnavailable):
+            await self._keeper.sync(schedule.id)
+        now = await self._store.read(schedule.id) or schedule
+        firings = await self._store.last_firings([schedule.id])
+        return _schedule(now, firings.get(schedule.id))
+
+    async def _find(self, principal: Principal, schedule_id: str) -> Schedule:
+        schedule = await self._store.read(schedule_id)
+        if schedule is None or schedule.deleted:
+            raise NotFound("There is no such schedule.")
+        if not (principal.is_admin or schedule.owner.sub == principal.sub):
+            raise NotFound("There is no such schedule.")
+        return schedule
+
+
+def _schedule(schedule: Schedule, last: Firing | None) -> dict[str, Any]:
+    return {
+        "schedule_id": schedule.id,
+        "owner": schedule.owner.sub,
+        "job_type": schedule.job_type,
+        **schedule.request,
+        "cron": schedule.cron,
+        "every_seconds": schedule.every_seconds,
+        "time_zone": schedule.time_zone,
+        "paused": schedule.paused,
+        "in_force": schedule.is_synced,
+        "last_firing": _firing(last) if last else None,
+        "created_at": rfc3339(schedule.created_at),
+        "updated_at": rfc3339(schedule.updated_at),
+    }
+
+
+def _firing(firing: Firing) -> dict[str, Any]:
+    return {
+        "scheduled_at": rfc3339(firing.scheduled_at),
+        "outcome": firing.outcome,
+        "job_id": firing.job_id,
+        "detail": firing.detail,
+    }
+
+
+def _run(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    return {"ok": row["ok"], "details": row["details"], "time": rfc3339(row["time"])}

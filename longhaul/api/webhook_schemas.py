@@ -1,0 +1,67 @@
+"""What clients send about webhooks, and the shapes of what they get."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from longhaul.api.schemas import Request
+from longhaul.core.notices import Event
+
+
+class WebhookRequest(Request):
+    """Asks to be told of the caller's jobs; of everything when no events are named."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    events: list[Event] = Field(default_factory=lambda: list(Event), min_length=1)
+
+
+class WebhookView(BaseModel):
+    """One webhook, without its secret."""
+
+    webhook_id: str
+    owner: str
+    url: str
+    events: list[str]
+    created_at: datetime
+
+
+class CreatedWebhook(WebhookView):
+    """A new webhook, with its secret: this is the only time it is told."""
+
+    secret: str
+
+
+class WebhookList(BaseModel):
+    """Webhooks, oldest first."""
+
+    webhooks: list[WebhookView]
+
+
+class TryView(BaseModel):
+    """One try of a delivery; `error` is null for an answer of 2xx."""
+
+    time: datetime
+    status_code: int | None
+    error: str | None
+    duration_ms: int
+
+
+class DeliveryView(BaseModel):
+    """One event for one webhook."""
+
+    delivery_id: str
+    event: str
+    job_id: str
+    state: str
+    created_at: datetime
+    next_try_at: datetime | None
+    ended_at: datetime | None
+    tries: list[TryView]
+
+
+class DeliveryList(BaseModel):
+    """One page of deliveries, newest first."""
+
+    deliveries: list[DeliveryView]
+    next_cursor: str | None

@@ -1,0 +1,152 @@
+"""Webhooks for people: create, list, delete, look at deliveries and repeat them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from longhaul.adapters.postgres.webhooks import PostgresWebhooks
+from longhaul.adapters.sealing import Sealer
+from longhaul.api.cursors import read_job_cursor, write_cursor
+from longhaul.api.job_object import rfc3339
+from longhaul.core.errors import InvalidInput, NotFound
+from longhaul.core.ports import Row
+from longhaul.core.principals import Principal
+from longhaul.core.webhooks import check_url, new_secret
+
+MAX_OF_ONE_OWNER = 20
+
+
+class Webhooks:
+    """Keeps the webhooks of each person to that person.
+
+    Args:
+        wake: Tells the deliverer that something is due.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: PostgresWebhooks,
+        sealer: Sealer,
+        allow_private: bool,
+        wake: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._allow_private = allow_private
+        self._wake = wake
+
+    async def create(
+        self, principal: Principal, url: str, events: Sequence[str]
+    ) -> Mapping[str, Any]:
+        """Store a webhook; its secret is told this once.
+
+        Raises:
+            InvalidInput: The address is not allowed, or nothing more can be stored.
+        """
+        check_url(url, allow_private=self._allow_private)
+        if not self._sealer.can_seal:
+            raise InvalidInput(
+                "This installation has no key to keep secrets with: set LONGHAUL_WEBHOOKS__KEYS."
+            )
+        webhook_id, secret = str(uuid4()), new_secret()
+        row = await self._store.add(
+            webhook_id=webhook_id,
+            owner=principal.sub,
+            url=url,
+            events=events,
+            sealed=self._sealer.seal(secret, webhook_id),
+            at_most=MAX_OF_ONE_OWNER,
+        )
+        if row is None:
+            raise InvalidInput(f"You have {MAX_OF_ONE_OWNER} webhooks; delete one first.")
+        return {**_webhook(row), "secret": secret}
+
+    async def list(self, principal: Principal) -> Mapping[str, Any]:
+        """The caller's webhooks; an Admin's list holds everyone's."""
+        owner = None if principal.is_admin else principal.sub
+        return {"webhooks": [_webhook(row) for row in await self._store.of_owner(owner)]}
+
+    async def delete(self, principal: Principal, webhook_id: str) -> None:
+        """Forget a webhook with its deliveries.
+
+        Raises:
+            NotFound: The caller has no such webhook.
+        """
+        await self._find(principal, webhook_id)
+        await self._store.delete(webhook_id)
+
+    async def deliveries(
+        self,
+        principal: Principal,
+        webhook_id: str,
+        state: str | None,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> Mapping[str, Any]:
+        """One page of a webhook's deliveries, newest first.
+
+        Raises:
+            NotFound: The caller has no such webhook.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_job_cursor(cursor)
+        await self._find(principal, webhook_id)
+        found = await self._store.deliveries(webhook_id, state, limit=limit + 1, after=after)
+        page = found[:limit]
+        last = page[-1][0] if len(found) > limit else None
+        return {
+            "deliveries": [_delivery(row, tries) for row, tries in page],
+            "next_cursor": write_cursor(last["created_at"], last["id"]) if last else None,
+        }
+
+    async def redeliver(
+        self, principal: Principal, webhook_id: str, delivery_id: str
+    ) -> Mapping[str, Any]:
+        """Send a delivery again, under its id.
+
+        Raises:
+            NotFound: The caller has no such webhook, or it no such delivery.
+        """
+        await self._find(principal, webhook_id)
+        row, tries = await self._store.redeliver(webhook_id, delivery_id)
+        self._wake()
+        return _delivery(row, tries)
+
+    async def _find(self, principal: Principal, webhook_id: str) -> Row:
+        row = await self._store.read(webhook_id)
+        if row is None or not (principal.is_admin or row["owner"] == principal.sub):
+            raise NotFound("There is no such webhook.")
+        return row
+
+
+def _webhook(row: Row) -> dict[str, Any]:
+    return {
+        "webhook_id": str(row["id"]),
+        "owner": row["owner"],
+        "url": row["url"],
+        "events": row["events"],
+        "created_at": rfc3339(row["created_at"]),
+    }
+
+
+def _delivery(row: Row, tries: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "delivery_id": str(row["id"]),
+        "event": row["event"],
+        "job_id": str(row["job_id"]),
+        "state": row["state"],
+        "created_at": rfc3339(row["created_at"]),
+        "next_try_at": rfc3339(row["due_at"]) if row["state"] == "pending" else None,
+        "ended_at": rfc3339(row["ended_at"]),
+        "tries": [
+            {
+                "time": rfc3339(one["time"]),
+                "status_code": one["status_code"],
+                "error": one["error"],
+                "duration_ms": one["duration_ms"],
+            }
+            for one in tries
+        ],
+    }

@@ -1,0 +1,207 @@
+"""`longhaul versions …`, `rules …` and the like: what people decide between jobs."""
+
+from typing import Annotated, Any
+
+import typer
+
+from longhaul.adapters.settings import Settings
+from longhaul.cli import decision_output as output
+from longhaul.cli.client import ApiClient, open_client
+from longhaul.cli.output import print_json
+from longhaul.core.decisions import Decision, EntryStatus, Kind, Reviewer
+from longhaul.core.versions import VersionStatus
+
+AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
+Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
+Reason = Annotated[str, typer.Option(help="for people; needed to reject")]
+VersionId = Annotated[str, typer.Argument(help="the version's id")]
+
+versions_app = typer.Typer(
+    no_args_is_help=True, help="Look at versions of rules, recommendations and samples; move them."
+)
+
+
+def _client() -> ApiClient:
+    return open_client(Settings())
+
+
+@versions_app.command("list")
+def list_versions(
+    cycle: Annotated[int | None, typer.Option(help="only of this cycle")] = None,
+    report: Annotated[int | None, typer.Option(help="only of this report")] = None,
+    kind: Annotated[list[Kind] | None, typer.Option(help="only these; repeatable")] = None,
+    status: Annotated[
+        list[VersionStatus] | None, typer.Option(help="only these; repeatable")
+    ] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List versions, newest first."""
+    params = _given(
+        cycle_id=cycle, report_id=report, kind=kind, status=status, limit=limit, cursor=cursor
+    )
+    answer = _client().call("GET", "/versions", params=params)
+    if as_json:
+        print_json(answer)
+        return
+    output.print_versions(answer["versions"])
+    _say_more(answer)
+
+
+@versions_app.command()
+def show(version_id: VersionId, as_json: AsJson = False) -> None:
+    """Show one version and how its entries stand."""
+    _print_version(_client().call("GET", f"/versions/{version_id}"), as_json=as_json)
+
+
+@versions_app.command()
+def submit(version_id: VersionId, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Hand a draft to the report owner."""
+    _take(version_id, "submit", reason, as_json=as_json)
+
+
+@versions_app.command()
+def approve(version_id: VersionId, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Approve a submitted version; the one approved before is superseded."""
+    _take(version_id, "approve", reason, as_json=as_json)
+
+
+@versions_app.command()
+def reject(version_id: VersionId, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Reject a submitted version as a whole."""
+    _take(version_id, "reject", reason, as_json=as_json)
+
+
+@versions_app.command("history")
+def version_history(
+    version_id: VersionId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
+) -> None:
+    """Show who did what to a version and its entries."""
+    _print_history(f"/versions/{version_id}/history", limit, cursor, as_json=as_json)
+
+
+def entries_app(kind: Kind) -> typer.Typer:
+    """The commands to list the entries of one kind and to decide on them."""
+    of_phase = kind is Kind.MAPPINGS
+    owner = "phase" if of_phase else "version"
+    app = typer.Typer(no_args_is_help=True, help=f"List the {kind} of a {owner}; decide on them.")
+    owner_id = typer.Argument(metavar=owner.upper(), help=f"the {owner}'s id")
+
+    def path(owner_id: str) -> str:
+        return f"/{owner}s/{owner_id}/{kind}"
+
+    @app.command("list")
+    def list_entries(
+        of: Annotated[str, owner_id],
+        status: Annotated[
+            list[EntryStatus] | None, typer.Option(help="only these; repeatable")
+        ] = None,
+        attribute: Annotated[
+            list[int] | None, typer.Option(help="only of this attribute's id; repeatable")
+        ] = None,
+        waiting_for: Annotated[
+            Reviewer | None, typer.Option(help="only what they have still to decide on")
+        ] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        as_json: AsJson = False,
+    ) -> None:
+        params = _given(
+            status=status,
+            attribute_id=attribute,
+            waiting_for=waiting_for,
+            limit=limit,
+            cursor=cursor,
+        )
+        answer = _client().call("GET", path(of), params=params)
+        if as_json:
+            print_json(answer)
+            return
+        output.print_entries(kind, answer["entries"])
+        _say_more(answer)
+
+    @app.command("decide")
+    def decide(
+        of: Annotated[str, owner_id],
+        decision: Annotated[Decision, typer.Argument(help="what you say")],
+        entry: Annotated[
+            list[str] | None, typer.Option("--id", help="this one; repeatable")
+        ] = None,
+        attribute: Annotated[
+            list[int] | None, typer.Option(help="what waits of this attribute; repeatable")
+        ] = None,
+        everything: Annotated[
+            bool, typer.Option("--all", help="everything that waits for you")
+        ] = False,
+        reason: Reason = "",
+        reviewer: Annotated[
+            Reviewer | None, typer.Option("--as", help="for whom, if you may for both")
+        ] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        body = {
+            "decision": decision,
+            "reason": reason,
+            "as": reviewer,
+            "ids": entry or None,
+            "attribute_ids": attribute or None,
+            "all": everything,
+        }
+        answer = _client().call("POST", f"{path(of)}/decisions", body=body)
+        if as_json:
+            print_json(answer)
+            return
+        typer.echo(f"{answer['decided']} decided, {answer['unchanged']} said so before.")
+        output.print_counts(answer["counts"])
+
+    @app.command("history")
+    def history(
+        of: Annotated[str, owner_id],
+        entry: Annotated[str | None, typer.Option("--id", help="only of this one")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+        as_json: AsJson = False,
+    ) -> None:
+        where = f"{path(of)}/history" if of_phase else f"/versions/{of}/history"
+        _print_history(where, limit, cursor, as_json=as_json, entry_id=entry)
+
+    list_entries.__doc__ = f"List the {kind} of a {owner}, in the order of the form."
+    decide.__doc__ = f"Approve or reject {kind}: the named, those of attributes, or all."
+    history.__doc__ = f"Show who decided what on the {kind} of a {owner}."
+    return app
+
+
+def _take(version_id: str, step: str, reason: str, *, as_json: bool) -> None:
+    answer = _client().call("POST", f"/versions/{version_id}/{step}", body={"reason": reason})
+    _print_version(answer, as_json=as_json)
+
+
+def _print_version(version: Any, *, as_json: bool) -> None:
+    if as_json:
+        print_json(version)
+    else:
+        output.print_versions([version])
+        output.print_counts(version["counts"])
+
+
+def _print_history(
+    path: str, limit: int, cursor: str | None, *, as_json: bool, entry_id: str | None = None
+) -> None:
+    params = _given(limit=limit, cursor=cursor, entry_id=entry_id)
+    answer = _client().call("GET", path, params=params)
+    if as_json:
+        print_json(answer)
+        return
+    output.print_decision_audit(answer["audit"])
+    _say_more(answer)
+
+
+def _given(**params: Any) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value}
+
+
+def _say_more(answer: Any) -> None:
+    if answer["next_cursor"]:
+        typer.echo(f"more: --cursor {answer['next_cursor']}")

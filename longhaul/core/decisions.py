@@ -1,0 +1,434 @@
+"""People's decisions: who may decide on what, when, and what follows from it.
+
+Jobs propose entries (rules, mappings, recommendations, samples); people decide on them: the
+tester first, then the report owner. An entry is approved when both say so.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from longhaul.core.errors import Forbidden, InvalidInput, WrongState
+from longhaul.core.ports import Transaction
+from longhaul.core.principals import Principal, Role
+from longhaul.core.versions import VersionStatus
+
+
+class Kind(StrEnum):
+    """What is decided on."""
+
+    RULES = "rules"
+    MAPPINGS = "mappings"
+    RECOMMENDATIONS = "recommendations"
+    SAMPLES = "samples"
+
+
+class Reviewer(StrEnum):
+    """Whose decision it is; each has a column of its own."""
+
+    TESTER = "tester"
+    REPORT_OWNER = "report_owner"
+
+    @property
+    def person(self) -> str:
+        """How sentences call the reviewer."""
+        return self.replace("_", " ")
+
+
+class Decision(StrEnum):
+    """What a reviewer says."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class EntryStatus(StrEnum):
+    """What both decisions come to."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class Step(StrEnum):
+    """What moves a version."""
+
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    REJECT = "reject"
+    SUPERSEDE = "supersede"
+
+
+DECIDES: Mapping[Reviewer, frozenset[Role]] = {
+    Reviewer.TESTER: frozenset({Role.TESTER, Role.TEST_EXECUTIVE}),
+    Reviewer.REPORT_OWNER: frozenset({Role.REPORT_OWNER}),
+}
+
+TAKES: Mapping[Step, Reviewer] = {
+    Step.SUBMIT: Reviewer.TESTER,
+    Step.APPROVE: Reviewer.REPORT_OWNER,
+    Step.REJECT: Reviewer.REPORT_OWNER,
+}
+
+_MOVES: Mapping[Step, tuple[VersionStatus, VersionStatus]] = {
+    Step.SUBMIT: (VersionStatus.DRAFT, VersionStatus.PENDING_APPROVAL),
+    Step.APPROVE: (VersionStatus.PENDING_APPROVAL, VersionStatus.APPROVED),
+    Step.REJECT: (VersionStatus.PENDING_APPROVAL, VersionStatus.REJECTED),
+    Step.SUPERSEDE: (VersionStatus.APPROVED, VersionStatus.SUPERSEDED),
+}
+
+_DONE: Mapping[Step, str] = {
+    Step.SUBMIT: "submitted",
+    Step.APPROVE: "approved",
+    Step.REJECT: "rejected",
+    Step.SUPERSEDE: "superseded",
+}
+
+# While a version has this status, this reviewer decides on its entries.
+_DECIDES_WHILE: Mapping[Reviewer, VersionStatus] = {
+    Reviewer.TESTER: VersionStatus.DRAFT,
+    Reviewer.REPORT_OWNER: VersionStatus.PENDING_APPROVAL,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """Entries that people decide on together.
+
+    The mappings of a phase are such entries too: they have no versions, so that `id` is the
+    phase's and `status` is None, and both reviewers decide at any time.
+    """
+
+    kind: Kind
+    id: str
+    cycle_id: int
+    report_id: int
+    phase_id: int
+    report_name: str
+    lob: str
+    number: int | None = None
+    status: VersionStatus | None = None
+    created_by: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """The decisions on one entry.
+
+    Attributes:
+        is_presumed: Whether it holds as approved until somebody rejects it; nobody is waited
+            for then.
+    """
+
+    tester: Decision | None = None
+    report_owner: Decision | None = None
+    is_presumed: bool = False
+
+    @property
+    def status(self) -> EntryStatus:
+        """Approved when both approve, rejected when one rejects."""
+        said = {self.tester, self.report_owner}
+        if Decision.REJECTED in said:
+            return EntryStatus.REJECTED
+        waits = None in said and not self.is_presumed
+        return EntryStatus.PENDING if waits else EntryStatus.APPROVED
+
+    def of(self, reviewer: Reviewer) -> Decision | None:
+        """What a reviewer has said."""
+        return self.tester if reviewer is Reviewer.TESTER else self.report_owner
+
+    def waits_for(self, reviewer: Reviewer) -> bool:
+        """Whether it is this reviewer's turn."""
+        if self.is_presumed:
+            return False
+        if reviewer is Reviewer.TESTER:
+            return self.tester is None
+        return self.tester is Decision.APPROVED and self.report_owner is None
+
+    def decided(self, reviewer: Reviewer, decision: Decision) -> "Review":
+        """The decisions after one more.
+
+        Raises:
+            WrongState: The tester has not approved yet, so that it is not the owner's turn.
+        """
+        if reviewer is Reviewer.REPORT_OWNER:
+            is_presumed = self.is_presumed and self.tester is None
+            if self.tester is not Decision.APPROVED and not is_presumed:
+                raise WrongState("The report owner decides on what the tester has approved.")
+            return replace(self, report_owner=decision)
+        if decision is self.tester:
+            return self
+        # What the report owner agreed to, the tester now sees differently. What the owner
+        # rejected stays rejected until the owner says otherwise.
+        stands = self.report_owner is Decision.REJECTED
+        return replace(self, tester=decision, report_owner=self.report_owner if stands else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedEntry:
+    """An entry as far as decisions on it go."""
+
+    id: str
+    review: Review
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How the entries of a version stand."""
+
+    total: int = 0
+    pending: int = 0
+    approved: int = 0
+    rejected: int = 0
+    waiting_for_tester: int = 0
+    waiting_for_report_owner: int = 0
+
+    def waiting_for(self, reviewer: Reviewer) -> int:
+        """How many entries this reviewer has still to decide on."""
+        if reviewer is Reviewer.TESTER:
+            return self.waiting_for_tester
+        return self.waiting_for_report_owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which entries of a version are meant: the named ones, those of attributes, or all.
+
+    Whoever names entries must hit each; otherwise it means those that wait for the reviewer.
+    """
+
+    ids: Collection[str] | None = None
+    attribute_ids: Collection[int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries a list holds; what is empty does not narrow it.
+
+    Attributes:
+        waiting_for: Only what this reviewer has still to decide on.
+    """
+
+    ids: Collection[str] = ()
+    statuses: Collection[EntryStatus] = ()
+    attribute_ids: Collection[int] = ()
+    waiting_for: Reviewer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionFilter:
+    """Which versions a list holds; what is empty or None does not narrow it."""
+
+    kinds: Collection[Kind] = ()
+    statuses: Collection[VersionStatus] = ()
+    cycle_id: int | None = None
+    report_id: int | None = None
+    lob: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLine:
+    """Who did what to which entry, or to the version as a whole."""
+
+    action: str
+    by: str
+    details: Mapping[str, Any]
+    entry_id: str | None = None
+    reviewer: Reviewer | None = None
+    reason: str = ""
+
+
+EntryPlace = tuple[int, int, str]
+VersionPlace = tuple[datetime, str]
+
+
+class DecisionStore(Protocol):
+    """Versions, their entries, the decisions on them, and the audit."""
+
+    async def versions(
+        self, tx: Transaction, wanted: VersionFilter, *, limit: int, after: VersionPlace | None
+    ) -> Sequence[Version]:
+        """One page of versions, newest first."""
+
+    async def find_version(self, tx: Transaction, version_id: str) -> Version | None:
+        """A version of any kind."""
+
+    async def find_mappings(self, tx: Transaction, phase_id: int) -> Version | None:
+        """The mappings of a phase."""
+
+    async def hold(self, tx: Transaction, version: Version) -> Version | None:
+        """Keep a version's status as it is until the transaction ends; others may do so too."""
+
+    async def lock(self, tx: Transaction, version: Version) -> Version | None:
+        """Keep a version, and the status of every other of its report, to this transaction."""
+
+    async def move(self, tx: Transaction, version: Version, status: VersionStatus) -> Version:
+        """Set the status of a version that is locked."""
+
+    async def approved(self, tx: Transaction, version: Version) -> Sequence[Version]:
+        """The other versions of the kind and report that are approved."""
+
+    async def tally(self, tx: Transaction, version: Version) -> Tally:
+        """How the entries of a version stand."""
+
+    async def entries(
+        self,
+        tx: Transaction,
+        version: Version,
+        wanted: EntryFilter,
+        *,
+        limit: int,
+        after: EntryPlace | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of entries in the order of the form, with the name of their attribute.
+
+        Raises:
+            MalformedRequest: The place is none of this list.
+        """
+
+    async def lock_entries(
+        self, tx: Transaction, version: Version, choice: Choice
+    ) -> Sequence[ReviewedEntry]:
+        """Keep entries to this transaction."""
+
+    async def decide(
+        self, tx: Transaction, version: Version, decided: Sequence[ReviewedEntry]
+    ) -> None:
+        """Store decisions and the status that follows."""
+
+    async def note(self, tx: Transaction, version: Version, lines: Iterable[AuditLine]) -> None:
+        """Write the audit."""
+
+    async def audit(
+        self,
+        tx: Transaction,
+        version: Version,
+        *,
+        entry_id: str | None,
+        limit: int,
+        after: int | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of the audit, oldest first, of everything or of one entry."""
+
+    async def submitter(self, tx: Transaction, version: Version) -> str | None:
+        """Who submitted a version last."""
+
+
+class Consequence(Protocol):
+    """What an approval brings about, in its transaction."""
+
+    async def approved(self, tx: Transaction, version: Version, by: str) -> None:
+        """Follow the approval of a version."""
+
+    async def superseded(self, tx: Transaction, version: Version, by: str) -> None:
+        """Follow the end of a version that was approved, because a newer one is."""
+
+
+def reviewer_of(principal: Principal, wanted: Reviewer | None) -> Reviewer:
+    """Whose decision the caller makes: their role says so, an Admin must.
+
+    Raises:
+        Forbidden: The caller's roles do not decide, or not for this reviewer.
+        InvalidInput: The caller may decide for both and did not say for whom.
+    """
+    held = [one for one in Reviewer if not principal.roles.isdisjoint(DECIDES[one])]
+    allowed = list(Reviewer) if principal.is_admin else held
+    if wanted is not None:
+        if wanted not in allowed:
+            raise Forbidden(_may_only(f"The {wanted.person}'s decisions are made", wanted))
+        return wanted
+    if len(held) == 1:
+        return held[0]
+    if allowed:
+        raise InvalidInput(
+            "Say for whom you decide: `as` is tester or report_owner.",
+            (("/as", "needed, because you may decide for both"),),
+        )
+    names = sorted(role for roles in DECIDES.values() for role in roles)
+    raise Forbidden(f"Decisions are made by: {', '.join(names)}.")
+
+
+def check_may_take(principal: Principal, step: Step) -> None:
+    """Refuse callers whose roles may not move a version this way.
+
+    Raises:
+        Forbidden: They may not.
+    """
+    reviewer = TAKES[step]
+    if not principal.is_admin and principal.roles.isdisjoint(DECIDES[reviewer]):
+        raise Forbidden(_may_only(f"Versions are {_DONE[step]}", reviewer))
+
+
+def check_four_eyes(principal: Principal, submitter: str | None) -> None:
+    """Refuse an approval by whoever submitted; an Admin stands above, and is in the audit.
+
+    Raises:
+        Forbidden: The caller submitted the version.
+    """
+    if principal.sub == submitter and not principal.is_admin:
+        raise Forbidden("You submitted this version: somebody else has to approve or reject it.")
+
+
+def check_turn(version: Version, reviewer: Reviewer) -> None:
+    """Refuse decisions on a version that is not with this reviewer.
+
+    Raises:
+        WrongState: It is not their turn.
+    """
+    needed = _DECIDES_WHILE[reviewer]
+    if version.status not in (None, needed):
+        raise WrongState(
+            f"The version is {version.status}: the {reviewer.person} decides while it is {needed}."
+        )
+
+
+def move_version(status: VersionStatus | None, step: Step) -> VersionStatus:
+    """The status after a step.
+
+    Raises:
+        WrongState: The status does not allow it.
+    """
+    before, after = _MOVES[step]
+    if status is None:
+        raise WrongState("Mappings have no versions: there is nothing to submit or to approve.")
+    if status is not before:
+        raise WrongState(f"The version is {status}: only one that is {before} is {_DONE[step]}.")
+    return after
+
+
+def check_complete(kind: Kind, tally: Tally, step: Step) -> None:
+    """Refuse to submit or approve what is not decided on, or comes to nothing.
+
+    Raises:
+        WrongState: Something is missing.
+    """
+    if not tally.total:
+        raise WrongState(f"The version holds no {kind}: there is nothing to {step}.")
+    reviewer = TAKES[step]
+    waiting = tally.waiting_for(reviewer)
+    if waiting:
+        raise WrongState(f"{waiting} of {tally.total} {kind} wait for the {reviewer.person}.")
+    if tally.rejected == tally.total:
+        raise WrongState(f"All {tally.total} {kind} are rejected: there is nothing to {step}.")
+
+
+def check_reason(decision: Decision, reason: str) -> None:
+    """Refuse a rejection without a reason.
+
+    Raises:
+        InvalidInput: There is none.
+    """
+    if decision is Decision.REJECTED and not reason.strip():
+        raise InvalidInput("Say why it is rejected.", (("/reason", "must not be empty"),))
+
+
+def said(step: Step) -> str:
+    """How the audit calls a step."""
+    return _DONE[step]
+
+
+def _may_only(what: str, reviewer: Reviewer) -> str:
+    return f"{what} by: {', '.join(sorted(DECIDES[reviewer]))}."

@@ -1,0 +1,29 @@
+"""People's decisions, joined: where they are kept, and what follows from them."""
+
+from longhaul.activities.decisions import Decisions
+from longhaul.activities.rule_editing import RuleEditing
+from longhaul.activities.version_approval import VersionApproval
+from longhaul.adapters.postgres.approved_samples import ApprovedSamples
+from longhaul.adapters.postgres.cases import PostgresCases
+from longhaul.adapters.postgres.decisions import PostgresDecisions
+from longhaul.adapters.postgres.rule_edits import PostgresRuleShelf
+from longhaul.core.decisions import Kind
+from longhaul.core.job_types import Resources
+from longhaul.core.ports import RegexDialects
+
+
+def build_decisions() -> Decisions:
+    """Build what carries out decisions."""
+    return Decisions(
+        PostgresDecisions(), consequences={Kind.SAMPLES: ApprovedSamples(PostgresCases())}
+    )
+
+
+def approve_version(resources: Resources) -> VersionApproval:
+    """Build the step action."""
+    return VersionApproval(build_decisions())
+
+
+def build_rule_editing(regexes: RegexDialects) -> RuleEditing:
+    """Build what changes rules."""
+    return RuleEditing(shelf=PostgresRuleShelf(), decisions=PostgresDecisions(), regexes=regexes)

@@ -1,0 +1,13 @@
+"""The step of a flow that writes a quality report, joined."""
+
+from longhaul.activities.quality_report import QualityReportAction, QualityReports
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
+from longhaul.core.job_types import Resources
+
+
+def quality_report(resources: Resources) -> QualityReportAction:
+    """Build the action."""
+    jobs = PostgresJobs()
+    reports = QualityReports(store=PostgresQualityReports())
+    return QualityReportAction(jobs=jobs, reports=reports)

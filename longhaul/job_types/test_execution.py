@@ -1,0 +1,33 @@
+"""Test execution, joined: its readers of evidence, its store, its workflow."""
+
+from longhaul.activities.test_execution import OFFLINE, CaseExecutionType
+from longhaul.adapters.documents.reader import StoredDocuments
+from longhaul.adapters.llm import prompts
+from longhaul.adapters.llm.extractor import TASK, ModelExtractor
+from longhaul.adapters.offline import extractor as offline
+from longhaul.adapters.postgres.cases import PostgresCases
+from longhaul.adapters.sources.evidence import SourceEvidence
+from longhaul.core.job_types import Resources
+from longhaul.workflows.test_execution import CaseExecution
+
+
+class CaseExecutionJob(CaseExecutionType):
+    """Test execution with the workflow that drives it."""
+
+    workflow = CaseExecution
+
+
+def test_execution(resources: Resources) -> CaseExecutionJob:
+    """Build the job type."""
+    if resources.provider == OFFLINE:
+        model, version = offline.MODEL, offline.VERSION
+    else:
+        model, version = resources.model, prompts.newest(TASK)
+    return CaseExecutionJob(
+        store=PostgresCases(),
+        documents=StoredDocuments(resources.blobs),
+        sources=SourceEvidence(resources.sources),
+        offline=offline.OfflineExtractor(seconds_per_item=resources.offline_seconds_per_item),
+        model=ModelExtractor(),
+        frozen={"provider": resources.provider, "model": model, "prompt_version": version},
+    )

@@ -1,0 +1,220 @@
+"""Flows over HTTP: their jobs, their approvals, and who may answer."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from temporalio.client import Client
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from tests.api.conftest import Api
+from tests.api.test_controls import ENDED, becomes, read
+from tests.conftest import until
+from tests.engine import Engine, open_engine
+from tests.flows import approval, echo, group, note
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+async def engine(
+    temporal_client: Client, database: PostgresDatabase, redis_client: Any
+) -> AsyncIterator[Engine]:
+    async with open_engine(temporal_client, database, redis_client) as opened, opened.worker():
+        yield opened
+
+
+async def submit(client: httpx2.AsyncClient, *steps: dict[str, Any]) -> httpx2.Response:
+    return await client.post("/jobs", json={"job_type": "flow", "parameters": {"steps": steps}})
+
+
+async def started(client: httpx2.AsyncClient, *steps: dict[str, Any]) -> str:
+    response = await submit(client, *steps)
+    assert response.status_code == 202, response.text
+    return str(response.json()["job_id"])
+
+
+async def waits(client: httpx2.AsyncClient, job_id: str) -> dict[str, Any]:
+    async def asks() -> bool:
+        return (await read(client, job_id))["waiting_for"] == "approval"
+
+    await until(asks, what="the approval")
+    return await read(client, job_id)
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> None:
+    job_id = await started(
+        client,
+        echo("first", items=3),
+        approval("ok", message="Is it good?"),
+        echo("then", items={"$from": "first", "path": "echoes"}),
+    )
+    early = await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
+    waiting = await waits(client, job_id)
+
+    wrong = await client.post(
+        f"/jobs/{job_id}/approve", json={"step": "first", "decision": "approved"}
+    )
+    approved = await client.post(
+        f"/jobs/{job_id}/approve", json={"step": "ok", "decision": "approved", "reason": "good"}
+    )
+    again = await client.post(
+        f"/jobs/{job_id}/approve", json={"step": "ok", "decision": "approved"}
+    )
+    turned = await client.post(
+        f"/jobs/{job_id}/approve", json={"step": "ok", "decision": "rejected"}
+    )
+    flow = await becomes(client, job_id, *ENDED)
+    children = (await client.get(f"/jobs/{job_id}/children")).json()
+    approvals = (await client.get(f"/jobs/{job_id}/approvals")).json()["approvals"]
+    late = await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
+
+    assert early.status_code == 400
+    assert "No step waits" in early.json()["detail"]
+    assert (waiting["status"], waiting["current_step"]) == ("running", "ok")
+    assert waiting["progress"]["current"] == 1
+    assert wrong.status_code == 400
+    assert (approved.status_code, again.status_code, turned.status_code) == (200, 200, 400)
+    assert (flow["status"], flow["outcome"], flow["parent_id"]) == ("completed", "succeeded", None)
+    assert [one["step"] for one in children["jobs"]] == ["then", "first"]
+    assert {one["parent_id"] for one in children["jobs"]} == {job_id}
+    assert children["total"] == 2
+    assert [one["state"] for one in approvals] == ["approved"]
+    assert (approvals[0]["decided_by"], approvals[0]["reason"]) == ("u-1", "good")
+    assert approvals[0]["message"] == "Is it good?"
+    assert late.status_code == 400
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_rejection_over_http_fails_the_flow(client: httpx2.AsyncClient) -> None:
+    job_id = await started(client, approval("ok"), echo("then", items=1))
+    await waits(client, job_id)
+
+    await client.post(f"/jobs/{job_id}/approve", json={"decision": "rejected", "reason": "no"})
+    flow = await becomes(client, job_id, *ENDED)
+    retried = await client.post(f"/jobs/{job_id}/retry")
+    await waits(client, job_id)
+    await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
+    ended = await becomes(client, job_id, "completed")
+    approvals = (await client.get(f"/jobs/{job_id}/approvals")).json()["approvals"]
+
+    assert flow["error_detail"]["code"] == "approval_rejected"
+    assert flow["error"] == "Step 'ok' failed: Rejected by u-1."
+    assert retried.status_code == 202
+    assert ended["attempt"] == 2
+    assert [one["state"] for one in approvals] == ["rejected", "approved"]
+
+
+@pytest.mark.usefixtures("engine")
+async def test_an_approval_nobody_answers_is_withdrawn_by_a_cancel(
+    client: httpx2.AsyncClient,
+) -> None:
+    job_id = await started(client, approval("ok"), echo("then", items=1))
+    await waits(client, job_id)
+
+    await client.post(f"/jobs/{job_id}/cancel")
+    flow = await becomes(client, job_id, *ENDED)
+    approvals = (await client.get(f"/jobs/{job_id}/approvals")).json()["approvals"]
+
+    assert flow["status"] == "cancelled"
+    assert [one["state"] for one in approvals] == ["withdrawn"]
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_failed_job_that_is_retried_by_itself_ends_its_step_after_all(
+    client: httpx2.AsyncClient,
+) -> None:
+    job_id = await started(
+        client,
+        group(
+            "both", echo("bad", items=2, failing_once=[0, 1]), echo("slow", items=30, seconds=0.2)
+        ),
+    )
+
+    async def has_failed() -> bool:
+        return (await read(client, job_id))["progress"]["failed"] == 1
+
+    await until(has_failed, what="the step to fail")
+    children = (await client.get(f"/jobs/{job_id}/children")).json()["jobs"]
+    bad = next(one for one in children if one["step"] == "both.bad")
+    retried = await client.post(f"/jobs/{bad['job_id']}/retry")
+    flow = await becomes(client, job_id, *ENDED)
+
+    assert retried.status_code == 202
+    assert (flow["status"], flow["outcome"]) == ("completed", "succeeded")
+    assert flow["progress"]["succeeded"] == 2
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.usefixtures("engine")
+async def test_who_may_see_and_approve(api: Api) -> None:
+    async with (
+        api.client("u-1", "Tester") as owner,
+        api.client("u-2", "Report Owner") as named,
+        api.client("u-3", "Tester") as stranger,
+    ):
+        job_id = await started(owner, echo("one", items=1), approval("ok", users=["u-2"]))
+        await waits(owner, job_id)
+        child = (await owner.get(f"/jobs/{job_id}/children")).json()["jobs"][0]["job_id"]
+        body = {"decision": "approved"}
+
+        hidden = [
+            await stranger.get(f"/jobs/{job_id}/children"),
+            await stranger.get(f"/jobs/{job_id}/approvals"),
+            await stranger.get(f"/jobs/{child}"),
+            await stranger.post(f"/jobs/{job_id}/approve", json=body),
+        ]
+        not_the_owner = await owner.post(f"/jobs/{job_id}/approve", json=body)
+        seen = [
+            await named.get(f"/jobs/{job_id}"),
+            await named.get(f"/jobs/{job_id}/children"),
+            await named.get(f"/jobs/{child}"),
+        ]
+        steered = await named.post(f"/jobs/{job_id}/cancel")
+        approved = await named.post(f"/jobs/{job_id}/approve", json=body)
+        flow = await becomes(owner, job_id, *ENDED)
+
+    assert {response.status_code for response in hidden} == {404}
+    assert not_the_owner.status_code == 403
+    assert {response.status_code for response in seen} == {200}
+    assert steered.status_code == 403
+    assert approved.status_code == 200
+    assert flow["outcome"] == "succeeded"
+
+
+async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
+    client: httpx2.AsyncClient,
+) -> None:
+    unknown = await submit(client, {"name": "one", "kind": "job", "job_type": "nothing"})
+    later = await submit(client, echo("one", items={"$from": "two"}), echo("two"))
+    malformed = await submit(client, {"name": "one", "kind": "job"})
+    checked = await client.post(
+        "/jobs",
+        json={"job_type": "flow", "parameters": {"steps": [echo("a"), note("b")]}},
+        params={"validate_only": True},
+    )
+
+    assert unknown.status_code == 422
+    assert "Step 'one': Unknown job type 'nothing'" in unknown.json()["detail"]
+    assert later.json()["errors"] == [
+        {
+            "pointer": "/parameters/steps/0/parameters/items",
+            "detail": "Step 'one' refers to 'two', which is no earlier step.",
+        }
+    ]
+    assert "step 'one'" in malformed.json()["errors"][0]["detail"]
+    assert (checked.status_code, checked.json()["items"]) == (200, 2)
+
+
+@pytest.mark.usefixtures("engine")
+async def test_purging_a_flow_purges_its_jobs(client: httpx2.AsyncClient) -> None:
+    job_id = await started(client, echo("one", items=1))
+    await becomes(client, job_id, *ENDED)
+    child = (await client.get(f"/jobs/{job_id}/children")).json()["jobs"][0]["job_id"]
+
+    purged = await client.post(f"/jobs/{job_id}/purge")
+
+    assert purged.status_code == 204
+    assert (await client.get(f"/jobs/{child}")).status_code == 404

@@ -1,0 +1,49 @@
+"""A job that is held back by the limit of its type says so, and starts in its turn."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.settings import Settings
+from tests.api.conftest import make_settings, open_api
+from tests.conftest import Servers, until
+from tests.engine import Engine, open_engine
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Settings:
+    return make_settings(monkeypatch, servers, dsn, LONGHAUL_LIMITS__MAX_RUNNING="echo=1")
+
+
+@pytest.fixture
+async def engine(
+    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
+) -> AsyncIterator[Engine]:
+    async with open_engine(temporal_client, database, redis_client) as opened:
+        yield opened
+
+
+async def test_a_job_waits_for_its_turn_and_two_dispatchers_keep_to_it(
+    settings: Settings, engine: Engine
+) -> None:
+    async with open_api(settings) as api, open_api(settings), api.client() as client:
+        body = {"job_type": "echo", "parameters": {"items": 2, "seconds": 0.2}}
+        ids = [(await client.post("/jobs", json=body)).json()["job_id"] for _ in range(4)]
+
+        async with engine.worker():
+            seen: list[set[str]] = []
+            waits: set[str | None] = set()
+
+            async def all_ended() -> bool:
+                jobs = [(await client.get(f"/jobs/{job_id}")).json() for job_id in ids]
+                seen.append({job["job_id"] for job in jobs if job["status"] == "running"})
+                waits.update(job["waiting_for"] for job in jobs if job["status"] == "pending")
+                return all(job["status"] == "completed" for job in jobs)
+
+            await until(all_ended, what="four jobs, one after the other")
+
+    assert max(len(running) for running in seen) == 1
+    assert "rate_limit" in waits

@@ -1,0 +1,130 @@
+"""The webhook routes, and a job whose end is told to a real server."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import httpx2
+import pytest
+
+from longhaul.adapters.settings import Settings
+from tests.api.conftest import Api, make_settings, open_api
+from tests.conftest import Servers, until
+from tests.stubs.webhook_receiver import WebhookReceiver
+
+KEY = "k:" + "A" * 43 + "="
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Settings:
+    return make_settings(
+        monkeypatch,
+        servers,
+        dsn,
+        LONGHAUL_WEBHOOKS__KEYS=KEY,
+        LONGHAUL_WEBHOOKS__ALLOW_PRIVATE="true",
+    )
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    async with WebhookReceiver.listen() as listening:
+        yield listening
+
+
+async def test_the_end_of_a_job_is_told_and_can_be_told_again(
+    client: httpx2.AsyncClient, receiver: WebhookReceiver
+) -> None:
+    created = await client.post("/webhooks", json={"url": receiver.url, "events": ["job.ended"]})
+    webhook = created.json()
+    deliveries = f"/webhooks/{webhook['webhook_id']}/deliveries"
+    job = (await client.post("/jobs", json={"job_type": "echo"})).json()
+
+    await client.post(f"/jobs/{job['job_id']}/cancel")
+    await until(lambda: _count(receiver, 1), what="the delivery")
+    await until(lambda: _delivered(client, deliveries), what="the log of it")
+    listed = (await client.get(deliveries, params={"state": "delivered"})).json()
+    delivery = listed["deliveries"][0]
+    again = await client.post(f"{deliveries}/{delivery['delivery_id']}/redeliver")
+    await until(lambda: _count(receiver, 2), what="the redelivery")
+
+    assert created.status_code == 201
+    assert listed["next_cursor"] is None
+    assert (delivery["event"], delivery["job_id"]) == ("job.ended", job["job_id"])
+    assert [one["status_code"] for one in delivery["tries"]] == [204]
+    assert again.status_code == 202
+    assert {one.delivery_id for one in receiver.received} == {delivery["delivery_id"]}
+    assert all(one.is_signed_with(webhook["secret"]) for one in receiver.received)
+    assert receiver.received[0].content["job"]["status"] == "cancelled"
+
+
+async def test_a_secret_is_told_once_and_stored_sealed(
+    client: httpx2.AsyncClient, api: Api, dsn: str
+) -> None:
+    created = (await client.post("/webhooks", json={"url": "https://example.org/x"})).json()
+    listed = await client.get("/webhooks")
+    connection = await asyncpg.connect(dsn)
+    (row,) = await connection.fetch("SELECT * FROM webhook")
+    await connection.close()
+
+    assert created["secret"].startswith("whsec_")
+    assert created["events"] == ["job.ended", "job.paused", "job.approval_needed"]
+    assert "secret" not in listed.text
+    assert created["secret"].encode() not in row["sealed_secret"]
+
+
+@pytest.mark.invariant("I9")
+async def test_nobody_sees_or_touches_the_webhooks_of_others(api: Api) -> None:
+    async with api.client("u-1") as mine, api.client("u-2") as other, api.client("a", "Admin") as a:
+        made = (await mine.post("/webhooks", json={"url": "https://example.org/"})).json()
+        path = f"/webhooks/{made['webhook_id']}"
+        answers = [
+            await other.delete(path),
+            await other.get(f"{path}/deliveries"),
+            await other.post(f"{path}/deliveries/{made['webhook_id']}/redeliver"),
+            await mine.delete("/webhooks/no-uuid"),
+        ]
+        listed = [(await one.get("/webhooks")).json()["webhooks"] for one in (mine, other, a)]
+        unknown = await mine.post(f"{path}/deliveries/{made['webhook_id']}/redeliver")
+        deleted = await mine.delete(path)
+        gone = await mine.get(f"{path}/deliveries")
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert [len(one) for one in listed] == [1, 0, 1]
+    assert unknown.status_code == gone.status_code == 404
+    assert deleted.status_code == 204
+
+
+async def test_what_a_webhook_may_not_be(client: httpx2.AsyncClient) -> None:
+    bad = [
+        {"url": "ftp://example.org"},
+        {"url": "https://example.org", "events": []},
+        {"url": "https://example.org", "events": ["job.born"]},
+        {"url": "https://example.org", "secret": "mine"},
+        {},
+    ]
+
+    answers = [await client.post("/webhooks", json=body) for body in bad]
+
+    assert {answer.status_code for answer in answers} == {422}
+
+
+async def test_by_default_private_addresses_are_refused_and_so_is_a_place_without_keys(
+    monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str
+) -> None:
+    bare = make_settings(monkeypatch, servers, dsn)
+    async with open_api(bare) as api, api.client() as client:
+        private = await client.post("/webhooks", json={"url": "https://127.0.0.1/"})
+        plain = await client.post("/webhooks", json={"url": "http://example.org/"})
+        keyless = await client.post("/webhooks", json={"url": "https://example.org/"})
+
+    assert private.status_code == plain.status_code == keyless.status_code == 422
+    assert "LONGHAUL_WEBHOOKS__KEYS" in keyless.json()["detail"]
+
+
+async def _count(receiver: WebhookReceiver, count: int) -> bool:
+    return len(receiver.received) >= count
+
+
+async def _delivered(client: httpx2.AsyncClient, path: str) -> bool:
+    found = (await client.get(path)).json()["deliveries"]
+    return [one["state"] for one in found] == ["delivered"]

@@ -1,0 +1,154 @@
+"""Flows and killed processes: no step is lost, none is done twice."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import Cluster, open_cluster
+from tests.conftest import until
+from tests.flows import approval, echo, note
+from tests.job_types import echo as echo_types
+from tests.job_types import flows as flow_types
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.invariant("I3")]
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    types = ["tests.job_types.echo", "tests.job_types.flows"]
+    async with open_cluster(tmp_path, types=types) as opened:
+        await opened.fetch(echo_types.CREATE_TABLE)
+        await opened.fetch(flow_types.CREATE_TABLE)
+        yield opened
+
+
+def steps(*, seconds: float = 0.1) -> list[dict[str, Any]]:
+    return [
+        echo("one", items=30, seconds=seconds),
+        approval("ok"),
+        echo("two", items={"$from": "one", "path": "echoes"}, seconds=seconds),
+        note("three", text={"$from": "two", "path": "echoes"}),
+    ]
+
+
+async def step_has_done(cluster: Cluster, job_id: str, step: str, count: int) -> None:
+    async def enough() -> bool:
+        rows = await cluster.fetch(
+            "SELECT done FROM job WHERE parent_id = $1 AND step = $2", job_id, step
+        )
+        return bool(rows) and rows[0]["done"] >= count
+
+    await until(enough, what=f"{count} items of {step}", seconds=120, every=0.05)
+
+
+async def waits(cluster: Cluster, job_id: str) -> None:
+    async def asks() -> bool:
+        return (await cluster.job(job_id))["waiting_for"] == "approval"
+
+    await until(asks, what="the approval", seconds=120, every=0.05)
+
+
+async def approve(cluster: Cluster, job_id: str) -> None:
+    async with cluster.http() as client:
+        response = await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
+    assert response.status_code == 200, response.text
+
+
+async def check_done_once(cluster: Cluster, flow: dict[str, Any]) -> None:
+    children = await cluster.fetch(
+        "SELECT id, step, attempt, done, total, status FROM job WHERE parent_id = $1",
+        flow["job_id"],
+    )
+    assert (flow["status"], flow["outcome"]) == ("completed", "succeeded")
+    assert flow["progress"]["succeeded"] == 4
+    assert {(row["step"], row["attempt"], row["done"]) for row in children} == {
+        ("one", 1, 30),
+        ("two", 1, 30),
+    }
+    for row in children:
+        echoes = await cluster.fetch("SELECT 1 FROM echo WHERE job_id = $1", row["id"])
+        ledger = await cluster.fetch(
+            "SELECT 1 FROM job_item WHERE job_id = $1 AND state = 'done'", row["id"]
+        )
+        assert len(echoes) == len(ledger) == row["total"] == 30
+    notes = await cluster.fetch("SELECT text FROM note WHERE job_id = $1", flow["job_id"])
+    assert [row["text"] for row in notes] == ["30"]
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["worker", "worker-and-temporal"])
+async def test_a_flow_survives_kills_within_and_between_its_steps(
+    cluster: Cluster, everything: bool
+) -> None:
+    victims = ["worker-0", "temporal"] if everything else ["worker-0"]
+
+    async def kill_and_start() -> None:
+        for name in victims:
+            await cluster.kill(name)
+        for name in reversed(victims):
+            await cluster.start(name)
+
+    job_id = await cluster.submit("flow", steps=steps())
+    await step_has_done(cluster, job_id, "one", 4)
+    await kill_and_start()
+    await waits(cluster, job_id)
+    await kill_and_start()
+    await approve(cluster, job_id)
+    await step_has_done(cluster, job_id, "two", 4)
+    await kill_and_start()
+
+    await check_done_once(cluster, await cluster.ends(job_id, seconds=200))
+
+
+@pytest.mark.invariant("I1")
+async def test_a_flow_outlives_the_loss_of_temporals_store(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    async def lose_the_store() -> None:
+        await cluster.kill("temporal")
+        for file in tmp_path.glob("temporal.db*"):
+            file.unlink()
+        await cluster.start("temporal")
+
+    job_id = await cluster.submit("flow", steps=steps(seconds=0.3))
+    await step_has_done(cluster, job_id, "one", 4)
+    await lose_the_store()
+    await waits(cluster, job_id)
+    await lose_the_store()
+    await approve(cluster, job_id)
+
+    await check_done_once(cluster, await cluster.ends(job_id, seconds=200))
+
+
+async def test_a_decision_counts_while_temporal_is_away(cluster: Cluster) -> None:
+    job_id = await cluster.submit("flow", steps=steps())
+    await waits(cluster, job_id)
+    await cluster.kill("temporal")
+
+    await approve(cluster, job_id)
+    await cluster.start("temporal")
+    async with cluster.http() as client:
+        again = await client.post(
+            f"/jobs/{job_id}/approve", json={"step": "ok", "decision": "approved"}
+        )
+
+    assert again.status_code == 200
+    await check_done_once(cluster, await cluster.ends(job_id, seconds=200))
+
+
+async def test_a_cancel_reaches_the_jobs_of_a_flow_whose_worker_was_killed(
+    cluster: Cluster,
+) -> None:
+    job_id = await cluster.submit("flow", steps=[echo("one", items=500, seconds=0.1)])
+    await step_has_done(cluster, job_id, "one", 4)
+
+    await cluster.kill("worker-0")
+    async with cluster.http() as client:
+        await client.post(f"/jobs/{job_id}/cancel")
+    await cluster.start("worker-0")
+    flow = await cluster.ends(job_id)
+    rows = await cluster.fetch("SELECT status FROM job WHERE parent_id = $1", job_id)
+
+    assert flow["status"] == "cancelled"
+    assert [row["status"] for row in rows] == ["cancelled"]

@@ -1,0 +1,184 @@
+"""Controls of a flow go down to its jobs.
+
+With cached workflows only: a worker that caches none throws a workflow out whenever another
+has something to do, and with it the local activity that writes a control. That the
+controls replay is proved by replaying each history.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+from temporalio.worker import Replayer
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.core.controls import Action, Control
+from longhaul.core.errors import JobError
+from longhaul.core.jobs import Counts, JobStatus, Outcome, RunMode
+from longhaul.workflows.flow import Flow
+from tests.conftest import until
+from tests.engine import Engine, open_engine
+from tests.flows import (
+    approval,
+    check_numbers_agree,
+    child,
+    children,
+    echo,
+    group,
+    note,
+    notes,
+    retry,
+    submit,
+    waits_for_approval,
+)
+
+pytestmark = pytest.mark.timeout(120)
+
+RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
+
+
+@pytest.fixture
+async def engine(
+    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
+) -> AsyncIterator[Engine]:
+    async with (
+        open_engine(temporal_client, database, redis_client) as opened,
+        opened.worker(),
+        opened.dispatcher(),
+    ):
+        yield opened
+
+
+async def check_replays(engine: Engine, job_id: str) -> None:
+    history = await engine.handle(job_id).fetch_history()
+    replayer = Replayer(workflows=[Flow], workflow_failure_exception_types=[JobError])
+    await replayer.replay_workflow(history)
+
+
+@pytest.mark.invariant("I4")
+async def test_a_pause_and_a_resume_go_down_to_the_jobs(engine: Engine) -> None:
+    job_id = await submit(
+        engine,
+        group("both", echo("a", items=100, seconds=0.2), echo("b", items=100, seconds=0.2)),
+        echo("then", items=1),
+    )
+    for step in ("both.a", "both.b"):
+        await child(engine, job_id, step, RUNNING)
+
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1", reason="lunch"))
+    paused = await engine.becomes(job_id, PAUSED, seconds=60)
+    jobs = await children(engine, job_id)
+    await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
+    flow = await engine.ends(job_id, seconds=60)
+
+    assert paused.pause is not None
+    assert {job.status for job in jobs.values()} == {PAUSED}
+    assert {job.pause.reason for job in jobs.values() if job.pause} == {"lunch"}
+    assert flow.outcome is Outcome.SUCCEEDED
+    await check_numbers_agree(engine, job_id)
+    await check_replays(engine, job_id)
+
+
+async def test_a_paused_flow_asks_nothing_and_starts_nothing(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(engine, echo("one", items=1), approval("ok"), echo("then", items=1))
+    await child(engine, job_id, "one", RUNNING)
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.DRAIN))
+    await child(engine, job_id, "one", JobStatus.PAUSING)
+    engine.echo.gate.set()
+
+    paused = await engine.becomes(job_id, PAUSED, seconds=60)
+
+    assert paused.waiting_for is None
+    assert paused.counts == Counts(total=3, done=1)
+    await engine.workflows.control(job_id, Control(action=Action.RESUME))
+    await waits_for_approval(engine, job_id)
+
+
+async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
+    engine: Engine,
+) -> None:
+    job_id = await submit(engine, note("slow", seconds=3))
+
+    async def has_started() -> bool:
+        return bool(engine.note.started)
+
+    await until(has_started, what="the action")
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.NOW))
+    paused = await engine.becomes(job_id, PAUSED, seconds=60)
+    await engine.workflows.control(job_id, Control(action=Action.RESUME))
+    flow = await engine.ends(job_id, seconds=60)
+
+    assert paused.counts == Counts(total=1)
+    assert flow.outcome is Outcome.SUCCEEDED
+    assert await notes(engine, job_id) == 1
+    await check_replays(engine, job_id)
+
+
+async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
+    job_id = await submit(
+        engine,
+        group("both", echo("a", items=400, seconds=0.2), echo("b", items=400, seconds=0.2)),
+        echo("then", items=1),
+    )
+    for step in ("both.a", "both.b"):
+        await child(engine, job_id, step, RUNNING)
+
+    await engine.workflows.cancel(job_id)
+    flow = await engine.ends(job_id, seconds=60)
+    jobs = await children(engine, job_id)
+
+    assert flow.status is JobStatus.CANCELLED
+    assert flow.counts == Counts(total=3)
+    assert {job.status for job in jobs.values()} == {JobStatus.CANCELLED}
+    assert all(job.completed_at <= flow.completed_at for job in jobs.values())  # type: ignore[operator]
+    await check_numbers_agree(engine, job_id)
+    await check_replays(engine, job_id)
+
+
+async def test_a_cancelled_flow_can_be_retried_and_does_nothing_twice(engine: Engine) -> None:
+    job_id = await submit(engine, echo("a", items=100, seconds=0.2), echo("b", items=1))
+    job = await child(engine, job_id, "a", RUNNING)
+
+    async def some_done() -> bool:
+        return (await engine.job(job.id)).counts.done >= 4
+
+    await until(some_done, what="some items")
+    await engine.workflows.cancel(job_id)
+    await engine.ends(job_id, seconds=60)
+
+    await retry(engine, job_id)
+    flow = await engine.becomes(job_id, JobStatus.COMPLETED, seconds=60)
+
+    assert flow.outcome is Outcome.SUCCEEDED
+    async with engine.stores.database.begin() as tx:
+        (row,) = await tx.fetch(
+            "SELECT count(DISTINCT attempt) AS attempts FROM echo WHERE job_id = $1", job.id
+        )
+    assert row["attempts"] == 2
+    await check_numbers_agree(engine, job_id)
+    await check_replays(engine, job_id)
+
+
+async def test_a_waiting_flow_can_be_cancelled(engine: Engine) -> None:
+    job_id = await submit(engine, approval("ok"), echo("then", items=1))
+    await waits_for_approval(engine, job_id)
+
+    await engine.workflows.cancel(job_id)
+    flow = await engine.ends(job_id, seconds=60)
+
+    assert flow.status is JobStatus.CANCELLED
+    assert flow.waiting_for is None
+
+
+async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) -> None:
+    job_id = await submit(engine, echo("a", items=100, seconds=0.1), echo("b", items=1))
+    job = await child(engine, job_id, "a", RUNNING)
+
+    await engine.workflows.cancel(job.id)
+    flow = await engine.ends(job_id, seconds=60)
+
+    assert flow.status is JobStatus.FAILED
+    assert (await engine.items(job_id))[0]["error_code"] == "step_cancelled"
