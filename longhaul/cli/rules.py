@@ -127,7 +127,8 @@ def _source(text: str) -> tuple[DataSource, str | None, Mapping[str, str]]:
         )
         return place, table or None, {_SECRET: dsn}
     # A file's name may hold a "#" itself.
-    path, _, table = (text, "", "") if Path(text).exists() else text.rpartition("#")
+    is_plain = "#" not in text or Path(text).exists()
+    path, _, table = (text, "", "") if is_plain else text.rpartition("#")
     kind = _KINDS.get(Path(path).suffix.lower())
     if kind is None:
         known = ", ".join(sorted(_KINDS))
