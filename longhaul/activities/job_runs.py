@@ -152,7 +152,7 @@ class JobRuns:
     @asynccontextmanager
     async def join(self, job_id: str, epoch: int) -> AsyncIterator[JobRun | None]:
         """Share a job's run with its other chunks; None when the epoch has moved on."""
-        job = await patiently(partial(self._read, job_id))
+        job = await patiently(partial(self._read, job_id), self._patience)
         if job is None or job.epoch != epoch or job.status.is_terminal:
             yield None
             return
