@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from typing import Any, Protocol
 
 from longhaul.activities.flag_watch import FlagWatch
-from longhaul.activities.flush import BatchWriter, Flusher
+from longhaul.activities.flush import PATIENCE, BatchWriter, Flusher
 from longhaul.activities.tasks import end
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
@@ -116,16 +117,27 @@ class JobRun:
 
 
 class JobRuns:
-    """The jobs that this process works on right now."""
+    """The jobs that this process works on right now.
+
+    Args:
+        patience: How long a batch is kept while the database is away.
+    """
 
     def __init__(
-        self, *, stores: Stores, watch: FlagWatch, catalog: Catalog, reports: Reports
+        self,
+        *,
+        stores: Stores,
+        watch: FlagWatch,
+        catalog: Catalog,
+        reports: Reports,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self._stores = stores
         self._board = stores.board
         self._watch = watch
         self._catalog = catalog
         self._reports = reports
+        self._patience = patience
         self._runs: dict[tuple[str, int], _Shared] = {}
 
     @asynccontextmanager
@@ -156,7 +168,9 @@ class JobRuns:
         job_type = self._catalog.get(job.job_type)
         writer = BatchWriter(self._stores, job_type)
         return JobRun(
-            job, job_type, lambda run: Flusher(job, writer, self._reports, run.saw, run.stop)
+            job,
+            job_type,
+            lambda run: Flusher(job, writer, self._reports, run.saw, run.stop, self._patience),
         )
 
     async def _show(self, run: JobRun) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     RetryState,
     TimeoutError,
     is_cancelled_exception,
@@ -179,7 +180,7 @@ class ChunkDesk:
                 self.back_off("workers died over it")
                 self._redo.append(replace(sent.request, careful=True))
             else:
-                self.back_off(str(exc.cause))
+                self.back_off(str(exc.cause), is_outage=_is_outage(exc))
                 self._redo.append(sent.request)
         return None
 
@@ -202,17 +203,29 @@ class ChunkDesk:
         done_carefully = result.stopped == STOPPED_BY_LIMIT
         self._redo.append(replace(sent.request, careful=False) if done_carefully else sent.request)
 
-    def back_off(self, what: str) -> None:
-        """Hand nothing out for a while, longer with every fault in a row."""
-        self.faults += 1
+    def back_off(self, what: str, *, is_outage: bool = False) -> None:
+        """Hand nothing out for a while, longer with every fault in a row.
+
+        An outage is waited for, however long it takes: it never adds up to what pauses a job.
+        """
+        if not is_outage or self.faults < policies.MOST_OUTAGE_FAULTS:
+            self.faults += 1
         self.last_fault = what
         wait = policies.back_off(self.faults)
         self._not_before = workflow.now() + wait
         self._alarm = asyncio.create_task(self._poke_after(wait.total_seconds()))
 
+    def hurry(self) -> None:
+        """Wait no longer: somebody wants it to be tried again now."""
+        self._not_before = None
+
     async def _poke_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._poke()
+
+
+def _is_outage(exc: ActivityError) -> bool:
+    return isinstance(exc.cause, ApplicationError) and exc.cause.type in policies.OUTAGES
 
 
 def was_cancelled(exc: ActivityError) -> bool:

@@ -287,6 +287,7 @@ class ItemJob:
             self._desk.start_over()
         if before is not None and self._pause is None:
             self._window = FailureWindow()
+            self._desk.hurry()
         alive = await self._write(self._pause_mode(), status, asked)
         self._answered_count += len(asked)
         if self._pause_mode() is RunMode.NOW:
