@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longhaul.core.quality_report import (
@@ -46,6 +46,7 @@ def added(scores: list[Score]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*map(counts, scores), strict=True)))
 
 
+@settings(deadline=None)
 @given(st.lists(outcomes(), max_size=30))
 def test_every_score_is_the_sum_of_its_rules(rules: list[RuleOutcome]) -> None:
     facts = make_facts(rules, attributes=[make_listed(name) for name in NAMES])
@@ -69,6 +70,7 @@ def test_every_score_is_the_sum_of_its_rules(rules: list[RuleOutcome]) -> None:
             assert score.pass_rate is None
 
 
+@settings(deadline=None)
 @given(st.lists(outcomes(), max_size=10))
 def test_a_kept_report_is_read_as_it_was(rules: list[RuleOutcome]) -> None:
     report = build_report(make_facts(rules, attributes=[make_listed()]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longhaul.adapters.report import figures
@@ -182,6 +182,7 @@ def shape(element: Element) -> tuple[object, ...]:
     )
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=60) | st.just(HOSTILE))
 def test_no_text_from_outside_becomes_markup(text: str) -> None:
     page = page_of(hostile_facts(text))
@@ -281,6 +282,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
     assert len(page.table("The first 200; the JSON of this report has all 300")) == 200
 
 
+@settings(deadline=None)
 @given(passed=st.integers(0, 10**9), failed=st.integers(0, 10**9))
 def test_only_what_is_whole_is_called_whole(passed: int, failed: int) -> None:
     checked = passed + failed
