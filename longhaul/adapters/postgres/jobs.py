@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import asyncpg
 
-from longhaul.core.controls import read_time
+from longhaul.core.controls import Action, read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
     CallTotals,
@@ -56,6 +56,12 @@ RETURNING *
 _AUDIT = """
 INSERT INTO job_audit (job_id, attempt, version, action, by, details, time)
 VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
+"""
+
+_CONTROLS_NOTED = """
+SELECT count(*) AS noted FROM job_audit
+WHERE job_id = $1 AND attempt = $2 AND action = ANY($3::text[])
+  AND (details ->> 'generation')::integer = $4
 """
 
 # The times that follow from a status.
@@ -166,6 +172,11 @@ class PostgresJobs:
     ) -> None:
         """Note who did what, in the same transaction as the deed."""
         await tx.execute(_AUDIT, job.id, job.attempt, job.version, action, by, details)
+
+    async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
+        """How many requests to pause or resume have been noted under a generation."""
+        (row,) = await tx.fetch(_CONTROLS_NOTED, job.id, job.attempt, list(Action), generation)
+        return int(row["noted"])
 
 
 def _columns(changes: JobChanges) -> dict[str, object]:
