@@ -201,6 +201,9 @@ class Jobs(Protocol):
     ) -> None:
         """Note who did what, in the same transaction as the deed."""
 
+    async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
+        """How many requests to pause or resume have been noted under a generation."""
+
 
 class Ledger(Protocol):
     """The job_item table: one row per item, frozen when the job is planned."""
