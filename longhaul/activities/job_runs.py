@@ -5,10 +5,12 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.flush import PATIENCE, BatchWriter, Flusher
+from longhaul.activities.patience import patiently
 from longhaul.activities.tasks import end
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
@@ -56,7 +58,12 @@ class JobRun:
         if job.version > self.job.version:
             self.job = job
             self._changed.set()
-            self.heed(Flag(attempt=job.attempt, generation=job.generation, mode=job.mode))
+            self.heed(self._flag)
+
+    @property
+    def _flag(self) -> Flag:
+        job = self.job
+        return Flag(attempt=job.attempt, generation=job.generation, mode=job.mode)
 
     def heed(self, flag: Flag) -> None:
         """Pass a flag on to every chunk."""
@@ -72,8 +79,10 @@ class JobRun:
 
     @contextmanager
     def joined(self, chunk: Stoppable) -> Iterator[None]:
-        """Let a chunk hear of flags while the block runs."""
+        """Let a chunk hear of flags while the block runs, and of the row's at once."""
         self._chunks.add(chunk)
+        # The row may know of a pause that was settled before the chunk came.
+        chunk.heed(self._flag)
         try:
             yield
         finally:
@@ -143,8 +152,7 @@ class JobRuns:
     @asynccontextmanager
     async def join(self, job_id: str, epoch: int) -> AsyncIterator[JobRun | None]:
         """Share a job's run with its other chunks; None when the epoch has moved on."""
-        async with self._stores.database.begin() as tx:
-            job = await self._stores.jobs.read(tx, job_id)
+        job = await patiently(partial(self._read, job_id), self._patience)
         if job is None or job.epoch != epoch or job.status.is_terminal:
             yield None
             return
@@ -163,6 +171,10 @@ class JobRuns:
                 if self._runs.get(key) is shared:
                     del self._runs[key]
                 await self._close(shared)
+
+    async def _read(self, job_id: str) -> Job | None:
+        async with self._stores.database.begin() as tx:
+            return await self._stores.jobs.read(tx, job_id)
 
     def _open(self, job: Job) -> JobRun:
         job_type = self._catalog.get(job.job_type)

@@ -6,7 +6,7 @@ from starlette.middleware import Middleware
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.errors import install_errors
 from longhaul.api.middleware import BodyLimit, Timing
-from longhaul.api.routes import health, jobs, phases, schedules, versions, webhooks
+from longhaul.api.routes import health, jobs, phases, schedules, suites, versions, webhooks
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
 from longhaul.core.ports import Reports
@@ -32,6 +32,8 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     app.state.services = services
     app.state.metrics = metrics
     install_errors(app, reports)
+    # Before the versions' own routes, one of which takes any word in this place.
+    app.include_router(suites.router, prefix=f"{PREFIX}/versions", tags=["versions"])
     for name, router in ROUTERS.items():
         app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name])
         app.include_router(router, prefix=f"/{name}", include_in_schema=False)

@@ -49,10 +49,11 @@ from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
 from longhaul.api.submission import Submission
+from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
-from longhaul.job_types.decisions import build_decisions, build_rule_editing
+from longhaul.job_types.decisions import build_decisions, build_rule_editing, build_rule_suites
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
@@ -188,6 +189,7 @@ async def open_services(
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
             ),
+            suites=Suites(database=database, suites=build_rule_suites(resources.regexes)),
             webhooks=Webhooks(
                 store=webhooks,
                 sealer=sealer,

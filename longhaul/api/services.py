@@ -11,6 +11,7 @@ from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
+from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.catalog import Catalog
 
@@ -27,6 +28,7 @@ class Services:
     reading: Reading
     quality: QualityReading
     deciding: Deciding
+    suites: Suites
     webhooks: Webhooks
     schedules: Schedules
     health: Health

@@ -26,7 +26,7 @@ app.add_typer(decisions.versions_app, name="versions")
 for kind in Kind:
     entries = decisions.entries_app(kind)
     if kind is Kind.RULES:
-        entries.add_typer(rules.app)
+        rules.add_commands(entries)
     app.add_typer(entries, name=kind)
 
 Types = Annotated[list[str] | None, typer.Option(help="a module with job types; repeatable")]

@@ -1,4 +1,4 @@
-"""`longhaul rules …`: judge a file or a table by a suite; take suites out of versions and in."""
+"""`longhaul rules run|export|import`: judge data by a suite; take suites out of versions and in."""
 
 import asyncio
 import json
@@ -21,8 +21,6 @@ from longhaul.core.sources import DataSource, SourceKind
 from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
 from longhaul.job_types.resources import source_access
 
-app = typer.Typer(no_args_is_help=True, help="Judge data by rules; suites in and out.")
-
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 VersionId = Annotated[str, typer.Argument(help="the rule version's id")]
 
@@ -39,7 +37,13 @@ _KINDS = {
 _SECRET = "--source"
 
 
-@app.command()
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to those that list rules and decide on them."""
+    app.command("run")(run)
+    app.command("export")(export)
+    app.command("import")(import_suite)
+
+
 def run(
     source: Annotated[
         str,
@@ -73,7 +77,6 @@ def run(
     raise typer.Exit(_exit_code(shown))
 
 
-@app.command("export")
 def export(
     version_id: VersionId,
     file: Annotated[Path | None, typer.Option("-o", help="where to; printed if absent")] = None,
@@ -87,7 +90,6 @@ def export(
         file.write_text(text, encoding="utf-8")
 
 
-@app.command("import")
 def import_suite(
     version_id: VersionId,
     file: Annotated[Path, typer.Argument(help="a suite file, or a list of {type, kwargs}")],
@@ -125,7 +127,8 @@ def _source(text: str) -> tuple[DataSource, str | None, Mapping[str, str]]:
         )
         return place, table or None, {_SECRET: dsn}
     # A file's name may hold a "#" itself.
-    path, _, table = (text, "", "") if Path(text).exists() else text.rpartition("#")
+    is_plain = "#" not in text or Path(text).exists()
+    path, _, table = (text, "", "") if is_plain else text.rpartition("#")
     kind = _KINDS.get(Path(path).suffix.lower())
     if kind is None:
         known = ", ".join(sorted(_KINDS))

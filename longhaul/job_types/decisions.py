@@ -2,11 +2,13 @@
 
 from longhaul.activities.decisions import Decisions
 from longhaul.activities.rule_editing import RuleEditing
+from longhaul.activities.rule_suites import RuleSuites
 from longhaul.activities.version_approval import VersionApproval
 from longhaul.adapters.postgres.approved_samples import ApprovedSamples
 from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.rule_edits import PostgresRuleShelf
+from longhaul.adapters.postgres.rule_suites import PostgresRuleSuites
 from longhaul.core.decisions import Kind
 from longhaul.core.job_types import Resources
 from longhaul.core.ports import RegexDialects
@@ -27,3 +29,8 @@ def approve_version(resources: Resources) -> VersionApproval:
 def build_rule_editing(regexes: RegexDialects) -> RuleEditing:
     """Build what changes rules."""
     return RuleEditing(shelf=PostgresRuleShelf(), decisions=PostgresDecisions(), regexes=regexes)
+
+
+def build_rule_suites(regexes: RegexDialects) -> RuleSuites:
+    """Build what takes suites out of versions and in."""
+    return RuleSuites(store=PostgresRuleSuites(), decisions=PostgresDecisions(), regexes=regexes)

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
 class _Sent:
     request: ChunkRequest
     handle: "workflow.ActivityHandle[ChunkResult]"
+    cancelled: bool = False
 
 
 class ChunkDesk:
@@ -127,8 +128,9 @@ class ChunkDesk:
 
     def cancel_all(self) -> None:
         """Ask the chunks that are out to stop; to be called from the main loop only."""
-        for sent in self._out.values():
+        for lane, sent in self._out.items():
             sent.handle.cancel()
+            self._out[lane] = replace(sent, cancelled=True)
 
     def take_back(self) -> list[ChunkResult]:
         """Take the chunks that have come back; return the results of those that had any."""
@@ -195,8 +197,11 @@ class ChunkDesk:
                     at_once=sent.request.at_once,
                 )
             return
+        # A chunk that hears of a pause by its heartbeat alone does not hear the generation.
         unasked = (
-            result.stopped == STOPPED_BY_PAUSE and result.generation <= sent.request.generation
+            result.stopped == STOPPED_BY_PAUSE
+            and not sent.cancelled
+            and result.generation <= sent.request.generation
         )
         if unasked:
             self.back_off("a chunk stopped without being asked to")
@@ -216,7 +221,8 @@ class ChunkDesk:
         self._alarm = asyncio.create_task(self._poke_after(wait.total_seconds()))
 
     def hurry(self) -> None:
-        """Wait no longer: somebody wants it to be tried again now."""
+        """Wait no longer: somebody has looked, and wants it to be tried again now."""
+        self.faults = 0
         self._not_before = None
 
     async def _poke_after(self, seconds: float) -> None:

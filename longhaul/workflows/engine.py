@@ -147,7 +147,8 @@ class ItemJob:
                 self._poke()
         end = body.result()
         if isinstance(end, JobState):
-            workflow.continue_as_new(end)
+            # A cancel may have come in the very activation that rolls.
+            workflow.continue_as_new(replace(end, cancel_requested=self._cancelled))
         self._closing = True
         self._show_details()
         await workflow.wait_condition(workflow.all_handlers_finished)

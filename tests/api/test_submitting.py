@@ -53,6 +53,8 @@ async def test_both_mounts_serve_the_same_routes(api: Api) -> None:
         (ECHO | {"options": {"concurrency": 0}}, 422, "invalid_input"),
         (ECHO | {"options": {"concurrency": 1001}}, 422, "invalid_input"),
         (ECHO | {"start_at": "2026-01-01T00:00:00"}, 422, "invalid_input"),
+        (ECHO | {"start_at": "9999-12-31T23:59:59-12:00"}, 422, "invalid_input"),
+        (ECHO | {"options": {"deadline_seconds": 1e12}}, 422, "invalid_input"),
         (
             ECHO | {"start_at": "2026-01-01T00:00:00Z", "start_delay_seconds": 3},
             422,

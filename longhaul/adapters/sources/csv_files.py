@@ -1,7 +1,6 @@
 """CSV: how a file is written is looked up in its first line, and not guessed from its values."""
 
 import csv
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,9 +22,9 @@ def read_header(path: Path) -> tuple[str, Sequence[str]]:
             first = file.readline(_LONGEST_HEADER)
     except UnicodeDecodeError:
         raise ItemFailed("source_unreadable", "The CSV file is not written in UTF-8.") from None
-    counts = Counter(char for char in first if char in DELIMITERS)
-    delimiter = max(DELIMITERS, key=lambda char: counts[char])
-    names = next(csv.reader([first], delimiter=delimiter), [])
+    # A delimiter inside of quotes is none, so the names are read with each.
+    read = {one: next(csv.reader([first], delimiter=one), []) for one in DELIMITERS}
+    delimiter, names = max(read.items(), key=lambda found: len(found[1]))
     check_names(names, "The CSV file")
     return delimiter, names
 
