@@ -19,7 +19,7 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## set everything up and run the main job on the sample report
+demo: $(READY) ## set everything up and take the sample report through its full cycle
 	@exec $(GUARD) $(BIN)/longhaul demo
 
 up: $(READY) ## start everything on this machine and stay; Ctrl-C stops all

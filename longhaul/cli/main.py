@@ -118,7 +118,7 @@ def seed(
 
 @app.command()
 def demo() -> None:
-    """Start everything, run rule generation on the sample report, show it, stop everything."""
+    """Start everything, take the sample report through its full cycle, stop everything."""
     raise typer.Exit(run_demo(Settings()))
 
 

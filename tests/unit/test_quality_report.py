@@ -2,9 +2,11 @@
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longhaul.cli.output import print_report
 from longhaul.core.quality_report import (
     MOST_KEYS,
     MOST_TEXT,
@@ -134,3 +136,16 @@ def test_what_people_decided_is_counted_for_each_attribute() -> None:
     (line,) = report.attributes
     assert (line.waiting, line.rejected) == (2, 1)
     assert not line.is_checked
+
+
+def test_a_terminal_shows_the_scores_and_the_worst_rules(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = build_report(form_facts())
+
+    print_report(report.model_dump(mode="json"))
+
+    shown = capsys.readouterr().out
+    assert f"FR Y-14M A.1, June 2025: job {report.run.job_id}" in shown
+    assert f"{report.overall.checked:,}" in shown
+    assert report.violated[0].name in shown
