@@ -33,6 +33,9 @@ POINTS = ("plan", "sent", "before_commit", "after_commit")
 WORKER = "worker"
 BACK_WITHIN_SECONDS = 2.0
 
+# Starting a process again takes as long as it takes; meanwhile the job must not run to its end.
+LATENCY_WHILE_AWAY = 2.0
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -194,9 +197,16 @@ class Chaos:
 
     async def _bounce(self, name: str) -> None:
         """Kill a process and have it back within seconds."""
+        await self._answer_after(LATENCY_WHILE_AWAY)
         await self._cluster.kill(name)
         await asyncio.sleep(BACK_WITHIN_SECONDS)
         await self._cluster.start(name)
+        await self._answer_after(self._plan.latency)
+
+    async def _answer_after(self, latency: float) -> None:
+        """Tell the stub how long to take."""
+        async with httpx2.AsyncClient() as client:
+            await client.post(f"{self._stub}/control", json={"latency": latency})
 
     async def _flush(self) -> None:
         redis = self._cluster.redis()

@@ -66,14 +66,20 @@ async def control_storm(scale: Scale) -> list[Figure]:
 
 
 async def _storm(apis: list[Api], job_id: str, requests: int) -> list[float]:
-    """Send the requests at an even pace; return how long those took that were answered."""
+    """Send the requests at an even pace; return how long those took that were answered.
+
+    The last one, a pause, is sent when the others are answered: of requests that are under way
+    together none is the last.
+    """
     started = time.perf_counter()
     sent = []
-    for number in range(requests):
+    for number in range(requests - 1):
         await asyncio.sleep(max(started + number / A_SECOND - time.perf_counter(), 0))
-        pauses = (requests - 1 - number) % 2 == 0
+        pauses = number % 2 == 0
         sent.append(asyncio.create_task(_ask(apis[number % len(apis)], job_id, pauses=pauses)))
-    return [took for took in await asyncio.gather(*sent) if took is not None]
+    answers = await asyncio.gather(*sent)
+    answers.append(await _ask(apis[0], job_id, pauses=True))
+    return [took for took in answers if took is not None]
 
 
 async def _ask(api: Api, job_id: str, *, pauses: bool) -> float | None:

@@ -21,6 +21,9 @@ from longhaul.core.ports import Approval, Flows, LogTail, Stores, Transaction
 
 MAX_REASON = 500
 
+_REQUESTED = "approval_requested"
+_REMINDER = "approval_reminder"
+
 
 class Approvals:
     """Writes what becomes of approvals, always under the lock of the flow's row."""
@@ -41,10 +44,8 @@ class Approvals:
             wait=timedelta(seconds=asked.timeout_seconds),
             remind=timedelta(seconds=remind) if remind else None,
         )
-        details = {"step": step.key, "deadline": approval.deadline.isoformat()}
-        await self._jobs.audit(tx, flow, "approval_requested", SYSTEM, details)
-        await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, details)
-        self._logs.write(flow.id, "info", "approval_requested", item_key=step.key)
+        await self._tell(tx, flow, _REQUESTED, approval)
+        self._logs.write(flow.id, "info", _REQUESTED, item_key=step.key)
         return approval
 
     async def remind(
@@ -56,10 +57,15 @@ class Approvals:
         if not interval or now + interval >= approval.deadline:
             again_at = None
         await self._flows.remind(tx, flow, approval.step, again_at)
-        details = {"step": approval.step, "deadline": approval.deadline.isoformat()}
-        await self._jobs.audit(tx, flow, "approval_reminder", SYSTEM, details)
-        self._logs.write(flow.id, "warning", "approval_reminder", item_key=approval.step)
+        await self._tell(tx, flow, _REMINDER, approval)
+        self._logs.write(flow.id, "warning", _REMINDER, item_key=approval.step)
         return again_at
+
+    async def _tell(self, tx: Transaction, flow: Job, action: str, approval: Approval) -> None:
+        details = {"step": approval.step, "deadline": approval.deadline.isoformat()}
+        await self._jobs.audit(tx, flow, action, SYSTEM, details)
+        told = {**details, "is_reminder": action == _REMINDER}
+        await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, told)
 
     async def time_out(self, tx: Transaction, flow: Job, approval: Approval) -> Job:
         """End a step that nobody answered."""

@@ -10,7 +10,7 @@ _ASK_AGAIN = 0.2
 async def end(tasks: Iterable["asyncio.Task[Any]"], *, patience: float | None = None) -> bool:
     """Cancel tasks until they are done, and say whether all of them are.
 
-    One cancel is not enough: libraries swallow it now and then (temporal.md B.6), and a
+    One cancel is not enough: libraries swallow it now and then, and a
     helper that never ends would keep its chunk alive for ever.
 
     Args:

@@ -1,27 +1,9 @@
 """`longhaul api`: one API process."""
 
-import argparse
-import asyncio
 import sys
 
-from pydantic import ValidationError
-
-from longhaul.adapters.settings import Settings
 from longhaul.api.main import run
-
-
-def main() -> int:
-    """Run until SIGTERM or SIGINT; 2 when the settings are wrong."""
-    parser = argparse.ArgumentParser(prog="longhaul api", description=__doc__)
-    parser.add_argument("--types", action="append", default=[], help="module with job types")
-    arguments = parser.parse_args()
-    try:
-        asyncio.run(run(Settings(), arguments.types))
-    except (ValidationError, ValueError) as exc:
-        print(exc, file=sys.stderr)  # noqa: T201 - nothing listens to our logs yet
-        return 2
-    return 0
-
+from longhaul.job_types.processes import run_process
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("api", __doc__, run))

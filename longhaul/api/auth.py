@@ -1,6 +1,7 @@
 """Turns a bearer token into a principal."""
 
 import asyncio
+import math
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -77,14 +78,24 @@ class SharedSecret:
 
 
 class PublishedKeys:
-    """RS256 or ES256 with keys published at a URL; fetched anew when an unknown key appears."""
+    """RS256 or ES256 with keys published at a URL; fetched anew when an unknown key appears.
+
+    While newer ones cannot be had the known keys stay in use.
+
+    Args:
+        ask_at_most_every: However many unknown keys appear, and also while nothing answers.
+    """
 
     algorithms = ["RS256", "ES256"]  # noqa: RUF012 - PyJWT wants a list
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, *, ask_at_most_every: timedelta = KEYS_ASKED_AT_MOST_EVERY
+    ) -> None:
         self._url = url
+        self._pace = ask_at_most_every.total_seconds()
         self._keys: dict[str | None, Any] = {}
-        self._fetched_at: float | None = None
+        self._asked_at = -math.inf
+        self._fetched_at = -math.inf
         self._fetching = asyncio.Lock()
 
     async def key_of(self, token: str) -> Any:
@@ -98,25 +109,28 @@ class PublishedKeys:
         async with self._fetching:
             if self._is_stale(key_id):
                 await self._fetch()
-        if key_id not in self._keys:
-            raise NotAuthenticated("The token was signed with a key that is not published.")
-        return self._keys[key_id]
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if self._fetched_at < self._asked_at:
+            raise Unavailable("The keys for tokens cannot be fetched; try again soon.")
+        raise NotAuthenticated("The token was signed with a key that is not published.")
 
     def _is_stale(self, key_id: str | None) -> bool:
-        if self._fetched_at is None:
-            return True
-        age = timedelta(seconds=asyncio.get_running_loop().time() - self._fetched_at)
-        unknown = key_id not in self._keys and age > KEYS_ASKED_AT_MOST_EVERY
-        return unknown or age > KEYS_KEPT_FOR
+        now = asyncio.get_running_loop().time()
+        if now - self._asked_at < self._pace:
+            return False
+        return key_id not in self._keys or now - self._fetched_at > KEYS_KEPT_FOR.total_seconds()
 
     async def _fetch(self) -> None:
+        self._asked_at = asyncio.get_running_loop().time()
         try:
             async with httpx2.AsyncClient(timeout=FETCH_TIMEOUT.total_seconds()) as client:
                 response = await client.get(self._url)
             response.raise_for_status()
             keys = PyJWKSet.from_dict(response.json())
-        except (httpx2.HTTPError, jwt.PyJWTError, ValueError) as exc:
-            raise Unavailable("The keys for tokens cannot be fetched; try again soon.") from exc
+        except (httpx2.HTTPError, jwt.PyJWTError, ValueError, AttributeError, TypeError):
+            # The last two are PyJWT's over JSON that is no key set.
+            return
         self._keys = {key.key_id: key for key in keys.keys}
         self._fetched_at = asyncio.get_running_loop().time()
 

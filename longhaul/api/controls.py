@@ -73,7 +73,7 @@ class Controls:
         """
         job = await self._read(principal, job_id)
         _refuse_if_ended(job, "paused")
-        if job.status is JobStatus.PAUSED:
+        if job.status is JobStatus.PAUSED and job.requested != Requested.RESUME:
             return Answer(job, accepted=False)
         control = Control(
             action=Action.PAUSE,

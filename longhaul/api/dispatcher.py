@@ -18,6 +18,7 @@ LOOK_EVERY = timedelta(seconds=1)
 # A started attempt that is still pending then has met no worker, or its start was lost.
 STARTED_AGAIN_AFTER = timedelta(seconds=60)
 
+_ANSWER_TAKES = timedelta(milliseconds=3)
 _FIRST_WAIT = timedelta(milliseconds=50)
 _LONGEST_WAIT = timedelta(seconds=60)
 _AWAY_WAIT = timedelta(seconds=2)
@@ -45,8 +46,8 @@ class Dispatcher:
         self._log = structlog.get_logger("longhaul.dispatcher")
 
     def wake(self) -> None:
-        """Look for due jobs now."""
-        self._due.set()
+        """Look for due jobs as soon as the answer to whoever brought one has left."""
+        asyncio.get_running_loop().call_later(_ANSWER_TAKES.total_seconds(), self._due.set)
 
     async def run(self) -> None:
         """Start what is due until cancelled."""

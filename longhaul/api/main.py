@@ -11,7 +11,6 @@ from longhaul.activities.ending import Endings
 from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
-from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
@@ -25,7 +24,6 @@ from longhaul.adapters.postgres.retention import PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
-from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
@@ -57,6 +55,7 @@ from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
 from longhaul.job_types.decisions import build_decisions, build_rule_editing, build_rule_suites
 from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
 
 CONNECTIONS = 20
@@ -94,17 +93,10 @@ async def open_services(
     Raises:
         ValueError: The settings cannot be used as they are.
     """
-    dsn, url = settings.postgres.dsn, settings.redis.url
-    if dsn is None or url is None:
-        raise ValueError(
-            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
-            "`longhaul up`."
-        )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        database, redis = await stack.enter_async_context(
+            open_servers(settings, connections=CONNECTIONS)
         )
-        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
         client = await connect(settings.encryption.read(), traced, lazy=True)
         resources = build_resources(settings, database)
@@ -159,7 +151,6 @@ async def open_services(
             database=database,
             jobs=jobs,
             idempotency=PostgresIdempotency(),
-            board=board,
             catalog=catalog,
             wake=dispatcher.wake,
         )

@@ -15,9 +15,12 @@ from longhaul.api.cursors import (
 )
 from longhaul.api.job_object import JobObjects, call_object, item_object, rfc3339
 from longhaul.core.errors import NotFound
-from longhaul.core.jobs import Job
+from longhaul.core.jobs import TERMINAL, Job, JobStatus
 from longhaul.core.ports import Database, JobBoard, LogTail, Row, Shown
 from longhaul.core.principals import Principal, may_see
+
+# Jobs that no worker shows anything live of.
+_AT_REST = TERMINAL | {JobStatus.PENDING}
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -52,8 +55,8 @@ class Reading:
 
     async def render(self, job: Job) -> dict[str, Any]:
         """The job object of a row that is at hand."""
-        (shown,) = await self._board.read_live([job.id])
-        return self._objects.render(job, shown)
+        (rendered,) = await self._render([job])
+        return rendered
 
     async def jobs(
         self, principal: Principal, wanted: JobFilter, *, limit: int, cursor: str | None
@@ -205,12 +208,15 @@ class Reading:
         self, jobs: Sequence[Job], limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         page = jobs[:limit]
-        live = [job.id for job in page if not job.status.is_terminal]
-        shown = dict(zip(live, await self._board.read_live(live), strict=True))
-        nothing = Shown(known=False)
-        objects = [self._objects.render(job, shown.get(job.id, nothing)) for job in page]
         more = len(jobs) > limit
-        return objects, write_cursor(page[-1].created_at, page[-1].id) if more else None
+        cursor = write_cursor(page[-1].created_at, page[-1].id) if more else None
+        return await self._render(page), cursor
+
+    async def _render(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        at_work = [job.id for job in jobs if job.status not in _AT_REST]
+        shown = dict(zip(at_work, await self._board.read_live(at_work), strict=True))
+        nothing = Shown(known=False)
+        return [self._objects.render(job, shown.get(job.id, nothing)) for job in jobs]
 
 
 def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:

@@ -18,7 +18,7 @@ from longhaul.core.errors import IdempotencyConflict, InvalidInput, SingletonBus
 from longhaul.core.job_types import Prepared
 from longhaul.core.jobs import Job
 from longhaul.core.new_jobs import new_job, singleton_key
-from longhaul.core.ports import Database, JobBoard, NewJob, Transaction
+from longhaul.core.ports import Database, NewJob, Transaction
 from longhaul.core.principals import Principal, check_may_start, may_see
 
 _ROUNDS = 3
@@ -46,14 +46,12 @@ class Submission:
         database: Database,
         jobs: PostgresJobs,
         idempotency: PostgresIdempotency,
-        board: JobBoard,
         catalog: Catalog,
         wake: Callable[[], None],
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._idempotency = idempotency
-        self._board = board
         self._catalog = catalog
         self._wake = wake
 
@@ -77,7 +75,7 @@ class Submission:
             created, prepared = await self._create(principal, body, key, job_type, parameters)
             if created is not None:
                 job, is_new = created
-                await self._board.post(job)
+                # Nothing older is shown of a new job, so the first reader may fill the board.
                 if is_new:
                     self._wake()
                 return job, is_new

@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
@@ -70,10 +70,12 @@ class ApiClient:
         raise typer.Exit(ExitCode.CANNOT_REACH if is_theirs else ExitCode.WRONG_USAGE)
 
 
-def open_client(settings: Settings) -> ApiClient:
-    """Find the API and sign a token for whoever runs the command."""
+def open_client(
+    settings: Settings, sub: str | None = None, roles: Sequence[Role] = (Role.ADMIN,)
+) -> ApiClient:
+    """Find the API and sign a token for somebody: for whoever runs the command if not said."""
     is_off = settings.auth.mode is AuthMode.OFF
-    token = None if is_off else sign_token(settings, whoami(), [Role.ADMIN])
+    token = None if is_off else sign_token(settings, sub or whoami(), list(roles))
     return ApiClient(_base_url(settings), token)
 
 

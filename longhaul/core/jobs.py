@@ -169,7 +169,7 @@ def failed(fault: JobFault) -> Ending:
 
 
 def ending(counts: Counts) -> Ending:
-    """Decide how a job without open items ends (design.md 4)."""
+    """Decide how a job without open items ends."""
     if counts.total == 0:
         return failed(
             JobFault(code="no_items", sentence="There was nothing to do: the job has no items.")

@@ -13,8 +13,13 @@ class Event(StrEnum):
     APPROVAL_NEEDED = "job.approval_needed"
 
 
-def event_of(status: JobStatus | None) -> Event | None:
-    """The event that a move to a status is, if anybody may wait for it."""
-    if status is JobStatus.PAUSED:
+def event_of(before: JobStatus, now: JobStatus | None) -> Event | None:
+    """The event that a change of status is, if anybody may wait for it.
+
+    A job that is paused is written as paused again by each control that finds it so.
+    """
+    if now is None or now is before:
+        return None
+    if now is JobStatus.PAUSED:
         return Event.PAUSED
-    return Event.ENDED if status is not None and status.is_terminal else None
+    return Event.ENDED if now.is_terminal else None

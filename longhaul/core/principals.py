@@ -9,7 +9,7 @@ from longhaul.core.jobs import Job
 
 
 class Role(StrEnum):
-    """The roles of the testing team (domain.md 2)."""
+    """The roles of the testing team."""
 
     TESTER = "Tester"
     TEST_EXECUTIVE = "Test Executive"

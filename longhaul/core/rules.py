@@ -135,7 +135,7 @@ class RuleAnswer(BaseModel):
 
 
 def read_rule_type(word: str, expectation: str) -> RuleType:
-    """Read a rule type or one of its synonyms (domain.md 3.1).
+    """Read a rule type or one of its synonyms.
 
     Raises:
         ValueError: The word is neither.
@@ -147,7 +147,7 @@ def read_rule_type(word: str, expectation: str) -> RuleType:
 
 
 def read_severity(word: str) -> Severity:
-    """Read a severity or one of its synonyms (domain.md 3.1).
+    """Read a severity or one of its synonyms.
 
     Raises:
         ValueError: The word is neither.

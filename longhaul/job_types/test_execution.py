@@ -6,7 +6,8 @@ from longhaul.adapters.llm import prompts
 from longhaul.adapters.llm.extractor import TASK, ModelExtractor
 from longhaul.adapters.offline import extractor as offline
 from longhaul.adapters.postgres.cases import PostgresCases
-from longhaul.adapters.sources.evidence import SourceEvidence
+from longhaul.adapters.sources.evidence import SourceEvidence, for_queries
+from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.job_types import Resources
 from longhaul.workflows.test_execution import CaseExecution
 
@@ -26,7 +27,10 @@ def test_execution(resources: Resources) -> CaseExecutionJob:
     return CaseExecutionJob(
         store=PostgresCases(),
         documents=StoredDocuments(resources.blobs),
-        sources=SourceEvidence(resources.sources),
+        sources=SourceEvidence(
+            sessions=SourceSessions(resources.sources),
+            queries=SourceSessions(for_queries(resources.sources)),
+        ),
         offline=offline.OfflineExtractor(seconds_per_item=resources.offline_seconds_per_item),
         model=ModelExtractor(),
         frozen={"provider": resources.provider, "model": model, "prompt_version": version},

@@ -19,6 +19,7 @@ class Command:
 
     Attributes:
         stop_signal: Asks the process to end in good order.
+        orphan_signal: What it gets when its parent dies; the stop signal if not given.
         wrapper: Put in front of the command, after the guard that ties it to its parent.
     """
 
@@ -26,6 +27,7 @@ class Command:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals | None = None
     wrapper: Sequence[str] = ()
 
 
@@ -43,7 +45,7 @@ class Process:
 
     @classmethod
     async def start(cls, command: Command, log: Path, inherit: Sequence[int] = ()) -> "Process":
-        """Start a command; it is told to stop when this process dies.
+        """Start a command; it is sent its signal when this process dies.
 
         The guard is tied to the thread that starts it, so this must be called from the
         main thread.
@@ -51,7 +53,7 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *_guard(command.stop_signal),
+                *_guard(command.orphan_signal or command.stop_signal),
                 *command.wrapper,
                 *command.argv,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -101,8 +103,8 @@ class Process:
         return "\n".join(text.splitlines()[-_LAST_LINES:])
 
 
-def _guard(stop_signal: signal.Signals) -> list[str]:
+def _guard(number: signal.Signals) -> list[str]:
     setpriv = shutil.which("setpriv")
     if setpriv is None:  # not Linux: the lock file's pid is checked at the next start instead
         return []
-    return [setpriv, "--pdeathsig", stop_signal.name.removeprefix("SIG")]
+    return [setpriv, "--pdeathsig", number.name.removeprefix("SIG")]

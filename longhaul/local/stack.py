@@ -120,7 +120,13 @@ class Stack:
         self._addresses["api"] = f"http://{HOST if host == '0.0.0.0' else host}:{port}"
 
     async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
-        command = Command(name="Worker", argv=self._python("longhaul.worker"), env=env)
+        command = Command(
+            name="Worker",
+            argv=self._python("longhaul.worker"),
+            env=env,
+            # The servers go at the same moment: there would be nothing to hand its items back to.
+            orphan_signal=signal.SIGKILL,
+        )
         await self._start(supervisor, command, _at_once, frozenset({START_AGAIN}))
 
     async def _start(
@@ -154,9 +160,10 @@ class Stack:
         """The port of the last time, so that addresses stay; else the wanted one, or the next."""
         first = wanted or PORTS[name]
         last = self._known.get(f"{name}_port", first)
-        port = free_port(last if wanted is None else first, avoid=frozenset(self._taken))
-        if port != first:
-            self._say(f"{name.replace('_', ' ')}: port {first} is taken, using {port}")
+        tried = last if wanted is None else first
+        port = free_port(tried, avoid=frozenset(self._taken))
+        if port != tried:
+            self._say(f"{name.replace('_', ' ')}: port {tried} is taken, using {port}")
         self._taken.add(port)
         self._addresses[f"{name}_port"] = port
         return port

@@ -36,7 +36,7 @@ from longhaul.workflows.health_probe import HealthProbe
 from longhaul.workflows.retention import Retention
 from longhaul.workflows.schedules import StartScheduledJob
 
-# Longer than most items, shorter than any container's grace (design.md 7).
+# Longer than most items, shorter than any container's grace.
 SHUTDOWN_GRACE = timedelta(seconds=30)
 
 # How long a workflow waits for the worker that has it cached before any other may take it.

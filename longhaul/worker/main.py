@@ -11,11 +11,9 @@ from temporalio.client import Client
 
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
-from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
-from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.settings import Settings, WorkerSettings
@@ -25,6 +23,7 @@ from longhaul.adapters.temporal.connection import connect_patiently
 from longhaul.core.exit_codes import START_AGAIN
 from longhaul.core.ports import Stores
 from longhaul.job_types.loading import load_catalog
+from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.memory import outgrown
@@ -68,6 +67,8 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
         for worker in workers:
             await stack.enter_async_context(worker)
         await asyncio.wait({leaving, growing}, return_when=asyncio.FIRST_COMPLETED)
+        # All at once: one after the other they would take items while the first ones drain.
+        await asyncio.gather(*(worker.shutdown() for worker in workers))
         if not growing.done():
             return 0
         growing.result()
@@ -83,17 +84,10 @@ async def open_parts(
     Raises:
         ValueError: The settings cannot be used as they are.
     """
-    dsn, url = settings.postgres.dsn, settings.redis.url
-    if dsn is None or url is None:
-        raise ValueError(
-            "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL, or start everything with "
-            "`longhaul up`."
-        )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(
-            PostgresDatabase.open(dsn.get_secret_value(), connections=CONNECTIONS)
+        database, redis = await stack.enter_async_context(
+            open_servers(settings, connections=CONNECTIONS)
         )
-        redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-worker"))
         client = await connect_patiently(settings.encryption.read(), traced)
         providers = await stack.enter_async_context(open_providers(settings.llm, redis, client))

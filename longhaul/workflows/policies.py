@@ -10,7 +10,7 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
-# Time after which the worker of a silent activity counts as lost (design.md 7).
+# Time after which the worker of a silent activity counts as lost.
 HEARTBEAT_TIMEOUT = timedelta(seconds=8)
 
 # Losses of one chunk in a row before its items are run one by one.

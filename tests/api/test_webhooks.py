@@ -5,10 +5,15 @@ from collections.abc import AsyncIterator
 import asyncpg
 import httpx2
 import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
 
+from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from tests.api.conftest import Api, make_settings, open_api
 from tests.conftest import Servers, until
+from tests.engine import open_engine
+from tests.flows import approval
 from tests.stubs.webhook_receiver import WebhookReceiver
 
 KEY = "k:" + "A" * 43 + "="
@@ -128,3 +133,27 @@ async def _count(receiver: WebhookReceiver, count: int) -> bool:
 async def _delivered(client: httpx2.AsyncClient, path: str) -> bool:
     found = (await client.get(path)).json()["deliveries"]
     return [one["state"] for one in found] == ["delivered"]
+
+
+async def test_a_flow_that_waits_for_a_person_and_a_pause_are_told(
+    client: httpx2.AsyncClient,
+    receiver: WebhookReceiver,
+    temporal_client: Client,
+    database: PostgresDatabase,
+    redis_client: Redis,
+) -> None:
+    await client.post("/webhooks", json={"url": receiver.url})
+    body = {"job_type": "flow", "parameters": {"steps": [approval("ok")]}}
+    async with open_engine(temporal_client, database, redis_client) as engine, engine.worker():
+        job_id = (await client.post("/jobs", json=body)).json()["job_id"]
+        await until(lambda: _count(receiver, 1), what="the approval to be told")
+        await client.post(f"/jobs/{job_id}/pause")
+        await until(lambda: _count(receiver, 2), what="the pause to be told")
+        await client.post(f"/jobs/{job_id}/cancel")
+        await until(lambda: _count(receiver, 3), what="the end to be told")
+
+    asked, paused, ended = (one.content for one in receiver.received)
+    assert (asked["event"], asked["details"]["step"]) == ("job.approval_needed", "ok")
+    assert (paused["event"], paused["job"]["status"]) == ("job.paused", "paused")
+    assert (ended["event"], ended["job"]["status"]) == ("job.ended", "cancelled")
+    assert {one["job"]["job_id"] for one in (asked, paused, ended)} == {job_id}

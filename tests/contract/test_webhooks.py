@@ -151,6 +151,7 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
     async with database.begin() as tx:
         job = await JOBS.update(tx, job, status=JobStatus.PAUSING)
         job = await JOBS.update(tx, job, status=JobStatus.PAUSED)
+        job = await JOBS.update(tx, job, status=JobStatus.PAUSED, generation=3)
         await JOBS.announce(tx, job, Event.APPROVAL_NEEDED, {"step": "approve rules"})
     await finish(database, job)
 

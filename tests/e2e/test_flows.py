@@ -1,5 +1,6 @@
 """Flows and killed processes: no step is lost, none is done twice."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,28 @@ async def test_a_cancel_reaches_the_jobs_of_a_flow_whose_worker_was_killed(
 
     assert flow["status"] == "cancelled"
     assert [row["status"] for row in rows] == ["cancelled"]
+
+
+@pytest.mark.invariant("I6")
+async def test_an_action_that_kills_its_worker_fails_its_step_alone(cluster: Cluster) -> None:
+    async def keep_running() -> None:
+        while True:
+            await cluster.ended("worker-0")
+            await cluster.start("worker-0")
+
+    keeper = asyncio.create_task(keep_running())
+    job_id = await cluster.submit(
+        "flow", steps=[{**note("bad", kills=True), "required": False}, note("good")]
+    )
+
+    flow = await cluster.ends(job_id, seconds=200)
+    keeper.cancel()
+    items = await cluster.fetch(
+        "SELECT state, error_code FROM job_item WHERE job_id = $1 ORDER BY ordinal", job_id
+    )
+
+    assert flow["outcome"] == "partial"
+    assert [(row["state"], row["error_code"]) for row in items] == [
+        ("failed", "worker_lost"),
+        ("done", None),
+    ]

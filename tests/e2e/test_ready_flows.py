@@ -94,3 +94,24 @@ async def test_profiling_with_people(cluster: Cluster, report: SampleReport) -> 
     assert answered.status_code == 200
     assert flow["outcome"] == "succeeded", flow
     assert flow["owner"] == "u-1"
+
+
+async def test_the_full_cycle_with_automatic_approvals(
+    cluster: Cluster, report: SampleReport
+) -> None:
+    job_id = await cluster.submit(
+        "full_cycle",
+        cycle_id=report.cycle_id,
+        report_id=report.report_id,
+        approvals="automatic",
+        target_sample_size=10,
+    )
+
+    flow = await cluster.ends(job_id, seconds=250)
+
+    assert flow["status"] == "completed", flow["error"]
+    assert set(states(flow).values()) == {"done"}
+    children = await cluster.fetch("SELECT step, outcome FROM job WHERE parent_id = $1", job_id)
+    assert {row["step"] for row in children} == {
+        "map", "generate", "execute", "scope", "sample", "test",
+    }  # fmt: skip

@@ -20,7 +20,7 @@ from longhaul.core.jobs import (
 
 S = JobStatus
 
-# The table of design.md 4, written out a second time.
+# The table of docs/states.md, written out a second time.
 ALLOWED = {
     (S.PENDING, S.RUNNING), (S.PENDING, S.FAILED), (S.PENDING, S.CANCELLED),
     (S.RUNNING, S.PAUSING), (S.RUNNING, S.COMPLETED), (S.RUNNING, S.FAILED),

@@ -1,6 +1,7 @@
 """Flows on the real servers: order, groups, references, approvals, controls, retries."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -268,6 +269,27 @@ async def test_an_approval_that_never_comes_times_out_after_a_reminder(engine: E
     assert (await engine.items(job_id))[0]["error_code"] == "approval_timed_out"
     assert await audited(engine, job_id, "approval_reminder") >= 1
     assert await children(engine, job_id) == {}
+
+
+async def test_webhooks_hear_of_each_approval_and_of_its_reminder(engine: Engine) -> None:
+    async with engine.stores.database.begin() as tx:
+        await tx.execute(
+            "INSERT INTO webhook VALUES ($1, 'u-1', '', '{job.approval_needed}', '', now())",
+            str(uuid.uuid4()),
+        )
+    asked = [approval(name, remind_after_seconds=0.5) for name in ("a", "b")]
+    job_id = await submit(engine, group("both", *asked))
+
+    async def all_told() -> bool:
+        async with engine.stores.database.begin() as tx:
+            rows = await tx.fetch(
+                "SELECT payload -> 'details' AS told FROM webhook_delivery WHERE job_id = $1",
+                job_id,
+            )
+        told = {(row["told"]["step"], row["told"]["is_reminder"]) for row in rows}
+        return told == {(name, late) for name in ("both.a", "both.b") for late in (False, True)}
+
+    await until(all_told, what="two requests and two reminders")
 
 
 async def test_flows_within_flows(engine: Engine) -> None:

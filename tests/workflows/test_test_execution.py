@@ -17,7 +17,8 @@ from longhaul.adapters.offline.extractor import OfflineExtractor
 from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import BlobSettings
-from longhaul.adapters.sources.evidence import SourceEvidence
+from longhaul.adapters.sources.evidence import SourceEvidence, for_queries
+from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.blobs import MAX_BLOB, BlobStore
 from longhaul.core.cases import NewDocument, NewQuery
 from longhaul.core.catalog import Catalog
@@ -125,10 +126,11 @@ async def bench(
     loans = await seed_loans(database, secret_ref=SECRET)
     blobs = open_blobs(BlobSettings(), tmp_path)
     extractor = GatedExtractor()
+    sessions = SourceSessions(for_queries(SourceAccess(own_dsn=dsn)), secrets={SECRET: dsn})
     type_ = job_type.CaseExecutionJob(
         store=PostgresCases(),
         documents=StoredDocuments(blobs),
-        sources=SourceEvidence(SourceAccess(own_dsn=dsn), secrets={SECRET: dsn}),
+        sources=SourceEvidence(sessions=sessions, queries=sessions),
         offline=extractor,
         model=extractor,
         frozen={"provider": "offline", "model": "labels", "prompt_version": "1"},

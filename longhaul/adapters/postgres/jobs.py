@@ -163,7 +163,7 @@ class PostgresJobs:
         sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
         # Names come from JobChanges, never from outside.
         sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
-        event = event_of(changes.get("status"))
+        event = event_of(job.status, changes.get("status"))
         if event is not None:
             sql = announcing(sql, event)
         try:

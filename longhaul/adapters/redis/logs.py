@@ -1,8 +1,10 @@
 """The live tail of a job's log: `job:logs:{id}`, a capped stream."""
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -13,13 +15,20 @@ from longhaul.adapters.redis.connection import Expendable
 MAX_LINES = 1_000
 TTL = timedelta(days=1)
 
+_AT_ONCE = 200
+
 
 class RedisLogTail:
-    """Appends lines in the background; what cannot be written is dropped."""
+    """Appends lines in the background; what cannot be written is dropped.
+
+    Lines that come together go in one round trip: a connection for each would leave none for
+    the pause flags.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = Expendable(redis)
-        self._writing: set[asyncio.Task[object]] = set()
+        self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_LINES)
+        self._writer: asyncio.Task[None] | None = None
 
     def write(self, job_id: str, level: str, event: str, **fields: object) -> None:
         """Append a line without waiting for it."""
@@ -30,11 +39,15 @@ class RedisLogTail:
             "item_key": fields.pop("item_key", None),
             "fields": fields,
         }
-        if len(self._writing) >= MAX_LINES:
-            return
-        task = asyncio.ensure_future(self._redis.ask(lambda redis: _append(redis, job_id, line)))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._waiting.append((job_id, to_json(line, serialize_unknown=True)))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_waiting())
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            count = min(_AT_ONCE, len(self._waiting))
+            lines = [self._waiting.popleft() for _ in range(count)]
+            await self._redis.ask(partial(_append, lines=lines))
 
     async def read(self, job_id: str, limit: int) -> Sequence[Mapping[str, Any]]:
         """The newest lines, oldest first; empty when the tail cannot be read."""
@@ -44,10 +57,12 @@ class RedisLogTail:
         return [from_json(fields["line"]) for _, fields in reversed(entries or [])]
 
 
-async def _append(redis: Redis, job_id: str, line: Mapping[str, object]) -> None:
+async def _append(redis: Redis, lines: Sequence[tuple[str, bytes]]) -> None:
     async with redis.pipeline(transaction=False) as pipeline:
-        pipeline.xadd(_key(job_id), {"line": to_json(line)}, maxlen=MAX_LINES, approximate=True)
-        pipeline.expire(_key(job_id), TTL)
+        for job_id, line in lines:
+            pipeline.xadd(_key(job_id), {"line": line}, maxlen=MAX_LINES, approximate=True)
+        for job_id in {job_id for job_id, _ in lines}:
+            pipeline.expire(_key(job_id), TTL)
         await pipeline.execute()
 
 

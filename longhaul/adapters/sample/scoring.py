@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from longhaul.adapters.sample.anomaly import KEY_COLUMN, Anomaly, AnomalyKind
-from longhaul.core.quality_report import RuleOutcome
+from longhaul.core.quality_report import Finding, RuleOutcome
 
 # Seen only by arithmetic over other columns, or by a table of the country's postal codes:
 # no word of the rules' vocabulary says either.
@@ -113,11 +113,17 @@ def score_anomalies(rules: Iterable[RuleOutcome], anomalies: Iterable[Anomaly]) 
         right=len(claims) - len(wrong),
         missed=[one for one in planted if is_visible(one) and one not in found],
         wrong=sorted(wrong, key=lambda claim: (claim.row_key, sorted(claim.columns))),
-        unnamed=sum(rule.failed - len(rule.failing) for rule in rules if rule.failing),
+        unnamed=sum(
+            rule.failed - len(rule.failing)
+            for rule in rules
+            if rule.finding is Finding.VIOLATED and rule.failing
+        ),
     )
 
 
 def _claims(rule: RuleOutcome) -> Iterator[Claim]:
+    if rule.finding is not Finding.VIOLATED:
+        return  # it expects some failing rows, and says nothing about them
     for row in rule.failing:
         key = row.key.get(KEY_COLUMN, row.values.get(KEY_COLUMN))
         if key is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,17 +44,22 @@ class _Gathering:
     task: "asyncio.Task[None] | None" = None
 
 
+def for_queries(access: SourceAccess) -> SourceAccess:
+    """The same access with the time that a person's query may take."""
+    return replace(access, statement_timeout=min(QUERY_TIMEOUT, access.statement_timeout))
+
+
 class SourceEvidence:
     """Looks up evidence.
 
     Args:
-        secrets: Where the secrets of sources are looked up.
+        sessions: For rows of samples.
+        queries: For people's queries, which are given less time.
     """
 
-    def __init__(self, access: SourceAccess, *, secrets: Mapping[str, str] = os.environ) -> None:
-        patience = min(QUERY_TIMEOUT, access.statement_timeout)
-        self._queries = SourceSessions(replace(access, statement_timeout=patience), secrets=secrets)
-        self._sessions = SourceSessions(access, secrets=secrets)
+    def __init__(self, *, sessions: SourceSessions, queries: SourceSessions) -> None:
+        self._sessions = sessions
+        self._queries = queries
         self._gatherings: dict[Place, _Gathering] = {}
 
     async def query(

@@ -156,7 +156,7 @@ class TemporalWorkflows:
 
 
 def priority_key(priority: int) -> int:
-    """Temporal's priority, 1 first, for ours, 10 first (contract.md 1.3)."""
+    """Temporal's priority, 1 first, for ours, 10 first."""
     return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
 
 

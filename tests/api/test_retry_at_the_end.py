@@ -1,0 +1,72 @@
+"""Retries that arrive in the very moment in which an attempt ends."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from tests.api.test_controls import read, submit
+from tests.engine import Engine, open_engine
+
+JOBS = 40
+AT_ONCE = 8
+PEOPLE = 2
+
+
+@pytest.fixture
+async def engine(
+    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
+) -> AsyncIterator[Engine]:
+    async with open_engine(temporal_client, database, redis_client) as opened, opened.worker():
+        yield opened
+
+
+@pytest.mark.timeout(120)
+async def test_a_retry_in_the_moment_of_finish_makes_exactly_one_new_attempt(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one_job() -> None:
+        async with turn:
+            job_id = await submit(client, items=3, failing_once=[1])
+            accepted = await asyncio.gather(
+                *(ask_until_it_has_succeeded(client, job_id) for _ in range(PEOPLE))
+            )
+            await check(client, engine, job_id, sum(accepted))
+
+    async with asyncio.TaskGroup() as jobs:
+        for _ in range(JOBS):
+            jobs.create_task(one_job())
+
+
+async def ask_until_it_has_succeeded(client: httpx2.AsyncClient, job_id: str) -> int:
+    """Ask for a retry again and again, through two ends; how often it was accepted."""
+    accepted = 0
+    while True:
+        answer = await client.post(f"/jobs/{job_id}/retry")
+        assert answer.status_code in (202, 400), answer.text
+        accepted += answer.status_code == 202
+        if "nothing to retry" in answer.text:
+            return accepted
+        await asyncio.sleep(0.005)  # or the asking leaves no time for the end itself
+
+
+async def check(client: httpx2.AsyncClient, engine: Engine, job_id: str, accepted: int) -> None:
+    job = await read(client, job_id)
+    history = (await client.get(f"/jobs/{job_id}/history")).json()
+    done = Counter(ordinal for started, ordinal in engine.echo.started if started == job_id)
+
+    assert accepted == 1
+    assert (job["status"], job["outcome"], job["attempt"]) == ("completed", "succeeded", 2)
+    assert [attempt["attempt"] for attempt in history["attempts"]] == [1, 2]
+    assert [line["action"] for line in history["audit"]] == [
+        "created", "started", "finished", "retried", "started", "finished",
+    ]  # fmt: skip
+    assert done == {0: 1, 1: 2, 2: 1}
+    await engine.check_numbers_agree(job_id)

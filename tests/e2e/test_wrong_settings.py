@@ -1,0 +1,38 @@
+"""Processes that cannot start say why, in words, and with the exit code of wrong usage."""
+
+import asyncio
+import sys
+
+import pytest
+
+
+async def ended(module: str) -> tuple[int | None, str]:
+    """How a process ended, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("module", ["longhaul.api", "longhaul.worker", "longhaul.local"])
+async def test_wrong_settings_are_wrong_usage(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setenv("LONGHAUL_AUTH__MODE", "off")
+    monkeypatch.setenv("LONGHAUL_API__HOST", "0.0.0.0")
+
+    code, said = await ended(module)
+
+    assert code == 2
+    assert "LONGHAUL_AUTH__MODE=off needs LONGHAUL_API__HOST to be loopback" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("module", ["longhaul.api", "longhaul.worker"])
+async def test_a_process_without_its_servers_says_what_to_set(module: str) -> None:
+    code, said = await ended(module)
+
+    assert code == 2
+    assert "Set LONGHAUL_POSTGRES__DSN and LONGHAUL_REDIS__URL" in said
+    assert "Traceback" not in said
