@@ -23,7 +23,12 @@ def read_header(path: Path) -> tuple[str, Sequence[str]]:
     except UnicodeDecodeError:
         raise ItemFailed("source_unreadable", "The CSV file is not written in UTF-8.") from None
     # A delimiter inside of quotes is none, so the names are read with each.
-    read = {one: next(csv.reader([first], delimiter=one), []) for one in DELIMITERS}
+    try:
+        read = {one: next(csv.reader([first], delimiter=one), []) for one in DELIMITERS}
+    except csv.Error:
+        raise ItemFailed(
+            "source_unreadable", "The first line of the CSV file holds no names of columns."
+        ) from None
     delimiter, names = max(read.items(), key=lambda found: len(found[1]))
     check_names(names, "The CSV file")
     return delimiter, names
