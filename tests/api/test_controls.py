@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
 from tests.conftest import until
 from tests.engine import Engine, open_engine
