@@ -46,7 +46,7 @@ bench: $(READY) ## the benchmarks: ratios to peers measured in the same run
 chaos: $(READY) ## one long job while everything is killed, again and again
 	@exec $(GUARD) $(BIN)/python -m bench.chaos $(ARGS)
 
-record-history: $(READY) ## record workflow histories: make record-history KIND=pause
+record-history: $(READY) ## record workflow histories: make record-history KIND=pause_now
 	$(BIN)/python -m scripts.record_history $(KIND)
 
 lock: $(READY) ## resolve the dependencies again

@@ -24,14 +24,22 @@ Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
 Priority = Annotated[int, Field(ge=0, le=10)]
 
 
-def _in_utc(time: datetime) -> datetime:
+_ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
+def _storable(time: datetime) -> datetime:
+    """The time in UTC, in which its year may not be one any more."""
     try:
-        return time.astimezone(UTC)
+        in_utc = time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("is outside of the calendar in UTC") from None
+        in_utc = _ENDS[0]
+    # The database's driver takes the first and the last moment for infinity.
+    if in_utc in _ENDS:
+        raise ValueError("the time is beyond the years 1 to 9999 in UTC")
+    return in_utc
 
 
-Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+StorableTime = Annotated[AwareDatetime, AfterValidator(_storable)]
 
 
 class Request(BaseModel):
@@ -62,7 +70,7 @@ class JobRequest(Request):
     description: Description = ""
     metadata: dict[str, Any] = {}
     start_delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0
-    start_at: Time | None = None
+    start_at: StorableTime | None = None
     options: OptionsRequest = OptionsRequest()
 
     @model_validator(mode="after")
@@ -83,7 +91,7 @@ class PauseRequest(Request):
     """Asks a job to pause."""
 
     mode: Literal["drain", "now"] = "drain"
-    until: Time | None = None
+    until: StorableTime | None = None
     reason: Text = ""
 
 
@@ -118,7 +126,7 @@ class ControlRequest(Request):
 
     action: Literal["pause", "resume", "cancel", "retry"]
     mode: Literal["drain", "now"] = "drain"
-    until: Time | None = None
+    until: StorableTime | None = None
     reason: Text = ""
     items: Literal["failed"] | list[Text] = "failed"
     options: RetryOptions = RetryOptions()

@@ -14,6 +14,9 @@ from longhaul.adapters.report.figures import percent
 # Where nobody looks, lines are for other programs and must not be folded.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
+# Where progress goes while stdout is for JSON alone.
+aside = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 240)
+
 MOST_RULES = 10
 
 _STYLES = {

@@ -141,30 +141,6 @@ class CountChanges:
     current_step: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """Who did what to a job, and when."""
-
-    time: datetime
-    attempt: int
-    action: str
-    by: str
-    details: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs a list holds; an empty tuple or None does not narrow it."""
-
-    owner: str | None = None
-    statuses: tuple[JobStatus, ...] = ()
-    job_types: tuple[str, ...] = ()
-    cycle_id: int | None = None
-    report_id: int | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
 class Jobs(Protocol):
     """The job table. Every change is one UPDATE that raises `version` by one."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
 from tests.conftest import until
 from tests.engine import Engine, open_engine
@@ -286,6 +288,19 @@ def _in_flight(client: httpx2.AsyncClient, job_id: str, count: int) -> Any:
     return as_many
 
 
+async def follow_logs(client: httpx2.AsyncClient, job_id: str) -> list[Any]:
+    """Every line of a job, a page of one moment after the other."""
+    seen: list[Any] = []
+    cursor = write_cursor(datetime(2020, 1, 1, tzinfo=UTC))
+    while True:
+        params: dict[str, str | int] = {"tail": 1, "cursor": cursor}
+        page = (await client.get(f"/jobs/{job_id}/logs", params=params)).json()
+        if not page["logs"]:
+            return seen
+        seen += page["logs"]
+        cursor = page["next_cursor"]
+
+
 @pytest.mark.usefixtures("worker")
 async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     job_id = await submit(client, items=5, failing=[2])
@@ -303,8 +318,10 @@ async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     newer = (
         await client.get(f"/jobs/{job_id}/logs", params={"cursor": logs["next_cursor"]})
     ).json()
+    followed = await follow_logs(client, job_id)
     purged = await client.post(f"/jobs/{job_id}/purge")
 
+    assert followed == logs["logs"]
     assert [item["ordinal"] for item in items["items"] + rest["items"]] == [0, 1, 2, 3, 4]
     assert (items["total"], rest["next_cursor"]) == (5, None)
     assert [item["item_key"] for item in failed["items"]] == ["echo-2"]
