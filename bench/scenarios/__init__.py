@@ -8,6 +8,7 @@ from bench.scenarios.control_storm import control_storm
 from bench.scenarios.many_jobs import many_jobs
 from bench.scenarios.million import million
 from bench.scenarios.pause_latency import pause_latency
+from bench.scenarios.rule_scan import rule_scan
 from bench.scenarios.submit_latency import submit_latency
 from bench.scenarios.takeover import takeover
 from bench.scenarios.throughput import throughput_50ms, throughput_trivial
@@ -23,4 +24,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     "many_jobs": many_jobs,
     "control_storm": control_storm,
     "takeover": takeover,
+    "rule_scan": rule_scan,
 }
