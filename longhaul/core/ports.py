@@ -215,7 +215,11 @@ class Ledger(Protocol):
     async def reopen(
         self, tx: Transaction, job_id: str, keys: Sequence[str] | None
     ) -> Sequence[str]:
-        """Open failed items again, all or the named ones, and return the keys reopened."""
+        """Open failed items again, all or the named ones.
+
+        Returns:
+            The keys reopened, and those of named items that are open anyway.
+        """
 
     async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
         """An item, whatever its state."""

@@ -215,6 +215,24 @@ async def test_retry_runs_the_failed_items_again_under_the_same_id(
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_retry_can_name_items_that_are_still_open(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=30)
+    await until(_started(engine, 4), what="items to start")
+    await client.post(f"/jobs/{job_id}/cancel")
+    await becomes(client, job_id, "cancelled")
+    engine.echo.gate.set()
+
+    answer = await client.post(f"/jobs/{job_id}/retry", json={"items": ["echo-29"]})
+    ended = await becomes(client, job_id, *ENDED)
+
+    assert answer.status_code == 202
+    assert ended["progress"]["succeeded"] == 30
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_retry_can_name_its_items(client: httpx2.AsyncClient) -> None:
     job_id = await submit(client, items=6, failing_once=[1, 3])
     await becomes(client, job_id, *ENDED)
