@@ -1,0 +1,298 @@
+"""Each job type over HTTP: paused, resumed, its worker killed, finished, and nothing twice."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowHandle
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.sample.report import load_sample
+from tests.approved_rules import approve_rules
+from tests.cluster import Cluster, Job, open_cluster
+from tests.conftest import until
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.invariant("I3")]
+
+# Slow enough for a pause and a kill between the items, on a machine that is busy.
+SECONDS_PER_ITEM = 0.2
+CONCURRENCY = 2
+
+Prepare = Callable[[Cluster], Awaitable[dict[str, Any]]]
+Output = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobKind:
+    """What is to be seen of one job type.
+
+    Attributes:
+        prepare: Makes what such a job needs, and its parameters.
+        table: Where its rows are, each with the job and the ordinal of its item.
+        rows: How many rows an item that is done has, by its output.
+        counted: How many rows and how many items the job's result says there are.
+        has_analyst: The offline analyst can be slowed; for others the table is.
+    """
+
+    name: str
+    workflow: str
+    prepare: Prepare
+    table: str
+    rows: Callable[[Output], int] = lambda output: 1
+    counted: Callable[[Output], tuple[int, int]]
+    has_analyst: bool = True
+
+
+async def load_report(cluster: Cluster) -> dict[str, Any]:
+    async with PostgresDatabase.open(cluster.dsn, connections=2) as database:
+        report = await load_sample(database, rows=40, random_seed=5, attributes=30)
+    return {"cycle_id": report.cycle_id, "report_id": report.report_id}
+
+
+async def approved_version(cluster: Cluster) -> dict[str, Any]:
+    async with PostgresDatabase.open(cluster.dsn, connections=2) as database:
+        approved = await approve_rules(database, rows=200, attributes=8)
+    return {"version_id": approved.version_id}
+
+
+async def mapped_report(cluster: Cluster) -> dict[str, Any]:
+    async with PostgresDatabase.open(cluster.dsn, connections=2) as database:
+        report = (await approve_rules(database, rows=200, attributes=8)).report
+    return {"cycle_id": report.cycle_id, "report_id": report.report_id}
+
+
+async def sampling(cluster: Cluster) -> dict[str, Any]:
+    return {**await mapped_report(cluster), "target_sample_size": 30, "seed": 3}
+
+
+async def approved_samples(cluster: Cluster) -> dict[str, Any]:
+    """Test cases as people make them: they draw two samples and approve both."""
+    report = await mapped_report(cluster)
+    sampled = await cluster.ends(
+        await cluster.submit("intelligent_sampling", target_sample_size=2, **report)
+    )
+    version = f"/versions/{sampled['result']['version_id']}"
+    decided = {"decision": "approved", "all": True}
+    async with (
+        cluster.http("u-1", "Tester") as tester,
+        cluster.http("u-2", "Report Owner") as owner,
+    ):
+        for person, path, body in (
+            (tester, "/samples/decisions", decided),
+            (tester, "/submit", {}),
+            (owner, "/samples/decisions", decided),
+            (owner, "/approve", {}),
+        ):
+            response = await person.post(f"{version}{path}", json=body)
+            assert response.status_code == 200, response.text
+    cases = await cluster.fetch("SELECT id FROM test_case ORDER BY id LIMIT 30")
+    return {"test_case_ids": [row["id"] for row in cases]}
+
+
+KINDS = [
+    JobKind(
+        name="data_profiling_llm_generation",
+        workflow="RuleGeneration",
+        prepare=load_report,
+        table="rule",
+        rows=lambda output: int(output["rules"]),
+        counted=lambda result: (result["rules_generated"], result["attributes"]),
+    ),
+    JobKind(
+        name="data_profiling_rule_execution",
+        workflow="RuleExecution",
+        prepare=approved_version,
+        table="rule_result",
+        counted=lambda result: (
+            result["summary"]["successful_rules"],
+            result["summary"]["total_rules"],
+        ),
+        has_analyst=False,
+    ),
+    JobKind(
+        name="pde_auto_mapping",
+        workflow="PdeMapping",
+        prepare=load_report,
+        table="pde_mapping",
+        rows=lambda output: int(not output["needs_manual_mapping"]),
+        counted=lambda result: (
+            result["total_mapped"],
+            result["total_mapped"] + result["needs_manual_mapping"],
+        ),
+    ),
+    JobKind(
+        name="scoping_recommendations",
+        workflow="Scoping",
+        prepare=load_report,
+        table="scoping_recommendation",
+        counted=lambda result: (result["recommendations_generated"], result["total_attributes"]),
+    ),
+    JobKind(
+        name="intelligent_sampling",
+        workflow="Sampling",
+        prepare=sampling,
+        table="sample",
+        counted=lambda result: (
+            result["samples_generated"],
+            result["samples_generated"] + sum(result["shortfall"].values()),
+        ),
+        has_analyst=False,
+    ),
+    JobKind(
+        name="test_execution",
+        workflow="TestExecution",
+        prepare=approved_samples,
+        table="test_execution",
+        counted=lambda result: (result["executed"], result["test_cases"]),
+        has_analyst=False,
+    ),
+]
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    slow = {"LONGHAUL_OFFLINE__SECONDS_PER_ITEM": str(SECONDS_PER_ITEM)}
+    async with open_cluster(tmp_path, settings=slow) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_a_job_of_every_type_outlives_a_pause_and_its_worker(
+    cluster: Cluster, kind: JobKind
+) -> None:
+    parameters = await kind.prepare(cluster)
+    if not kind.has_analyst:
+        await store_slowly(cluster, kind.table)
+    job_id = await cluster.submit(kind.name, concurrency=CONCURRENCY, **parameters)
+    handle = (await cluster.temporal()).get_workflow_handle(job_id)
+
+    await ended_items(cluster, job_id, 3)
+    await control(cluster, job_id, "pause", {"mode": "now"})
+    paused = await cluster.becomes(job_id, "paused", "completed")
+    assert paused["status"] == "paused", "it had ended before it was paused"
+    await check_rows(cluster, kind, paused)
+    details = await live_details(handle)
+
+    async with nothing_stored(cluster, kind.table) as is_tried:
+        await control(cluster, job_id, "resume", {})
+        await until(is_tried, what="a batch on its way into the table", seconds=60)
+        await cluster.kill("worker-0")
+    cut = await cluster.job(job_id)
+    assert cut["status"] == "running"
+    await check_rows(cluster, kind, cut)
+
+    await cluster.start("worker-0")
+    job = await cluster.ends(job_id)
+
+    assert (job["status"], job["attempt"]) == ("completed", 1)
+    assert 0 < paused["progress"]["current"] < job["total_steps"]
+    rows = await check_rows(cluster, kind, job)
+    await check_numbers(cluster, kind, job, rows)
+    assert details.startswith("**paused**")
+    await check_visible(cluster, kind, handle)
+    assert not cluster.faults()
+
+
+async def store_slowly(cluster: Cluster, table: str) -> None:
+    """Let each row that is stored in a table take its time."""
+    await cluster.fetch(
+        "CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS"
+        f" 'BEGIN PERFORM pg_sleep({SECONDS_PER_ITEM}); RETURN NEW; END'"
+    )
+    await cluster.fetch(
+        f"CREATE TRIGGER take_time BEFORE INSERT ON {table}"
+        " FOR EACH ROW EXECUTE FUNCTION take_time()"
+    )
+
+
+@asynccontextmanager
+async def nothing_stored(
+    cluster: Cluster, table: str
+) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    """Hold a table as it is; tells whether somebody wants to change it."""
+    connection = await asyncpg.connect(cluster.dsn)
+
+    async def is_tried() -> bool:
+        rows = await cluster.fetch(
+            "SELECT 1 FROM pg_locks WHERE relation = $1::text::regclass AND NOT granted", table
+        )
+        return bool(rows)
+
+    try:
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
+            yield is_tried
+    finally:
+        await connection.close()
+
+
+async def ended_items(cluster: Cluster, job_id: str, count: int) -> None:
+    async def enough() -> bool:
+        (row,) = await cluster.fetch(
+            "SELECT count(*) AS n FROM job_item WHERE job_id = $1 AND state <> 'open'", job_id
+        )
+        return bool(row["n"] >= count)
+
+    await until(enough, what=f"{count} items", seconds=60)
+
+
+async def control(cluster: Cluster, job_id: str, what: str, body: dict[str, str]) -> None:
+    async with cluster.http() as client:
+        response = await client.post(f"/jobs/{job_id}/{what}", json=body)
+    assert response.status_code == 202, response.text
+
+
+async def check_rows(cluster: Cluster, kind: JobKind, job: Job) -> int:
+    """Each item that is done has its rows, and there are no others; how many there are."""
+    items = await cluster.fetch(
+        "SELECT state, output::text AS output,"
+        f" (SELECT count(*) FROM {kind.table} AS r"
+        " WHERE r.job_id = i.job_id AND r.ordinal = i.ordinal) AS rows,"
+        f" (SELECT count(*) FROM {kind.table} AS r WHERE r.job_id = i.job_id) AS all_rows"
+        " FROM job_item AS i WHERE i.job_id = $1 ORDER BY ordinal",
+        job["job_id"],
+    )
+    wanted = [
+        kind.rows(json.loads(row["output"])) if row["state"] == "done" else 0 for row in items
+    ]
+    assert [row["rows"] for row in items] == wanted
+    assert {row["all_rows"] for row in items} == {sum(wanted)}
+    return sum(wanted)
+
+
+async def check_numbers(cluster: Cluster, kind: JobKind, job: Job, rows: int) -> None:
+    """What the ledger holds, what is stored and what the job says are the same."""
+    ledger = await cluster.fetch(
+        "SELECT count(*) AS total, count(*) FILTER (WHERE state = 'done') AS succeeded,"
+        " count(*) FILTER (WHERE state = 'failed') AS failed,"
+        " count(*) FILTER (WHERE state = 'skipped') AS skipped"
+        " FROM job_item WHERE job_id = $1",
+        job["job_id"],
+    )
+    counts = dict(ledger[0])
+    assert {name: job["progress"][name] for name in counts} == counts
+    assert counts["total"] == counts["succeeded"] + counts["skipped"]
+    assert kind.counted(job["result"]) == (rows, counts["total"])
+
+
+async def live_details(handle: WorkflowHandle[Any, Any]) -> str:
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return str(metadata.current_details)
+
+
+async def check_visible(cluster: Cluster, kind: JobKind, handle: WorkflowHandle[Any, Any]) -> None:
+    """The list of the Temporal Web UI has the job under its type, with a summary."""
+    client = await cluster.temporal()
+    wanted = f"WorkflowType = '{kind.workflow}' AND WorkflowId = '{handle.id}'"
+
+    async def listed() -> bool:
+        return [one.id async for one in client.list_workflows(wanted)] == [handle.id]
+
+    await until(listed, what=wanted)
+    assert await (await handle.describe()).static_summary()
