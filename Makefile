@@ -19,14 +19,15 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY) ## set everything up and run the main job on the sample report
+demo: $(READY) ## set everything up and take the sample report through its full cycle
 	@exec $(GUARD) $(BIN)/longhaul demo
 
 up: $(READY) ## start everything on this machine and stay; Ctrl-C stops all
 	@exec $(GUARD) $(BIN)/longhaul up
 
+# Many tests wait for a time-out, so three at once keep two cores busy.
 test: $(READY) ## set everything up and run every test
-	@exec $(GUARD) $(BIN)/python -m pytest $(ARGS)
+	@exec $(GUARD) $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: $(READY) ## formatting, lint, types, imports
 	$(BIN)/ruff format --check .
@@ -45,7 +46,7 @@ bench: $(READY) ## the benchmarks: ratios to peers measured in the same run
 chaos: $(READY) ## one long job while everything is killed, again and again
 	@exec $(GUARD) $(BIN)/python -m bench.chaos $(ARGS)
 
-record-history: $(READY) ## record workflow histories: make record-history KIND=pause
+record-history: $(READY) ## record workflow histories: make record-history KIND=pause_now
 	$(BIN)/python -m scripts.record_history $(KIND)
 
 lock: $(READY) ## resolve the dependencies again

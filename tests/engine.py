@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
 
 from longhaul.activities.collect import Collect
+from longhaul.activities.flush import PATIENCE
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -68,6 +69,7 @@ class Engine:
     flags: HeardFlags
     cached_workflows: int = 1_000
     max_in_flight: int = 400
+    outage_patience: timedelta = PATIENCE
 
     @property
     def stores(self) -> Stores:
@@ -81,6 +83,7 @@ class Engine:
             self.parts,
             max_in_flight=self.max_in_flight,
             cached_workflows=self.cached_workflows,
+            outage_patience=self.outage_patience,
         )
         watching = asyncio.create_task(watch.run())
         async with AsyncExitStack() as stack:

@@ -61,7 +61,7 @@ class Attempts:
         reopened = await self._ledger.reopen(tx, job.id, keys)
         if keys is not None and (others := set(keys) - set(reopened)):
             raise ItemNotRetryable(
-                f"These items have not failed or do not exist: {', '.join(sorted(others)[:10])}."
+                f"These items are done or do not exist: {', '.join(sorted(others)[:10])}."
             )
         return reopened
 

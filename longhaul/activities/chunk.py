@@ -60,6 +60,7 @@ class ChunkActivities:
 
         Raises:
             Unavailable: Results could not be stored for a minute; their items stay open.
+            NotStored: They cannot be stored at all; their items stay open.
         """
         async with self._runs.join(request.job_id, request.epoch) as run:
             if run is None:

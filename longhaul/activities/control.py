@@ -1,5 +1,7 @@
 """Writes what the workflow has decided about pausing: first the row, then the flag."""
 
+from collections.abc import Sequence
+
 from temporalio import activity
 
 from longhaul.core.controls import SYSTEM, Action, Control, Flag, Requested
@@ -21,6 +23,9 @@ class ControlActivities:
     async def write_control(self, write: ControlWrite) -> ControlWritten:
         """Write a generation, its mode and perhaps a status; the same write twice is one.
 
+        A workflow task that Temporal turns away is done again, with what was asked for since,
+        and writes the same generation with more requests in it: the one with most holds.
+
         A job without open items is not paused: it is about to finish, and says so.
         """
         async with self._database.begin() as tx:
@@ -29,17 +34,30 @@ class ControlActivities:
                 return ControlWritten(stale=True)
             if write.status is JobStatus.PAUSED and not job.counts.open:
                 return ControlWritten(status=job.status, counts=job.counts)
-            if job.generation < write.generation:
-                job = await self._apply(tx, job, write)
+            job = await self._apply_news(tx, job, write)
         await self._board.post(job)
         flag = Flag(attempt=write.attempt, generation=write.generation, mode=write.mode)
         await self._flags.raise_flag(write.job_id, flag)
         return ControlWritten(status=job.status, open=job.counts.open, counts=job.counts)
 
-    async def _apply(self, tx: Transaction, job: Job, write: ControlWrite) -> Job:
+    async def _apply_news(self, tx: Transaction, job: Job, write: ControlWrite) -> Job:
+        if job.generation < write.generation:
+            return await self._apply(tx, job, write, write.controls)
+        if job.generation > write.generation:
+            return job
+        noted = await self._jobs.controls_noted(tx, job, write.generation)
+        cancels = write.cancel and job.requested != Requested.CANCEL
+        if len(write.controls) <= noted and not cancels:
+            return job
+        return await self._apply(tx, job, write, write.controls[noted:])
+
+    async def _apply(
+        self, tx: Transaction, job: Job, write: ControlWrite, controls: Sequence[Control]
+    ) -> Job:
         moves = path(job.status, write.status or job.status)
-        for control in write.controls:
-            await self._jobs.audit(tx, job, control.action, control.by, _details(control))
+        for control in controls:
+            details = _details(control) | {"generation": write.generation}
+            await self._jobs.audit(tx, job, control.action, control.by, details)
         if JobStatus.PAUSED in moves:
             await self._jobs.audit(tx, job, "paused", SYSTEM, {})
         return await self._jobs.update(

@@ -6,7 +6,7 @@ from typing import Any
 from longhaul.activities.parents import Parents
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
-from longhaul.core.errors import JobError
+from longhaul.core.errors import JobError, UnknownJobType
 from longhaul.core.jobs import (
     CANCELLED,
     CallTotals,
@@ -106,6 +106,8 @@ class Endings:
         try:
             async with tx.nested():
                 return await self._catalog.get(job.job_type).summarise(tx, job, counts)
+        except UnknownJobType:
+            return None  # its package is gone; what was done is in the ledger all the same
         except JobError:
             raise
         except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang

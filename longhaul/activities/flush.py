@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from longhaul.activities.tasks import end
 from longhaul.core.catalog import AnyJobType
-from longhaul.core.errors import Fenced, Unavailable
+from longhaul.core.errors import Fenced, NotStored, Unavailable
 from longhaul.core.items import Done, Ended, Failed, ItemState
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import STOPPED_BY_EPOCH, STOPPED_BY_OUTAGE
@@ -112,13 +112,15 @@ class Flusher:
         reports: Reports,
         on_row: Callable[[Job], None],
         on_stop: Callable[[RunMode, str], None],
+        patience: timedelta = PATIENCE,
     ) -> None:
-        self.broken: Unavailable | None = None
+        self.broken: Unavailable | NotStored | None = None
         self._job = job
         self._writer = writer
         self._reports = reports
         self._on_row = on_row
         self._on_stop = on_stop
+        self._patience = patience.total_seconds()
         self._fenced = False
         self._queue: deque[tuple[Ended, Tally]] = deque()
         self._work = asyncio.Event()
@@ -168,7 +170,7 @@ class Flusher:
                 await self._store(batch)
             except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
                 error_id = self._reports.file(exc, job_id=self._job.id, step="flush")
-                self.broken = Unavailable(f"Results cannot be stored; see error {error_id}.")
+                self.broken = NotStored(error_id)
                 self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
 
     async def _gather(self, seconds: float) -> None:
@@ -185,7 +187,7 @@ class Flusher:
             _let_go(batch)
             return
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + PATIENCE.total_seconds()
+        give_up = loop.time() + self._patience
         while True:
             try:
                 row, results = await self._writer.write(self._job, [one for one, _ in batch])
@@ -220,7 +222,7 @@ class Flusher:
         error_id = self._reports.file(exc, job_id=self._job.id, item_key=ended.item.key)
         if isinstance(ended.result, Failed):
             # Not even the failure can be stored: a fault of ours, for the chunk to report.
-            self.broken = Unavailable(f"A result cannot be stored; see error {error_id}.")
+            self.broken = NotStored(error_id)
             self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
             return
         failure = Failed(

@@ -73,12 +73,18 @@ class ItemRunner:
                 return await run.job_type.do(item, self._context(run, item, ItemClock(limit)))
         except (ItemFailed, ProviderRejected, Unavailable, Fenced):
             raise
+        except asyncio.CancelledError as exc:
+            this = asyncio.current_task()
+            if this is None or this.cancelling():
+                raise
+            # Not we were cancelled but something that the item waited for.
+            return self._fault(run, item, exc)
         except Exception as exc:  # noqa: BLE001 - one bad item fails one item
             if limit.expired():
                 return Failed("item_timeout", f"The item took longer than {seconds:g} seconds.")
             return self._fault(run, item, exc)
 
-    def _fault(self, run: JobRun, item: Item, exc: Exception) -> Failed:
+    def _fault(self, run: JobRun, item: Item, exc: BaseException) -> Failed:
         if isinstance(exc, JobError):
             return Failed(exc.code, exc.sentence)
         error_id = self._reports.file(exc, job_id=run.job.id, item_key=item.key)

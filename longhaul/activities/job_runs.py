@@ -4,10 +4,13 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from longhaul.activities.flag_watch import FlagWatch
-from longhaul.activities.flush import BatchWriter, Flusher
+from longhaul.activities.flush import PATIENCE, BatchWriter, Flusher
+from longhaul.activities.patience import patiently
 from longhaul.activities.tasks import end
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
@@ -55,7 +58,12 @@ class JobRun:
         if job.version > self.job.version:
             self.job = job
             self._changed.set()
-            self.heed(Flag(attempt=job.attempt, generation=job.generation, mode=job.mode))
+            self.heed(self._flag)
+
+    @property
+    def _flag(self) -> Flag:
+        job = self.job
+        return Flag(attempt=job.attempt, generation=job.generation, mode=job.mode)
 
     def heed(self, flag: Flag) -> None:
         """Pass a flag on to every chunk."""
@@ -71,8 +79,10 @@ class JobRun:
 
     @contextmanager
     def joined(self, chunk: Stoppable) -> Iterator[None]:
-        """Let a chunk hear of flags while the block runs."""
+        """Let a chunk hear of flags while the block runs, and of the row's at once."""
         self._chunks.add(chunk)
+        # The row may know of a pause that was settled before the chunk came.
+        chunk.heed(self._flag)
         try:
             yield
         finally:
@@ -116,23 +126,33 @@ class JobRun:
 
 
 class JobRuns:
-    """The jobs that this process works on right now."""
+    """The jobs that this process works on right now.
+
+    Args:
+        patience: How long a batch is kept while the database is away.
+    """
 
     def __init__(
-        self, *, stores: Stores, watch: FlagWatch, catalog: Catalog, reports: Reports
+        self,
+        *,
+        stores: Stores,
+        watch: FlagWatch,
+        catalog: Catalog,
+        reports: Reports,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self._stores = stores
         self._board = stores.board
         self._watch = watch
         self._catalog = catalog
         self._reports = reports
+        self._patience = patience
         self._runs: dict[tuple[str, int], _Shared] = {}
 
     @asynccontextmanager
     async def join(self, job_id: str, epoch: int) -> AsyncIterator[JobRun | None]:
         """Share a job's run with its other chunks; None when the epoch has moved on."""
-        async with self._stores.database.begin() as tx:
-            job = await self._stores.jobs.read(tx, job_id)
+        job = await patiently(partial(self._read, job_id), self._patience)
         if job is None or job.epoch != epoch or job.status.is_terminal:
             yield None
             return
@@ -152,11 +172,17 @@ class JobRuns:
                     del self._runs[key]
                 await self._close(shared)
 
+    async def _read(self, job_id: str) -> Job | None:
+        async with self._stores.database.begin() as tx:
+            return await self._stores.jobs.read(tx, job_id)
+
     def _open(self, job: Job) -> JobRun:
         job_type = self._catalog.get(job.job_type)
         writer = BatchWriter(self._stores, job_type)
         return JobRun(
-            job, job_type, lambda run: Flusher(job, writer, self._reports, run.saw, run.stop)
+            job,
+            job_type,
+            lambda run: Flusher(job, writer, self._reports, run.saw, run.stop, self._patience),
         )
 
     async def _show(self, run: JobRun) -> None:

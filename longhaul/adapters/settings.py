@@ -44,6 +44,19 @@ class ApiSettings(Part):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
 
+    @property
+    def near_host(self) -> str:
+        """Where this machine itself reaches it: one that listens everywhere, on loopback."""
+        return _LOOPBACK.get(self.host, self.host)
+
+    def url(self, port: int | None = None) -> str:
+        """Where this machine itself reaches it, on the port that was taken in the end."""
+        host = f"[{self.near_host}]" if ":" in self.near_host else self.near_host
+        return f"http://{host}:{port or self.port}"
+
+
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
 
 class AuthMode(StrEnum):
     """How callers prove who they are."""

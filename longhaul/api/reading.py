@@ -22,6 +22,9 @@ from longhaul.core.principals import Principal, may_see
 # Jobs that no worker shows anything live of.
 _AT_REST = TERMINAL | {JobStatus.PENDING}
 
+# More than the live tail keeps: what is filtered by time must first be read.
+MAX_LIVE_LINES = 2_000
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -58,10 +61,8 @@ class Reading:
         (rendered,) = await self._render([job])
         return rendered
 
-    async def jobs(
-        self, principal: Principal, wanted: JobFilter, *, limit: int, cursor: str | None
-    ) -> dict[str, Any]:
-        """One page of the caller's jobs, and how many there are.
+    async def jobs(self, wanted: JobFilter, *, limit: int, cursor: str | None) -> dict[str, Any]:
+        """One page of jobs, and how many there are.
 
         Raises:
             MalformedRequest: The cursor cannot be read.
@@ -84,7 +85,7 @@ class Reading:
             MalformedRequest: The cursor cannot be read.
         """
         await self._find(principal, job_id)
-        return await self.jobs(principal, JobFilter(parent_id=job_id), limit=limit, cursor=cursor)
+        return await self.jobs(JobFilter(parent_id=job_id), limit=limit, cursor=cursor)
 
     async def active_jobs(
         self, wanted: JobFilter, *, limit: int, cursor: str | None
@@ -163,7 +164,10 @@ class Reading:
     async def logs(
         self, principal: Principal, job_id: str, *, tail: int, level: str, cursor: str | None
     ) -> dict[str, Any]:
-        """The newest log lines: state changes, failed items, and the live tail.
+        """Log lines: state changes, failed items, and the live tail.
+
+        Without a cursor they are the newest; with one the first after it, so that who follows
+        a log misses none.
 
         Raises:
             NotFound: There is no such job for the caller.
@@ -174,10 +178,10 @@ class Reading:
         audit, failures, live = await asyncio.gather(
             self._queries.audit(job_id),
             self._queries.failures(job_id, limit=tail, after=after),
-            self._logs.read(job_id, tail),
+            self._logs.read(job_id, tail if after is None else MAX_LIVE_LINES),
         )
         lines = [*map(_audit_line, audit), *map(_failure_line, failures), *map(_live_line, live)]
-        shown = sorted(
+        found = sorted(
             (
                 line
                 for line in lines
@@ -185,7 +189,8 @@ class Reading:
                 and (after is None or line["time"] > after)
             ),
             key=lambda line: line["time"],
-        )[-tail:]
+        )
+        shown = found[-tail:] if after is None else _whole_moments(found, tail)
         newest = shown[-1]["time"] if shown else after
         return {
             "logs": [{**line, "time": rfc3339(line["time"])} for line in shown],
@@ -245,6 +250,14 @@ def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:
                 "counts": details,
             }
     return attempts.values()
+
+
+def _whole_moments(lines: Sequence[dict[str, Any]], count: int) -> Sequence[dict[str, Any]]:
+    """The first lines, and all of the last one's moment: the next page starts after it."""
+    if len(lines) <= count:
+        return lines
+    last = lines[count - 1]["time"]
+    return [line for line in lines if line["time"] <= last]
 
 
 def _audit_line(row: Row) -> dict[str, Any]:

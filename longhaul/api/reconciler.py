@@ -88,7 +88,7 @@ class Reconciler:
                 await self.look(quiet_for)
             except Unavailable:
                 self._log.info("reconciliation_put_off")
-            except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
+            except Exception as exc:  # noqa: BLE001 - the next look may succeed
                 self._reports.file(exc, step="reconcile")
             try:
                 async with asyncio.timeout(self._every.total_seconds()):
@@ -103,7 +103,12 @@ class Reconciler:
             if not alone:
                 return 0
             async for job in self._candidates.quiet(quiet_for):
-                mended += await self._compare(job)
+                try:
+                    mended += await self._compare(job)
+                except Unavailable:
+                    raise
+                except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
+                    self._reports.file(exc, step="reconcile", job_id=job.id)
         return mended
 
     async def _compare(self, job: Job) -> bool:
@@ -161,6 +166,8 @@ def _find(job: Job, run: WorkflowRun | None) -> str | None:
         # Starting it is the dispatcher's business; only a deliberate end is ours.
         if run is None or run.status is not RunStatus.TERMINATED:
             return None
+        if job.planned_at is not None and not job.counts.open:
+            return None  # nothing is left but to sum up, which the next run does
         return "terminated" if run.started_at >= job.updated_at else None
     if run is not None and run.status is RunStatus.RUNNING:
         return None

@@ -1,9 +1,17 @@
 """What clients send, and the shapes of what they get."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.jobs import JobOptions
@@ -14,6 +22,24 @@ Text = Annotated[str, StringConstraints(max_length=500)]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
 Priority = Annotated[int, Field(ge=0, le=10)]
+
+
+_ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
+def _storable(time: datetime) -> datetime:
+    """The time in UTC, in which its year may not be one any more."""
+    try:
+        in_utc = time.astimezone(UTC)
+    except OverflowError:
+        in_utc = _ENDS[0]
+    # The database's driver takes the first and the last moment for infinity.
+    if in_utc in _ENDS:
+        raise ValueError("the time is beyond the years 1 to 9999 in UTC")
+    return in_utc
+
+
+StorableTime = Annotated[AwareDatetime, AfterValidator(_storable)]
 
 
 class Request(BaseModel):
@@ -27,7 +53,7 @@ class OptionsRequest(Request):
 
     concurrency: Concurrency = 16
     stop_after_failure_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
-    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+    deadline_seconds: Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)] | None = None
 
     def as_options(self) -> JobOptions:
         """The options as the engine knows them."""
@@ -44,7 +70,7 @@ class JobRequest(Request):
     description: Description = ""
     metadata: dict[str, Any] = {}
     start_delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0
-    start_at: AwareDatetime | None = None
+    start_at: StorableTime | None = None
     options: OptionsRequest = OptionsRequest()
 
     @model_validator(mode="after")
@@ -65,7 +91,7 @@ class PauseRequest(Request):
     """Asks a job to pause."""
 
     mode: Literal["drain", "now"] = "drain"
-    until: AwareDatetime | None = None
+    until: StorableTime | None = None
     reason: Text = ""
 
 
@@ -100,7 +126,7 @@ class ControlRequest(Request):
 
     action: Literal["pause", "resume", "cancel", "retry"]
     mode: Literal["drain", "now"] = "drain"
-    until: AwareDatetime | None = None
+    until: StorableTime | None = None
     reason: Text = ""
     items: Literal["failed"] | list[Text] = "failed"
     options: RetryOptions = RetryOptions()

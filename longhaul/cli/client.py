@@ -111,7 +111,7 @@ def _base_url(settings: Settings) -> str:
     known = DataFolder(settings.data_dir).read_addresses().get("api")
     if known and not settings.api.model_fields_set:
         return str(known)
-    return f"http://{settings.api.host}:{settings.api.port}"
+    return settings.api.url()
 
 
 def _complaint(response: httpx2.Response) -> str:

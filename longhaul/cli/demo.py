@@ -1,6 +1,5 @@
 """`longhaul demo`: the full cycle on the sample report, with two people and a pause."""
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from longhaul.cli.client import ApiClient, ExitCode
 from longhaul.cli.demo_cycle import People, end_earlier_cycles, follow_cycle, start_cycle
 from longhaul.cli.demo_table import show_cycle
 from longhaul.cli.output import console
+from longhaul.cli.postgres import postgres_dsn, run_on_postgres
 from longhaul.core.quality_report import QualityReport
 
 FORM = "a1"
@@ -40,8 +40,7 @@ def run_demo(settings: Settings) -> ExitCode:
         if not is_ready:
             return ExitCode.JOB_FAILED
         folder = DataFolder(settings.data_dir)
-        dsn = str(folder.read_addresses().get("postgres_dsn") or settings.postgres.dsn)
-        sample = asyncio.run(_load(dsn))
+        sample = run_on_postgres(_load(postgres_dsn(settings)))
         write_anomalies(folder.path / "sample" / "anomalies.csv", sample.anomalies)
         people = People.of(settings)
         flow = _run_cycle(people, sample)

@@ -215,7 +215,7 @@ def _said(step: str, job: Job) -> str:
 
 _SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "map": lambda result: (
-        f"{result['total_mapped']} attributes mapped, "
+        f"{result['total_mapped'] + result['already_mapped']} attributes mapped, "
         f"{result['needs_manual_mapping']} need a person"
     ),
     "generate": lambda result: f"{result['rules_generated']} rules proposed",

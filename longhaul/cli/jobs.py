@@ -255,11 +255,15 @@ def report(
 def purge(
     job_id: JobId,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Forget a job that has ended; only its audit stays."""
-    if not yes:
-        typer.confirm(f"Delete job {job_id} with its items and calls?", abort=True)
-    _client().call("POST", f"/jobs/{job_id}/purge")
+    """Forget a job that has ended; only its audit stays. Without a yes nothing is done: code 2."""
+    if not (yes or _confirmed(f"Delete job {job_id} with its items and calls?")):
+        typer.echo("Nothing was deleted.", err=True)
+        raise typer.Exit(ExitCode.WRONG_USAGE)
+    answer = _client().call("POST", f"/jobs/{job_id}/purge")
+    if as_json:
+        output.print_json(answer)
 
 
 def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
@@ -283,12 +287,19 @@ def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
 
 def _follow(client: ApiClient, job_id: str, *, as_json: bool) -> Any:
     try:
-        job = watch(client, job_id)
+        job = watch(client, job_id, console=output.aside if as_json else output.console)
     except KeyboardInterrupt:
         typer.echo(f"The job goes on: longhaul jobs watch {job_id}", err=True)
         raise typer.Exit(ExitCode.DONE) from None
     _print_job(job, as_json=as_json)
     return job
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # Ctrl-C, or nobody is there to answer
+        return False
 
 
 def _print_job(job: Any, *, as_json: bool) -> None:

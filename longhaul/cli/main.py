@@ -1,6 +1,5 @@
 """The `longhaul` command."""
 
-import asyncio
 import os
 import sys
 from typing import Annotated
@@ -8,7 +7,6 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
@@ -16,6 +14,7 @@ from longhaul.adapters.settings import Settings
 from longhaul.cli import decisions, jobs, output, rules, schedules
 from longhaul.cli.client import ExitCode, sign_token, whoami
 from longhaul.cli.demo import run_demo
+from longhaul.cli.postgres import postgres_dsn, run_on_postgres
 from longhaul.core.decisions import Kind
 from longhaul.core.principals import Role
 
@@ -64,7 +63,7 @@ def migrate(
     to: Annotated[str, typer.Option(help="a revision; `base` takes everything down")] = "head",
 ) -> None:
     """Bring the database's schema up to date."""
-    asyncio.run(migrate_schema(_dsn(Settings()), to=to))
+    run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
 
 
 @app.command()
@@ -95,7 +94,8 @@ def seed(
 ) -> None:
     """Load a sample report into the running system's database."""
     settings = Settings()
-    report = asyncio.run(_seed(_dsn(settings), rows, attributes, random_seed))
+    seeding = _seed(postgres_dsn(settings), rows, attributes, random_seed)
+    report = run_on_postgres(seeding)
     anomalies = settings.data_dir / "sample" / "anomalies.csv"
     write_anomalies(anomalies, report.anomalies)
     found = {
@@ -118,7 +118,7 @@ def seed(
 
 @app.command()
 def demo() -> None:
-    """Start everything, run rule generation on the sample report, show it, stop everything."""
+    """Start everything, take the sample report through its full cycle, stop everything."""
     raise typer.Exit(run_demo(Settings()))
 
 
@@ -127,17 +127,6 @@ async def _seed(dsn: str, rows: int, attributes: int | None, random_seed: int) -
         return await load_sample(
             database, rows=rows, attributes=attributes, random_seed=random_seed
         )
-
-
-def _dsn(settings: Settings) -> str:
-    """The database of the settings, or of the stack that runs on the data folder."""
-    if settings.postgres.dsn is not None:
-        return settings.postgres.dsn.get_secret_value()
-    known = DataFolder(settings.data_dir).read_addresses().get("postgres_dsn")
-    if not known:
-        typer.echo("Set LONGHAUL_POSTGRES__DSN, or start everything: longhaul up", err=True)
-        raise typer.Exit(ExitCode.WRONG_USAGE)
-    return str(known)
 
 
 def _become(module: str, types: list[str] | None) -> None:

@@ -14,6 +14,9 @@ from longhaul.adapters.report.figures import percent
 # Where nobody looks, lines are for other programs and must not be folded.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
+# Where progress goes while stdout is for JSON alone.
+aside = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 240)
+
 MOST_RULES = 10
 
 _STYLES = {
@@ -161,24 +164,6 @@ def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
         )
 
 
-def print_report(report: Mapping[str, Any]) -> None:
-    """The scores of a quality report, and the rules that failed most."""
-    run, scores = report["run"], Table(box=None)
-    scores.add_column("")
-    for name in ("rules", "violated", "not run", "checked", "failing", "pass rate"):
-        scores.add_column(name, justify="right")
-    for one in [report["overall"], *report["by_dimension"], *report["by_severity"]]:
-        if one["rules"]:
-            counts = (one[name] for name in ("rules", "violated", "not_run", "checked", "failed"))
-            scores.add_row(one["name"], *(f"{n:,}" for n in counts), percent(one["pass_rate"]))
-    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}", markup=False)
-    console.print(scores)
-    worst = [rule for rule in report["rules"] if rule["finding"] == "violated"][:MOST_RULES]
-    for rule in worst:
-        line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
-        console.print(line + rule["name"], markup=False)
-
-
 def print_verdicts(name: str, rows: int, rules: Iterable[Mapping[str, Any]]) -> None:
     """One line a rule, and the failing rows below."""
     table = Table("rule", "about", "total", "considered", "failed", "", box=None)
@@ -210,6 +195,24 @@ _VERDICTS = {"holds": "green", "fails": "red", "cannot run": "yellow"}
 
 def _cells(cells: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={json.dumps(cells[name], ensure_ascii=False)}" for name in cells)
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    """The scores of a quality report, and the rules that failed most."""
+    run, scores = report["run"], Table(box=None)
+    scores.add_column("")
+    for name in ("rules", "violated", "not run", "checked", "failing", "pass rate"):
+        scores.add_column(name, justify="right")
+    for one in [report["overall"], *report["by_dimension"], *report["by_severity"]]:
+        if one["rules"]:
+            counts = (one[name] for name in ("rules", "violated", "not_run", "checked", "failed"))
+            scores.add_row(one["name"], *(f"{n:,}" for n in counts), percent(one["pass_rate"]))
+    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}", markup=False)
+    console.print(scores)
+    worst = [rule for rule in report["rules"] if rule["finding"] == "violated"][:MOST_RULES]
+    for rule in worst:
+        line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
+        console.print(line + rule["name"], markup=False)
 
 
 def styled(word: str) -> str:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,10 +25,16 @@ LINE_EVERY = 2.0
 Job = Mapping[str, Any]
 
 
-def watch(client: ApiClient, job_id: str, *, until: Callable[[Job], bool] | None = None) -> Job:
+def watch(
+    client: ApiClient,
+    job_id: str,
+    *,
+    until: Callable[[Job], bool] | None = None,
+    console: Console = console,
+) -> Job:
     """Show a job's progress until it has ended, or until something is so; return it then."""
     jobs = _looks(client, job_id, until or (lambda job: False))
-    return _bar(jobs) if console.is_terminal else _lines(jobs)
+    return _bar(jobs, console) if console.is_terminal else _lines(jobs, console)
 
 
 def exit_code(job: Job) -> ExitCode:
@@ -44,7 +51,7 @@ def _looks(client: ApiClient, job_id: str, until: Callable[[Job], bool]) -> Iter
         time.sleep(LOOK_EVERY)
 
 
-def _bar(jobs: Iterator[Job]) -> Job:
+def _bar(jobs: Iterator[Job], console: Console) -> Job:
     columns = [
         SpinnerColumn(),
         TextColumn("{task.fields[status]:9}"),
@@ -67,7 +74,7 @@ def _bar(jobs: Iterator[Job]) -> Job:
     return job
 
 
-def _lines(jobs: Iterator[Job]) -> Job:
+def _lines(jobs: Iterator[Job], console: Console) -> Job:
     job: Job = {}
     last, said_at = "", 0.0
     for job in jobs:

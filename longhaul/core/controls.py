@@ -123,7 +123,10 @@ def read_time(value: object) -> datetime | None:
         ) from None
     if time.tzinfo is None:
         raise InvalidInput("`until` needs a time zone; write UTC times with a trailing Z.")
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput("`until` is outside of the calendar in UTC.") from None
 
 
 def _text(value: object) -> str:

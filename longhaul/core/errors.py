@@ -18,6 +18,7 @@ JobError                          code, retryable
 ├── ItemFailed                    one item cannot be done; the job goes on
 ├── ProviderRejected              provider_rejected: the provider refuses us; the job pauses itself
 ├── ProviderBusy                  provider_busy: try again, perhaps after a given time
+├── NotStored                     not_stored: results cannot be stored, and no outage is to blame
 └── Unavailable                   unavailable: a dependency did not answer; retried
     └── TemporalUnavailable       temporal_unavailable
 
@@ -194,6 +195,19 @@ class ProviderBusy(JobError):
         super().__init__(sentence)
         self.reason = reason
         self.retry_after = retry_after
+
+
+class NotStored(JobError):
+    """Results cannot be stored because of a fault of ours.
+
+    Args:
+        error_id: Where the log says more.
+    """
+
+    code = "not_stored"
+
+    def __init__(self, error_id: str) -> None:
+        super().__init__(f"Results cannot be stored; the log has error {error_id}.")
 
 
 class Unavailable(JobError):

@@ -10,6 +10,14 @@ from longhaul.core.jobs import JobOptions
 from longhaul.core.ports import NewJob
 from longhaul.core.principals import Principal
 
+# What the job object says of itself in `metadata`, whatever a caller has put there.
+SYSTEM_KEYS = frozenset(
+    (
+        *("cycle_id", "report_id", "phase_id"),
+        *("user_id", "workflow_id", "run_id", "celery_task_id"),
+    )
+)
+
 
 def new_job(
     job_id: str,
@@ -27,7 +35,9 @@ def new_job(
     approvers: tuple[str, ...] = (),
 ) -> NewJob:
     """Describe a job whose parameters are resolved."""
-    metadata = dict(metadata)
+    cycle_id = _id(prepared.cycle_id, metadata.get("cycle_id"))
+    report_id = _id(prepared.report_id, metadata.get("report_id"))
+    metadata = {key: value for key, value in metadata.items() if key not in SYSTEM_KEYS}
     if prepared.phase_id is not None:
         metadata["phase_id"] = prepared.phase_id
     if prepared.report_name:
@@ -41,8 +51,8 @@ def new_job(
         priority=priority,
         description=description,
         metadata=metadata,
-        cycle_id=_id(prepared.cycle_id, metadata.get("cycle_id")),
-        report_id=_id(prepared.report_id, metadata.get("report_id")),
+        cycle_id=cycle_id,
+        report_id=report_id,
         start_at=start_at,
         singleton_key=singleton_key(job_type, prepared),
         parent_id=parent_id,

@@ -141,30 +141,6 @@ class CountChanges:
     current_step: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """Who did what to a job, and when."""
-
-    time: datetime
-    attempt: int
-    action: str
-    by: str
-    details: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs a list holds; an empty tuple or None does not narrow it."""
-
-    owner: str | None = None
-    statuses: tuple[JobStatus, ...] = ()
-    job_types: tuple[str, ...] = ()
-    cycle_id: int | None = None
-    report_id: int | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
 class Jobs(Protocol):
     """The job table. Every change is one UPDATE that raises `version` by one."""
 
@@ -201,6 +177,9 @@ class Jobs(Protocol):
     ) -> None:
         """Note who did what, in the same transaction as the deed."""
 
+    async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
+        """How many requests to pause or resume have been noted under a generation."""
+
 
 class Ledger(Protocol):
     """The job_item table: one row per item, frozen when the job is planned."""
@@ -236,7 +215,11 @@ class Ledger(Protocol):
     async def reopen(
         self, tx: Transaction, job_id: str, keys: Sequence[str] | None
     ) -> Sequence[str]:
-        """Open failed items again, all or the named ones, and return the keys reopened."""
+        """Open failed items again, all or the named ones.
+
+        Returns:
+            The keys reopened, and those of named items that are open anyway.
+        """
 
     async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
         """An item, whatever its state."""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from longhaul.adapters.blobs import open_blobs
+from longhaul.adapters.llm.providers import model_of
 from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.settings import Settings
 from longhaul.core.job_types import Resources
@@ -16,7 +17,7 @@ def build_resources(settings: Settings, database: Database) -> Resources:
         database=database,
         regexes=BothDialects(database),
         provider=settings.llm.provider,
-        model=settings.llm.model,
+        model=model_of(settings.llm),
         offline_seconds_per_item=settings.offline.seconds_per_item,
         blobs=open_blobs(settings.blobs, settings.data_dir),
         sources=source_access(settings),

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from longhaul.adapters.data_folder import FolderInUse
 from longhaul.adapters.settings import Settings
+from longhaul.core.errors import Unavailable
 from longhaul.local.processes import ProcessFailed
 from longhaul.local.stack import Stack
 
@@ -25,6 +26,9 @@ def main() -> int:
         return 2
     except (FolderInUse, ProcessFailed) as exc:
         say(str(exc))
+        return 1
+    except Unavailable as exc:
+        say(f"{exc.sentence} {exc.__cause__ or ''}")
         return 1
     return 0
 

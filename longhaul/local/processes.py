@@ -21,6 +21,7 @@ class Command:
         stop_signal: Asks the process to end in good order.
         orphan_signal: What it gets when its parent dies; the stop signal if not given.
         wrapper: Put in front of the command, after the guard that ties it to its parent.
+        patience: How many seconds it has to end before it is killed.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals | None = None
     wrapper: Sequence[str] = ()
+    patience: float = STOP_PATIENCE
 
 
 class ProcessFailed(Exception):
@@ -86,7 +88,7 @@ class Process:
             return
         self._process.send_signal(self.command.stop_signal)
         try:
-            async with asyncio.timeout(STOP_PATIENCE):
+            async with asyncio.timeout(self.command.patience):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()

@@ -17,6 +17,9 @@ from longhaul.local.supervisor import Service, Supervisor
 # Where each server listens if the port is free.
 PORTS = {"postgres": 5433, "redis": 6380, "temporal": 7233, "temporal_ui": 8233}
 
+# The worker lets its items end for 30 s, and then stops them in good order.
+WORKER_PATIENCE = 40.0
+
 
 class Stack:
     """Starts everything that the settings do not name an address for."""
@@ -109,15 +112,15 @@ class Stack:
         return f"{HOST}:{port}"
 
     async def _api(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
-        host = self._settings.api.host
-        port = self._port("api", self._settings.api.port)
+        api = self._settings.api
+        port = self._port("api", api.port, host=api.host)
         command = Command(
             name="API",
             argv=self._python("longhaul.api"),
-            env={**env, "LONGHAUL_API__HOST": host, "LONGHAUL_API__PORT": str(port)},
+            env={**env, "LONGHAUL_API__HOST": api.host, "LONGHAUL_API__PORT": str(port)},
         )
-        await self._start(supervisor, command, lambda: answers(port))
-        self._addresses["api"] = f"http://{HOST if host == '0.0.0.0' else host}:{port}"
+        await self._start(supervisor, command, lambda: answers(port, api.near_host))
+        self._addresses["api"] = api.url(port)
 
     async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
         command = Command(
@@ -126,6 +129,7 @@ class Stack:
             env=env,
             # The servers go at the same moment: there would be nothing to hand its items back to.
             orphan_signal=signal.SIGKILL,
+            patience=WORKER_PATIENCE,
         )
         await self._start(supervisor, command, _at_once, frozenset({START_AGAIN}))
 
@@ -156,12 +160,12 @@ class Stack:
             return {}
         return {"LONGHAUL_WEBHOOKS__KEYS": self._folder.make_key()}
 
-    def _port(self, name: str, wanted: int | None = None) -> int:
+    def _port(self, name: str, wanted: int | None = None, *, host: str = HOST) -> int:
         """The port of the last time, so that addresses stay; else the wanted one, or the next."""
         first = wanted or PORTS[name]
         last = self._known.get(f"{name}_port", first)
         tried = last if wanted is None else first
-        port = free_port(tried, avoid=frozenset(self._taken))
+        port = free_port(tried, host=host, avoid=frozenset(self._taken))
         if port != tried:
             self._say(f"{name.replace('_', ' ')}: port {tried} is taken, using {port}")
         self._taken.add(port)

@@ -50,14 +50,19 @@ class Supervisor:
         Raises:
             ProcessFailed: It ended, or did not become ready.
         """
-        process = await self._launch(service)
+        process = await self._spawn(service)
+        if not await self._is_ready(service, process):
+            raise ProcessFailed(
+                f"{service.command.name} ended at its start:\n{process.last_lines()}"
+            )
         self._keepers.append(asyncio.create_task(self._keep(service, process)))
 
     async def watch(self) -> None:
         """Return never.
 
         Raises:
-            ProcessFailed: A service died for the fourth time within a minute.
+            ProcessFailed: A service died for the fourth time within a minute, or was started
+                again and did not become ready.
         """
         done, _ = await asyncio.wait(self._keepers, return_when=asyncio.FIRST_COMPLETED)
         for keeper in done:
@@ -80,7 +85,7 @@ class Supervisor:
             code = await process.wait()
             if code in service.renewal_codes:
                 self._say(f"{service.command.name} asks to be started again (code {code})")
-                process = await self._launch(service)
+                process = await self._start_again(service)
                 continue
             deaths.append(loop.time())
             while loop.time() - deaths[0] > WITHIN_SECONDS:
@@ -91,22 +96,30 @@ class Supervisor:
                     f"{name} died {len(deaths)} times within a minute:\n{process.last_lines()}"
                 )
             self._say(f"{name} ended with code {code}; starting it again")
-            process = await self._launch(service)
+            process = await self._start_again(service)
 
-    async def _launch(self, service: Service) -> Process:
+    async def _start_again(self, service: Service) -> Process:
+        process = await self._spawn(service)
+        # One that has died on the way is one more death, which `_keep` counts.
+        await self._is_ready(service, process)
+        return process
+
+    async def _spawn(self, service: Service) -> Process:
         process = await Process.start(service.command, service.log, self._inherit)
         self._running = [one for one in self._running if one[0] is not service]
         self._running.append((service, process))
+        return process
+
+    async def _is_ready(self, service: Service, process: Process) -> bool:
+        """Wait until it can be used; False if it ends before that."""
         give_up = asyncio.get_running_loop().time() + READY_PATIENCE
         while not await service.is_ready():
             if process.returncode is not None:
-                raise ProcessFailed(
-                    f"{service.command.name} ended at its start:\n{process.last_lines()}"
-                )
+                return False
             if asyncio.get_running_loop().time() > give_up:
                 raise ProcessFailed(
                     f"{service.command.name} was not ready within {READY_PATIENCE:.0f} s:\n"
                     f"{process.last_lines()}"
                 )
             await asyncio.sleep(_LOOK_EVERY)
-        return process
+        return True

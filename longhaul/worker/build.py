@@ -19,6 +19,7 @@ from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.flow import FlowActivities
 from longhaul.activities.flow_action import ActionActivities
 from longhaul.activities.flow_look import FlowParts
+from longhaul.activities.flush import PATIENCE
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
 from longhaul.activities.parents import Parents
@@ -75,11 +76,12 @@ def build_workers(
     queues: Sequence[Queue] = tuple(Queue),
     max_in_flight: int = 400,
     cached_workflows: int = 1_000,
+    outage_patience: timedelta = PATIENCE,
 ) -> tuple[list[Worker], FlagWatch]:
     """Build a worker for each queue, and the flag watch that must run beside them."""
     watch = FlagWatch(parts.flags)
     workflow_side = [*_workflow_side(parts), *_flow_side(parts, TemporalWorkflows(client))]
-    item_side = [*_item_side(parts, watch, max_in_flight), _actions(parts).run]
+    item_side = [*_item_side(parts, watch, max_in_flight, outage_patience), _actions(parts).run]
     workers = []
     for queue in queues:
         is_first = queue is Queue.WORKFLOWS
@@ -152,7 +154,9 @@ def _actions(parts: Parts) -> ActionActivities:
     )
 
 
-def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Callable[..., Any]]:
+def _item_side(
+    parts: Parts, watch: FlagWatch, max_in_flight: int, patience: timedelta
+) -> list[Callable[..., Any]]:
     runner = ItemRunner(
         database=parts.stores.database,
         journal=parts.journal,
@@ -160,7 +164,13 @@ def _item_side(parts: Parts, watch: FlagWatch, max_in_flight: int) -> list[Calla
         logs=parts.logs,
         reports=parts.reports,
     )
-    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, reports=parts.reports)
+    runs = JobRuns(
+        stores=parts.stores,
+        watch=watch,
+        catalog=parts.catalog,
+        reports=parts.reports,
+        patience=patience,
+    )
     chunks = ChunkActivities(
         runs=runs, ledger=parts.stores.ledger, runner=runner, max_in_flight=max_in_flight
     )

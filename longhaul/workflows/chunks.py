@@ -8,6 +8,7 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
+    ApplicationError,
     RetryState,
     TimeoutError,
     is_cancelled_exception,
@@ -31,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
 class _Sent:
     request: ChunkRequest
     handle: "workflow.ActivityHandle[ChunkResult]"
+    cancelled: bool = False
 
 
 class ChunkDesk:
@@ -126,8 +128,9 @@ class ChunkDesk:
 
     def cancel_all(self) -> None:
         """Ask the chunks that are out to stop; to be called from the main loop only."""
-        for sent in self._out.values():
+        for lane, sent in self._out.items():
             sent.handle.cancel()
+            self._out[lane] = replace(sent, cancelled=True)
 
     def take_back(self) -> list[ChunkResult]:
         """Take the chunks that have come back; return the results of those that had any."""
@@ -179,7 +182,7 @@ class ChunkDesk:
                 self.back_off("workers died over it")
                 self._redo.append(replace(sent.request, careful=True))
             else:
-                self.back_off(str(exc.cause))
+                self.back_off(str(exc.cause), is_outage=_is_outage(exc))
                 self._redo.append(sent.request)
         return None
 
@@ -194,25 +197,41 @@ class ChunkDesk:
                     at_once=sent.request.at_once,
                 )
             return
+        # A chunk that hears of a pause by its heartbeat alone does not hear the generation.
         unasked = (
-            result.stopped == STOPPED_BY_PAUSE and result.generation <= sent.request.generation
+            result.stopped == STOPPED_BY_PAUSE
+            and not sent.cancelled
+            and result.generation <= sent.request.generation
         )
         if unasked:
             self.back_off("a chunk stopped without being asked to")
         done_carefully = result.stopped == STOPPED_BY_LIMIT
         self._redo.append(replace(sent.request, careful=False) if done_carefully else sent.request)
 
-    def back_off(self, what: str) -> None:
-        """Hand nothing out for a while, longer with every fault in a row."""
-        self.faults += 1
+    def back_off(self, what: str, *, is_outage: bool = False) -> None:
+        """Hand nothing out for a while, longer with every fault in a row.
+
+        An outage is waited for, however long it takes: it never adds up to what pauses a job.
+        """
+        if not is_outage or self.faults < policies.MOST_OUTAGE_FAULTS:
+            self.faults += 1
         self.last_fault = what
         wait = policies.back_off(self.faults)
         self._not_before = workflow.now() + wait
         self._alarm = asyncio.create_task(self._poke_after(wait.total_seconds()))
 
+    def hurry(self) -> None:
+        """Wait no longer: somebody has looked, and wants it to be tried again now."""
+        self.faults = 0
+        self._not_before = None
+
     async def _poke_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._poke()
+
+
+def _is_outage(exc: ActivityError) -> bool:
+    return isinstance(exc.cause, ApplicationError) and exc.cause.type in policies.OUTAGES
 
 
 def was_cancelled(exc: ActivityError) -> bool:

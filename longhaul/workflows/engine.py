@@ -147,7 +147,8 @@ class ItemJob:
                 self._poke()
         end = body.result()
         if isinstance(end, JobState):
-            workflow.continue_as_new(end)
+            # A cancel may have come in the very activation that rolls.
+            workflow.continue_as_new(replace(end, cancel_requested=self._cancelled))
         self._closing = True
         self._show_details()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -287,6 +288,7 @@ class ItemJob:
             self._desk.start_over()
         if before is not None and self._pause is None:
             self._window = FailureWindow()
+            self._desk.hurry()
         alive = await self._write(self._pause_mode(), status, asked)
         self._answered_count += len(asked)
         if self._pause_mode() is RunMode.NOW:

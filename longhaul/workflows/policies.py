@@ -19,6 +19,10 @@ CHUNK_LOSSES = 3
 # Errors that a chunk reports itself; only a lost worker is retried without asking us.
 CHUNK_FAULTS = ["unavailable", "temporal_unavailable", "unexpected"]
 
+# Those of them that pass by themselves, and how far they may drive the wait: to 8 seconds.
+OUTAGES = frozenset({"unavailable", "temporal_unavailable"})
+MOST_OUTAGE_FAULTS = 4
+
 
 class ActivityOptions(TypedDict, total=False):
     """Keyword arguments of `workflow.execute_activity`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
 from tests.conftest import until
 from tests.engine import Engine, open_engine
@@ -213,6 +215,24 @@ async def test_retry_runs_the_failed_items_again_under_the_same_id(
 
 
 @pytest.mark.usefixtures("worker")
+async def test_a_retry_can_name_items_that_are_still_open(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=30)
+    await until(_started(engine, 4), what="items to start")
+    await client.post(f"/jobs/{job_id}/cancel")
+    await becomes(client, job_id, "cancelled")
+    engine.echo.gate.set()
+
+    answer = await client.post(f"/jobs/{job_id}/retry", json={"items": ["echo-29"]})
+    ended = await becomes(client, job_id, *ENDED)
+
+    assert answer.status_code == 202
+    assert ended["progress"]["succeeded"] == 30
+
+
+@pytest.mark.usefixtures("worker")
 async def test_a_retry_can_name_its_items(client: httpx2.AsyncClient) -> None:
     job_id = await submit(client, items=6, failing_once=[1, 3])
     await becomes(client, job_id, *ENDED)
@@ -286,6 +306,19 @@ def _in_flight(client: httpx2.AsyncClient, job_id: str, count: int) -> Any:
     return as_many
 
 
+async def follow_logs(client: httpx2.AsyncClient, job_id: str) -> list[Any]:
+    """Every line of a job, a page of one moment after the other."""
+    seen: list[Any] = []
+    cursor = write_cursor(datetime(2020, 1, 1, tzinfo=UTC))
+    while True:
+        params: dict[str, str | int] = {"tail": 1, "cursor": cursor}
+        page = (await client.get(f"/jobs/{job_id}/logs", params=params)).json()
+        if not page["logs"]:
+            return seen
+        seen += page["logs"]
+        cursor = page["next_cursor"]
+
+
 @pytest.mark.usefixtures("worker")
 async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     job_id = await submit(client, items=5, failing=[2])
@@ -303,8 +336,10 @@ async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     newer = (
         await client.get(f"/jobs/{job_id}/logs", params={"cursor": logs["next_cursor"]})
     ).json()
+    followed = await follow_logs(client, job_id)
     purged = await client.post(f"/jobs/{job_id}/purge")
 
+    assert followed == logs["logs"]
     assert [item["ordinal"] for item in items["items"] + rest["items"]] == [0, 1, 2, 3, 4]
     assert (items["total"], rest["next_cursor"]) == (5, None)
     assert [item["item_key"] for item in failed["items"]] == ["echo-2"]

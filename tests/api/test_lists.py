@@ -68,7 +68,17 @@ async def test_a_cursor_that_is_none_of_ours_is_refused(
 
 @pytest.mark.parametrize(
     "params",
-    [{"limit": 0}, {"limit": 1001}, {"status": "nice"}, {"created_after": "yesterday"}],
+    [
+        {"limit": 0},
+        {"limit": 1001},
+        {"status": "nice"},
+        {"created_after": "yesterday"},
+        {"cycle_id": 99_999_999_999},
+        {"report_id": -1},
+        {"created_after": "0001-01-01T00:00:00+14:00"},
+        {"created_before": "9999-12-31T23:59:59-12:00"},
+        {"created_before": "9999-12-31T23:59:59.999999Z"},
+    ],
 )
 async def test_query_parameters_that_cannot_be_read_are_refused(
     client: httpx2.AsyncClient, params: dict[str, object]

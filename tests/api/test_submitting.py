@@ -31,6 +31,25 @@ async def test_a_job_is_accepted_with_its_whole_object(client: httpx2.AsyncClien
     }  # fmt: skip
 
 
+async def test_what_the_system_says_of_a_job_is_never_the_callers_word(
+    client: httpx2.AsyncClient,
+) -> None:
+    told = {"phase_id": 475, "cycle_id": "58", "report_id": 2**40, "run_id": "r-1", "ticket": "T"}
+
+    job = (await client.post("/jobs", json=ECHO | {"metadata": told})).json()
+
+    assert job["metadata"] == {
+        "ticket": "T",
+        "phase_id": None,
+        "cycle_id": None,
+        "report_id": None,
+        "user_id": "u-1",
+        "workflow_id": job["job_id"],
+        "run_id": None,
+        "celery_task_id": job["job_id"],
+    }
+
+
 async def test_both_mounts_serve_the_same_routes(api: Api) -> None:
     async with api.client() as client:
         job = (await client.post("http://longhaul/jobs", json=ECHO)).json()
@@ -53,6 +72,8 @@ async def test_both_mounts_serve_the_same_routes(api: Api) -> None:
         (ECHO | {"options": {"concurrency": 0}}, 422, "invalid_input"),
         (ECHO | {"options": {"concurrency": 1001}}, 422, "invalid_input"),
         (ECHO | {"start_at": "2026-01-01T00:00:00"}, 422, "invalid_input"),
+        (ECHO | {"start_at": "9999-12-31T23:59:59-12:00"}, 422, "invalid_input"),
+        (ECHO | {"options": {"deadline_seconds": 1e12}}, 422, "invalid_input"),
         (
             ECHO | {"start_at": "2026-01-01T00:00:00Z", "start_delay_seconds": 3},
             422,

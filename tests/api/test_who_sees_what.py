@@ -35,6 +35,18 @@ NOWHERE = "0192f000-0000-7000-8000-000000000000"
         "Bearer "
         + jwt.encode({"sub": "u", "exp": datetime.now(UTC) + timedelta(hours=1)}, None, "none"),
     ],
+    ids=[
+        "none",
+        "of another kind",
+        "empty",
+        "not a token",
+        "without an end",
+        "over",
+        "without a subject",
+        "with roles that are no list",
+        "signed by another",
+        "unsigned",
+    ],
 )
 async def test_without_a_valid_token_there_is_nothing(api: Api, authorization: str | None) -> None:
     async with api.client() as client:

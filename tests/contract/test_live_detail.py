@@ -167,7 +167,32 @@ async def test_live_detail_does_not_keep_a_row_alive(redis_client: Redis, row_fi
     assert 0 < left <= longest
 
 
+async def test_what_another_release_has_written_is_as_if_it_were_not_there(
+    redis_client: Redis,
+) -> None:
+    shown = RedisJobBoard(redis_client, worker="w-1")
+    job = make_job()
+    await shown.post(job)
+    await shown.post_live(job.id, BUSY)
+    now = round(datetime.now(UTC).timestamp() * 1000)
+    strange = {"live:w-2": f'{now}:{{"in_flight": "many"}}', "live:w-3": "soon:{}"}
+    await redis_client.hset(f"job:meta:{job.id}", mapping={"job": '{"id": 7}', **strange})
+
+    answer = await shown.read(job.id)
+
+    assert (answer.known, answer.job, answer.live) == (True, None, (BUSY,))
+
+
 # The flags.
+
+
+@pytest.mark.parametrize("text", ["1:2:sleep", "1:2", "a:b:drain", "nonsense"])
+async def test_a_flag_that_cannot_be_read_is_none(
+    redis_client: Redis, job_id: str, text: str
+) -> None:
+    await redis_client.set(f"job:pause:{job_id}", text)
+
+    assert await RedisFlags(redis_client).read([job_id]) == [None]
 
 
 async def test_a_flag_comes_back_as_it_was_raised(redis_client: Redis, job_id: str) -> None:

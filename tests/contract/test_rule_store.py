@@ -299,20 +299,3 @@ async def test_totals_add_up_what_the_job_stored_and_name_what_is_missing(
     assert totals.by_type == {"completeness": 2, "uniqueness": 1}
     assert totals.by_severity == {"high": 3}
     assert totals.attributes_without_rules == (ATTRIBUTES[2].name,)
-
-
-async def test_examples_show_one_rule_of_each_kind(
-    database: PostgresDatabase, seeded: Seeded, version: RuleVersion
-) -> None:
-    store = PostgresRules()
-    first, second, *_ = seeded.attribute_ids
-    async with database.begin() as tx:
-        await store.replace(tx, version.id, JOB, [new_rules(first, draft(), draft(UNIQUE))])
-        await store.replace(tx, version.id, JOB, [new_rules(second, draft(), ordinal=1)])
-
-        examples = await store.examples(tx, JOB, 3)
-
-    assert [(one["rule_type"], one["attribute"]) for one in examples] == [
-        ("completeness", "Loan Number"),
-        ("uniqueness", "Loan Number"),
-    ]

@@ -8,23 +8,40 @@ import pytest
 from longhaul.local.ports import free_port
 from tests.stack import local_stack
 
+STEPS = (
+    r"PDE mapping +117/117 .*112 attributes mapped, 5 need a person",
+    r"Rule generation +117/117 .* rules proposed",
+    r"Approve the rules .*by demo-tester, then by demo-owner",
+    r"Rule execution +(\d+)/\1 .* failing values",
+    r"Scoping +117/117 .* to test, \d+ to skip",
+    r"Approve the recommendations +117 recommendations",
+    r"Sampling +25/25 .*25 samples drawn",
+    r"Approve the samples +25 samples",
+    r"Test execution +([\d,]+)/\1 .* values extracted and compared",
+)
 
-@pytest.mark.timeout(180)
-async def test_the_demo_does_every_attribute_through_a_pause_and_says_how_to_go_on(
-    tmp_path: Path,
-) -> None:
+
+@pytest.mark.timeout(300)
+async def test_the_demo_takes_the_sample_report_through_its_full_cycle(tmp_path: Path) -> None:
     async with local_stack(tmp_path, LONGHAUL_API__PORT=str(free_port(0))) as stack:
         stack.choose_ports()
         demo = await stack.run("longhaul demo")
 
-    paused = re.search(r"Paused at (\d+) items; 2 s later still at (\d+)", demo.output)
     assert demo.code == 0, demo.output
-    assert "117 attributes" in demo.output
-    assert re.search(r"completed +117/117", demo.output)
-    assert "It is slowed to 0.8 s an attribute" in demo.output
+    assert "117 attributes, 5,000 rows with 50 planted anomalies" in demo.output
+    assert "It is slowed to 0.3 s an item" in demo.output
+    for step in STEPS:
+        assert re.search(step, demo.output), step
+    paused = re.search(r"Paused at (\d+) items; 2 s later still at (\d+)", demo.output)
     assert paused is not None
     assert 58 <= int(paused[1]) == int(paused[2]) < 117
-    assert demo.output.count("proposed by offline") == 3
+    found = re.search(r"recall ([\d.]+), precision ([\d.]+)", demo.output)
+    assert found is not None
+    assert float(found[1]) >= 0.95
+    assert float(found[2]) >= 0.9
+    page = re.search(r"The quality report: (\S+)", demo.output)
+    assert page is not None
+    assert "Data quality of FR Y-14M A.1" in Path(page[1]).read_text()
     assert "make up" in demo.output
     for address in (f"{stack.addresses['api']}/docs", stack.addresses["temporal_ui"]):
         assert address in demo.output

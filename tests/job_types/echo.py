@@ -34,6 +34,7 @@ class EchoParameters(BaseModel):
     failing_once: list[int] = []
     skipped: list[int] = []
     breaking: list[int] = []
+    leaking: list[int] = []
     unstorable: list[int] = []
     hanging: list[int] = []
     killing: list[int] = []
@@ -79,11 +80,18 @@ class Echo(JobType[EchoParameters]):
             raise ItemFailed("no_echo", "This item does not echo.")
         if item.ordinal in wanted.failing_once and context.job.attempt == 1:
             raise ItemFailed("no_echo_yet", "This item echoes the second time.")
-        if item.ordinal in wanted.breaking:
-            raise KeyError("a secret value")
+        await self._break(item.ordinal, wanted)
         if item.ordinal in wanted.skipped:
             return Skipped("Nothing to echo.")
         return Done({"echo": item.ordinal}, rows=item.ordinal in wanted.unstorable)
+
+    async def _break(self, ordinal: int, wanted: EchoParameters) -> None:
+        if ordinal in wanted.breaking:
+            raise KeyError("a secret value")
+        if ordinal in wanted.leaking:
+            cancelled = asyncio.create_task(asyncio.sleep(0))
+            cancelled.cancel()
+            await cancelled
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
         if any(one.result.rows for one in ended if isinstance(one.result, Done)):

@@ -69,7 +69,7 @@ def test_rows_whose_keys_were_not_kept_are_counted() -> None:
     assert score.unnamed == 49
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), caught=st.integers(0, 20), false=st.integers(0, 20))
 def test_shares_are_arithmetic_on_what_was_planted(seed: int, caught: int, false: int) -> None:
     anomalies = list(SampleTable(read_form("a1"), random_seed=seed).anomalies(500))

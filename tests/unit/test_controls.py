@@ -38,6 +38,7 @@ def test_unknown_keys_are_ignored() -> None:
         ("pause", {"mode": "run"}),
         ("pause", {"mode": 3}),
         ("pause", {"until": "tomorrow"}),
+        ("pause", {"until": "9999-12-31T23:59:59-12:00"}),
         ("pause", {"until": "2026-01-01T00:00:00"}),
         ("pause", "now"),
         ("pause", ["now"]),

@@ -2,9 +2,11 @@
 
 from fractions import Fraction
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longhaul.cli.output import print_report
 from longhaul.core.quality_report import (
     MOST_KEYS,
     MOST_TEXT,
@@ -46,6 +48,7 @@ def added(scores: list[Score]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*map(counts, scores), strict=True)))
 
 
+@settings(deadline=None)
 @given(st.lists(outcomes(), max_size=30))
 def test_every_score_is_the_sum_of_its_rules(rules: list[RuleOutcome]) -> None:
     facts = make_facts(rules, attributes=[make_listed(name) for name in NAMES])
@@ -69,6 +72,7 @@ def test_every_score_is_the_sum_of_its_rules(rules: list[RuleOutcome]) -> None:
             assert score.pass_rate is None
 
 
+@settings(deadline=None)
 @given(st.lists(outcomes(), max_size=10))
 def test_a_kept_report_is_read_as_it_was(rules: list[RuleOutcome]) -> None:
     report = build_report(make_facts(rules, attributes=[make_listed()]))
@@ -132,3 +136,16 @@ def test_what_people_decided_is_counted_for_each_attribute() -> None:
     (line,) = report.attributes
     assert (line.waiting, line.rejected) == (2, 1)
     assert not line.is_checked
+
+
+def test_a_terminal_shows_the_scores_and_the_worst_rules(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = build_report(form_facts())
+
+    print_report(report.model_dump(mode="json"))
+
+    shown = capsys.readouterr().out
+    assert f"FR Y-14M A.1, June 2025: job {report.run.job_id}" in shown
+    assert f"{report.overall.checked:,}" in shown
+    assert report.violated[0].name in shown

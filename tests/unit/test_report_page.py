@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longhaul.adapters.report import figures
@@ -146,7 +146,7 @@ def test_the_policy_lets_this_style_pass_and_nothing_else(page: Element) -> None
 def hostile_facts(text: str) -> Facts:
     """A run in which everything that comes from outside is one text."""
     shared = {"name": text, "attribute": text, "description": text, "source": text}
-    failing = [FailingRow(key={text: text}, values={text: text, f"{text} ": None})]
+    failing = [FailingRow(key={text: text}, values={f"{text} ": text, f"{text}  ": None})]
     return make_facts(
         [
             make_outcome(checked=3, failed=2, failing=failing, expectation=text, **shared),
@@ -182,6 +182,7 @@ def shape(element: Element) -> tuple[object, ...]:
     )
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=60) | st.just(HOSTILE))
 def test_no_text_from_outside_becomes_markup(text: str) -> None:
     page = page_of(hostile_facts(text))
@@ -202,6 +203,13 @@ def test_what_cannot_be_printed_is_replaced() -> None:
 
     assert str(join(text)).count("\N{REPLACEMENT CHARACTER}") == 5
     assert str(join(text)).encode()
+
+
+def test_what_is_part_of_the_key_is_shown_once() -> None:
+    failing = [FailingRow(key={"id": 1, "month": 6}, values={"id": 1, "a": 2})]
+    page = page_of(make_facts([make_outcome(checked=9, failed=1, failing=failing)]))
+
+    assert page.table("1 of 1 failing row") == [{"id": "1", "month": "6", "a": "2"}]
 
 
 def test_a_row_that_lacks_a_column_has_an_empty_cell() -> None:
@@ -281,6 +289,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
     assert len(page.table("The first 200; the JSON of this report has all 300")) == 200
 
 
+@settings(deadline=None)
 @given(passed=st.integers(0, 10**9), failed=st.integers(0, 10**9))
 def test_only_what_is_whole_is_called_whole(passed: int, failed: int) -> None:
     checked = passed + failed

@@ -23,17 +23,18 @@ async def test_a_job_does_every_item_once(engine: Engine) -> None:
 
 @pytest.mark.invariant("I6")
 async def test_one_bad_item_fails_one_item(engine: Engine) -> None:
-    job_id = await engine.create(items=12, failing=[3], breaking=[5], unstorable=[7])
+    job_id = await engine.create(items=12, failing=[3], breaking=[5], unstorable=[7], leaking=[9])
 
     job = await engine.ends(job_id)
 
     assert (job.status, job.outcome) == (JobStatus.COMPLETED, Outcome.PARTIAL)
-    assert job.counts == Counts(total=12, done=9, failed=3)
+    assert job.counts == Counts(total=12, done=8, failed=4)
     codes = {row["ordinal"]: row["error_code"] for row in await engine.items(job_id)}
     assert {n: code for n, code in codes.items() if code} == {
         3: "no_echo",
         5: "item_error",
         7: "not_storable",
+        9: "item_error",
     }
     await engine.check_numbers_agree(job_id)
 

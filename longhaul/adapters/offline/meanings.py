@@ -224,6 +224,8 @@ class Order:
         is_greater: Whether that one is the greater.
         unless: With such an attribute in the report the order means nothing.
         where_positive: Only records in which the other is above zero count.
+        exceptions: Attributes that tell which records may be out of order: those with a number
+            above zero, or a day. Where the report has all of them the others must be in order.
     """
 
     own: str
@@ -236,6 +238,7 @@ class Order:
     severity: Severity = Severity.MEDIUM
     unless: str | None = None
     where_positive: bool = False
+    exceptions: tuple[str, ...] = ()
 
 
 _CLOSING = "loan closing date"
@@ -348,6 +351,7 @@ NUMBER_ORDERS = (
         rule_type=RuleType.ACCURACY,
         severity=Severity.HIGH,
         unless="credit limit",
+        exceptions=("negative amortization.*limit", "^last modified date"),
         reason="A mortgage is paid down; only negative amortisation and capitalised arrears lift "
         "the balance above the amount lent.",
     ),

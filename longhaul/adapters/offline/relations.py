@@ -18,6 +18,8 @@ from longhaul.core.attributes import Attribute, Obligation
 from longhaul.core.expectations import COMPOUND_UNIQUE, NOT_NULL, PAIR_EQUAL, PAIR_GREATER, UNIQUE
 from longhaul.core.rules import RuleType, Severity
 
+_ZERO = ("==", 0)
+
 
 def presence(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
     """That a value is there: always, or where another field calls for it."""
@@ -105,10 +107,10 @@ def orders(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
                     r"\bnever (more|less|above|below|before|after)\b", attribute.description
                 )
                 found = replace(order, mostly=None) if is_strict else order
-                yield _order(found, attribute.name, other)
+                yield _order(found, attribute.name, other, siblings)
 
 
-def _order(order: Order, name: str, other: str) -> Idea:
+def _order(order: Order, name: str, other: str, siblings: Sequence[str]) -> Idea:
     greater, smaller = (name, other) if order.is_greater else (other, name)
     kwargs: dict[str, Any] = {
         "column_A": greater,
@@ -116,6 +118,10 @@ def _order(order: Order, name: str, other: str) -> Idea:
         "or_equal": order.or_equal,
         "ignore_row_if": "either_value_is_missing",
     }
+    spared = _spared(order.exceptions, siblings)
+    if spared is not None:
+        kwargs["row_condition"] = spared
+        order = replace(order, mostly=None)
     if order.mostly is not None:
         kwargs["mostly"] = order.mostly
     if order.where_positive:
@@ -127,13 +133,27 @@ def _order(order: Order, name: str, other: str) -> Idea:
         if order.or_equal
         else f"{greater} above {smaller}",
         description=f"{greater} is {'at least' if order.or_equal else 'greater than'} {smaller} "
-        f"in {'every record' if order.mostly is None else 'nearly all records'} that has both.",
+        f"in {'every record' if order.mostly is None else 'nearly all records'} that has both"
+        f"{', known exceptions aside' if spared else ''}.",
         rule_type=order.rule_type,
         severity=order.severity,
         rationale=order.reason,
         confidence=0.85 if order.mostly is None else 0.7,
         weight=80,
     )
+
+
+def _spared(exceptions: Sequence[str], siblings: Sequence[str]) -> dict[str, Any] | None:
+    """The records that are no exceptions, if the report can tell."""
+    found = [next((s for s in siblings if is_about(one, s)), None) for one in exceptions]
+    conditions = [
+        _condition(name, None, is_null=True) if is_about("date", name) else _condition(name, _ZERO)
+        for name in found
+        if name is not None
+    ]
+    if not conditions or len(conditions) < len(exceptions):
+        return None
+    return {"type": "and", "conditions": conditions}
 
 
 def samenesses(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:

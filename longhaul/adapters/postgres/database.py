@@ -56,6 +56,10 @@ def _translated(is_gone: Callable[[], bool]) -> Iterator[None]:
         raise _away() from exc
     except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
         raise InvalidInput("Text with a NUL character cannot be stored.") from None
+    except asyncpg.InvalidRegularExpressionError:
+        raise  # its asker wants to know why
+    except asyncpg.DataError as exc:
+        raise InvalidInput("A value is beyond what the database can hold.") from exc
 
 
 def _away() -> Unavailable:

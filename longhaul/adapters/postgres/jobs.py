@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import asyncpg
 
 from longhaul.adapters.postgres.outbox import announcement, announcing
-from longhaul.core.controls import read_time
+from longhaul.core.controls import Action, read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
     CallTotals,
@@ -67,6 +67,12 @@ WITH RECURSIVE family AS (
     SELECT $1::uuid AS id
     UNION SELECT job.id FROM job JOIN family ON job.parent_id = family.id
 )
+"""
+
+_CONTROLS_NOTED = """
+SELECT count(*) AS noted FROM job_audit
+WHERE job_id = $1 AND attempt = $2 AND action = ANY($3::text[])
+  AND (details ->> 'generation')::integer = $4
 """
 
 # The times that follow from a status.
@@ -204,6 +210,11 @@ class PostgresJobs:
     ) -> None:
         """Note who did what, in the same transaction as the deed."""
         await tx.execute(_AUDIT, job.id, job.attempt, job.version, action, by, details)
+
+    async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
+        """How many requests to pause or resume have been noted under a generation."""
+        (row,) = await tx.fetch(_CONTROLS_NOTED, job.id, job.attempt, list(Action), generation)
+        return int(row["noted"])
 
 
 def _columns(changes: JobChanges) -> dict[str, object]:

@@ -74,10 +74,15 @@ FROM (
 """
 
 _REOPEN = """
-UPDATE job_item SET state = 'open', error_code = NULL, error_message = NULL, output = NULL,
-    losses = 0, updated_at = clock_timestamp()
-WHERE job_id = $1 AND state = 'failed' AND ($2::text[] IS NULL OR item_key = ANY ($2))
-RETURNING item_key
+WITH reopened AS (
+    UPDATE job_item SET state = 'open', error_code = NULL, error_message = NULL, output = NULL,
+        losses = 0, updated_at = clock_timestamp()
+    WHERE job_id = $1 AND state = 'failed' AND ($2::text[] IS NULL OR item_key = ANY ($2))
+    RETURNING item_key
+)
+SELECT item_key FROM reopened
+UNION ALL
+SELECT item_key FROM job_item WHERE job_id = $1 AND state = 'open' AND item_key = ANY ($2)
 """
 
 _FIND = """
@@ -154,7 +159,11 @@ class PostgresLedger:
     async def reopen(
         self, tx: Transaction, job_id: str, keys: Sequence[str] | None
     ) -> Sequence[str]:
-        """Open failed items again, all or the named ones, and return the keys reopened."""
+        """Open failed items again, all or the named ones.
+
+        Returns:
+            The keys reopened, and those of named items that are open anyway.
+        """
         rows = await tx.fetch(_REOPEN, job_id, keys)
         return [row["item_key"] for row in rows]
 

@@ -1,12 +1,16 @@
 """Brings the schema up to date; any number of processes may try at once."""
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from longhaul.core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -20,11 +24,19 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
     Args:
         dsn: `postgresql://…`, as the settings have it.
         to: An Alembic revision; "base" takes everything down.
+
+    Raises:
+        Unavailable: The database cannot be reached.
     """
     url = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
     engine = create_async_engine(url, hide_parameters=True)
     try:
-        async with engine.connect() as connection:
+        connection = engine.connect()
+        try:
+            await connection.start()
+        except (OSError, asyncpg.PostgresError) as exc:
+            raise Unavailable("The database cannot be reached.") from exc
+        async with aclosing(connection):
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
             await connection.run_sync(_run, to)

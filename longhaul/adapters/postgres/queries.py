@@ -132,11 +132,17 @@ class PostgresQueries:
     async def failures(
         self, job_id: str, *, limit: int, after: datetime | None
     ) -> list[dict[str, Any]]:
-        """The newest failed items of a job, newest first."""
+        """The newest failed items of a job, or the first that failed after a time."""
         where = _where_items(job_id, ItemFilter(states=[ItemState.FAILED]))
+        order = "DESC"
         if after is not None:
             where.add("updated_at > {}", after)
-        sql = f"SELECT * FROM job_item WHERE {where} ORDER BY updated_at DESC LIMIT {limit:d}"
+            order = "ASC"
+        # A batch fails in one moment, and none of it may be cut off: time is all a cursor knows.
+        sql = (
+            f"SELECT * FROM job_item WHERE {where} ORDER BY updated_at {order} "
+            f"FETCH FIRST {limit:d} ROWS WITH TIES"
+        )
         async with self._database.begin() as tx:
             return [dict(row) for row in await tx.fetch(sql, *where.values)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.versions import PostgresVersions
 from longhaul.core.expectations import kwargs_hash
-from longhaul.core.ports import Row, Transaction
+from longhaul.core.ports import Transaction
 from longhaul.core.rules import NewRules, RuleTotals
 
 PHASE = "Data Profiling"
@@ -49,16 +49,6 @@ WHERE i.job_id = $2
 ORDER BY i.ordinal LIMIT $3
 """
 
-_EXAMPLES = """
-SELECT * FROM (
-    SELECT DISTINCT ON (r.rule_type) r.*, a.name AS attribute
-    FROM rule AS r JOIN attribute AS a ON a.id = r.attribute_id
-    WHERE r.job_id = $1
-    ORDER BY r.rule_type, r.confidence DESC, r.ordinal, r.execution_order
-) AS kinds
-ORDER BY execution_order DESC, rule_type LIMIT $2
-"""
-
 
 class PostgresRules(PostgresVersions, PostgresAttributes):
     """Keeps rules; every method works in the caller's transaction."""
@@ -94,10 +84,6 @@ class PostgresRules(PostgresVersions, PostgresAttributes):
             by_severity=dict(by_severity),
             attributes_without_rules=tuple(row["name"] for row in without),
         )
-
-    async def examples(self, tx: Transaction, job_id: str, count: int) -> Sequence[Row]:
-        """Some rules of a job to show to a person: with their attribute, each of another type."""
-        return await tx.fetch(_EXAMPLES, job_id, count)
 
 
 def _records(new: NewRules) -> list[tuple[object, ...]]:

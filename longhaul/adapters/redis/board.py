@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from longhaul.adapters.redis.connection import Expendable
@@ -32,6 +32,7 @@ return 1
 
 _JOB = TypeAdapter(Job)
 _LIVE = TypeAdapter(Live)
+_Value = TypeVar("_Value")
 _LIVE_PREFIX = "live:"
 
 
@@ -104,6 +105,13 @@ async def _hgetall(redis: Redis, job_id: str) -> Mapping[str, str]:
     return cast("Mapping[str, str]", fields)
 
 
+def _read(kind: TypeAdapter[_Value], text: str) -> _Value | None:
+    try:
+        return kind.validate_json(text)
+    except ValidationError:  # another release has written it
+        return None
+
+
 def _shown(fields: Mapping[str, str] | None) -> Shown:
     if fields is None:
         return Shown(known=False)
@@ -112,7 +120,8 @@ def _shown(fields: Mapping[str, str] | None) -> Shown:
     for name, value in fields.items():
         if name.startswith(_LIVE_PREFIX):
             at, _, text = value.partition(":")
-            if int(at) >= oldest:
-                live.append(_LIVE.validate_json(text))
-    job = _JOB.validate_json(fields["job"]) if "job" in fields else None
+            one = _read(_LIVE, text) if at.isdecimal() and int(at) >= oldest else None
+            if one is not None:
+                live.append(one)
+    job = _read(_JOB, fields["job"]) if "job" in fields else None
     return Shown(known=True, job=job, live=tuple(live))

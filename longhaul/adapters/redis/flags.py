@@ -51,7 +51,14 @@ class RedisFlags:
         """The flags of several jobs, in one round trip; None where there is none."""
         keys = [_key(job_id) for job_id in job_ids]
         texts: Any = await self._redis.ask(lambda redis: redis.mget(keys))
-        return [Flag.parse(text) if text else None for text in texts or [None] * len(keys)]
+        return [_flag(text) if text else None for text in texts or [None] * len(keys)]
+
+
+def _flag(text: str) -> Flag | None:
+    try:
+        return Flag.parse(text)
+    except ValueError:  # another release has written it; the row says the same
+        return None
 
 
 def _key(job_id: str) -> str:

@@ -73,7 +73,9 @@ def _failing_rows(rule: RuleOutcome) -> Node:
     if not rule.failing:
         return tag("p", "No single rows can be named for this rule.")
     keys = list(dict.fromkeys(name for row in rule.failing for name in row.key))
-    values = list(dict.fromkeys(name for row in rule.failing for name in row.values))
+    # What is part of the key is shown there.
+    looked_at = dict.fromkeys(name for row in rule.failing for name in row.values)
+    values = [name for name in looked_at if name not in keys]
     columns: list[Column[FailingRow]] = [
         *(Column(name, _cell("key", name), is_heading=True) for name in keys),
         *(Column(name, _cell("values", name)) for name in values),

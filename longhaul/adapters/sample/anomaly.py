@@ -178,8 +178,8 @@ def _bad_format(dice: Dice, victim: Victim) -> str:
         year, month, day = value[:4], value[4:6], value[6:]
         return dice.pick((f"{month}/{day}/{year}", f"{year}-{month}-{day}", f"{year}13{day}"))
     if form.data_type is DataType.DECIMAL:
-        # Clean values have all the decimals that their format allows.
-        return dice.pick((f"{value}%", f"{value}001" if form.scale else f"{value},0", "N/A"))
+        # More decimals than the form allows would only be another way to write a number.
+        return dice.pick((f"{value}%", f"{value}.0" if form.scale else f"{value},0", "N/A"))
     return dice.pick((f"{value}USD", f"{value}.5.0", "N/A"))
 
 

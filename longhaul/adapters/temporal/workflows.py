@@ -97,6 +97,11 @@ class TemporalWorkflows:
                 )
             except WorkflowAlreadyStartedError:
                 return False
+            except RPCError as exc:
+                # They may have been removed since we looked; the next start looks again.
+                if exc.status is RPCStatusCode.INVALID_ARGUMENT:
+                    self._searchable = None
+                raise
         return True
 
     async def control(self, job_id: str, control: Control) -> bool:

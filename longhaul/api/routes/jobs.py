@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import AwareDatetime
 
 from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
 from longhaul.adapters.report.page import HEADERS, render
@@ -28,6 +27,7 @@ from longhaul.api.schemas import (
     PauseRequest,
     ResumedJobView,
     RetryRequest,
+    StorableTime,
     Validated,
 )
 from longhaul.api.services import Services
@@ -67,6 +67,7 @@ Caller = Annotated[Principal, Depends(principal_of)]
 Serving = Annotated[Services, Depends(services_of)]
 JobId = Annotated[str, Depends(job_id_of)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+StoredId = Annotated[int | None, Query(ge=0, lt=2**31)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
@@ -107,10 +108,10 @@ async def list_jobs(
     status: Annotated[list[JobStatus], Query()] = [],  # noqa: B006 - FastAPI copies it
     job_type: Annotated[list[str], Query()] = [],  # noqa: B006
     owner: str | None = None,
-    cycle_id: int | None = None,
-    report_id: int | None = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
+    cycle_id: StoredId = None,
+    report_id: StoredId = None,
+    created_after: StorableTime | None = None,
+    created_before: StorableTime | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Any:
@@ -124,7 +125,7 @@ async def list_jobs(
         created_after=created_after,
         created_before=created_before,
     )
-    return await serving.reading.jobs(caller, wanted, limit=limit, cursor=cursor)
+    return await serving.reading.jobs(wanted, limit=limit, cursor=cursor)
 
 
 @router.get("/active", response_model=ActiveJobs)
@@ -292,7 +293,7 @@ async def read_logs(
     level: Annotated[str, Query(pattern=f"^({'|'.join(LEVELS)})$")] = "debug",
     cursor: Cursor = None,
 ) -> Any:
-    """The newest log lines, oldest first."""
+    """The newest log lines, or the first after a cursor; oldest first."""
     return await serving.reading.logs(caller, job_id, tail=tail, level=level, cursor=cursor)
 
 
