@@ -14,7 +14,6 @@ from longhaul.activities.report_scope import (
     check_attributes,
     is_visible,
 )
-from longhaul.activities.shared_work import SharedWork
 from longhaul.core.attributes import Attribute
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
@@ -34,9 +33,12 @@ from longhaul.core.mappings import (
 )
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
+from longhaul.core.single_flight import SingleFlight
 from longhaul.core.sources import Sources
 
 OFFLINE = "offline"
+
+_JOBS_REMEMBERED = 32
 
 _ALTERNATIVES_SHOWN = 3
 
@@ -100,7 +102,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._indexes: SharedWork[ColumnIndex] = SharedWork()
+        self._indexes = SingleFlight[tuple[str, int], ColumnIndex](_JOBS_REMEMBERED)
 
     async def prepare(
         self, tx: Transaction, parameters: PdeMappingParameters, principal: Principal

@@ -14,7 +14,6 @@ from longhaul.activities.report_scope import (
     check_attributes,
     find_draft,
 )
-from longhaul.activities.shared_work import SharedWork
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
@@ -27,8 +26,11 @@ from longhaul.core.rules import (
     RuleStore,
     RuleWriter,
 )
+from longhaul.core.single_flight import SingleFlight
 
 OFFLINE = "offline"
+
+_JOBS_REMEMBERED = 32
 
 
 class RuleGenerationParameters(BaseModel):
@@ -87,7 +89,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._names: SharedWork[Sequence[str]] = SharedWork()
+        self._names = SingleFlight[tuple[str, int], Sequence[str]](_JOBS_REMEMBERED)
 
     async def prepare(
         self, tx: Transaction, parameters: RuleGenerationParameters, principal: Principal

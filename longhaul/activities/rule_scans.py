@@ -6,20 +6,29 @@ of them are in flight at once. Nothing is kept that could not be found again: wh
 forgets is scanned once more.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from longhaul.activities.shared_work import SharedWork
 from longhaul.core.errors import ItemFailed
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Database
 from longhaul.core.rule_execution import (
+    Fault,
     Judged,
     RuleEvaluator,
     RuleResultStore,
     SampleOf,
     Target,
-    Targets,
 )
+from longhaul.core.single_flight import SingleFlight
+
+# A job, its attempt, and how often it was paused or resumed.
+Run: TypeAlias = tuple[str, int, int]
+Place: TypeAlias = tuple[Run, int | None, str | None]
+
+_REMEMBERED = 16
+_GONE = Fault(code="rule_gone", sentence="The rule is gone, or no longer approved by both.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +50,8 @@ class RuleScans:
         self._database = database
         self._store = store
         self._evaluator = evaluator
-        self._targets = SharedWork[Targets]()
-        self._scans = SharedWork[dict[str, TableJudged]]()
+        self._plans = SingleFlight[Run, Mapping[str, Target | Fault]](_REMEMBERED)
+        self._scans = SingleFlight[Place, Mapping[str, TableJudged] | Fault](_REMEMBERED)
 
     async def judge(
         self, job: Job, rule_id: str, sample: SampleOf | None, *, alone: bool = False
@@ -58,37 +67,41 @@ class RuleScans:
         """
         # A pause that is over begins a new generation, and looks at the rows again.
         run = (job.id, job.attempt, job.generation)
-        targets = await self._targets.get(run, lambda: self._find(job.id))
-        if rule_id in targets.faults:
-            fault = targets.faults[rule_id]
-            raise ItemFailed(fault.code, fault.sentence)
-        target = _home(targets, rule_id)
-        if target is None:
-            raise ItemFailed("rule_gone", "The rule is gone, or no longer approved by both.")
+        plan = await self._plans.get(run, lambda: self._plan(job.id))
+        target = plan.get(rule_id, _GONE)
+        if isinstance(target, Fault):
+            raise ItemFailed(target.code, target.sentence)
         if alone:
             only = [rule for rule in target.rules if rule.id == rule_id]
-            return (await self._scan(replace(target, rules=only), sample))[rule_id]
-        place = (*run, target.source.id, target.table)
-        return (await self._scans.get(place, lambda: self._scan(target, sample)))[rule_id]
+            found = await self._scan(replace(target, rules=only), sample)
+        else:
+            place = (run, target.source.id, target.table)
+            found = await self._scans.get(place, lambda: self._scan(target, sample))
+        if isinstance(found, Fault):
+            raise ItemFailed(found.code, found.sentence)
+        return found[rule_id]
 
-    async def _find(self, job_id: str) -> Targets:
+    async def _plan(self, job_id: str) -> Mapping[str, Target | Fault]:
         async with self._database.begin() as tx:
-            return await self._store.targets(tx, job_id)
+            targets = await self._store.targets(tx, job_id)
+        homes = {rule.id: target for target in targets.targets for rule in target.rules}
+        return {**homes, **targets.faults}
 
-    async def _scan(self, target: Target, sample: SampleOf | None) -> dict[str, TableJudged]:
-        found = await self._evaluator.evaluate(
-            target.source, target.table, target.rules, key=target.key, sample=sample
-        )
+    async def _scan(
+        self, target: Target, sample: SampleOf | None
+    ) -> Mapping[str, TableJudged] | Fault:
+        try:
+            found = await self._evaluator.evaluate(
+                target.source, target.table, target.rules, key=target.key, sample=sample
+            )
+        except ItemFailed as exc:
+            if exc.again:
+                raise
+            # Kept like an answer: the other rules need not wait for a locked table again.
+            return Fault(code=exc.item_code, sentence=exc.sentence)
         return {
             judged.rule_id: TableJudged(
                 data_source_id=target.source.id, table=found.table, rows=found.rows, judged=judged
             )
             for judged in found.judged
         }
-
-
-def _home(targets: Targets, rule_id: str) -> Target | None:
-    for target in targets.targets:
-        if any(rule.id == rule_id for rule in target.rules):
-            return target
-    return None

@@ -22,6 +22,10 @@ from longhaul.core.sources import SourceTable
 # Without counted repetition, at which PostgreSQL is several times slower.
 NUMBER = r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9][0-9]?)?$"
 WHOLE = "^[-+]?[0-9]+$"
+WHOLE_DECIMAL = r"^[-+]?[0-9]+(\.0*)?$"
+
+# From here on a double has no digits after the point.
+_ALL_WHOLE = 2**53
 
 # A longer one could overflow a double, which is an error in PostgreSQL.
 LONGEST_NUMBER = 100
@@ -271,11 +275,9 @@ def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
     if wanted in (DataType.STRING, DataType.JSON):
         return ibis.literal(True)
     if wanted is DataType.INTEGER and kind.is_floating():
-        number = reader.number(name)
-        return (number == number.floor()) & ~number.isinf()
+        return _is_whole(reader.number(name))
     if wanted is DataType.INTEGER and kind.is_decimal():
-        number = reader.number(name)
-        return number == number.floor()
+        return reader.text(name).re_search(WHOLE_DECIMAL)
     if wanted is DataType.INTEGER and not kind.is_integer():
         return reader.text(name).re_search(WHOLE)
     if wanted is DataType.DATE and kind.is_timestamp():
@@ -284,6 +286,15 @@ def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
         forms = [one for one in WRITINGS.values() if not one.has_clock]
         return ibis.or_(*(reader.is_written(name, form).fill_null(False) for form in forms))
     return reader.as_(_DECLARED[wanted], name).notnull()
+
+
+def _is_whole(number: Any) -> Any:
+    # Ibis casts a floor to bigint, which the largest doubles do not fit into.
+    return ibis.cases(
+        (number.isinf(), False),
+        (number.abs() >= _ALL_WHOLE, True),
+        else_=number == number.floor(),
+    )
 
 
 def _day(column: Any) -> Any:

@@ -1,0 +1,146 @@
+"""How texts are read once an attribute has said what they are: on both engines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.formats import DataType
+from longhaul.core.rule_execution import SampleOf, TableRule, TableVerdicts, Verdict
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+
+ROWS = [
+    ("202402", "20240229", "01", "1"),
+    ("202402", "20240301", "1", "2"),
+    ("202402", "2024-01-31", "x", "3"),
+    ("202413", "20240115", None, "4"),
+]
+
+
+@dataclass
+class Table:
+    """The same rows in a database and in a file, asked one rule at a time."""
+
+    evaluator: SourceRuleEvaluator
+    source: DataSource
+
+    async def failing(
+        self,
+        expectation: str,
+        kwargs: Mapping[str, object],
+        types: Mapping[str, DataType],
+        written: Mapping[str, str],
+    ) -> list[str]:
+        """The ids of the rows that fail."""
+        rule = TableRule(
+            id="r",
+            expectation=f"expect_{expectation}",
+            kwargs=kwargs,
+            columns={"Month": "mth", "Day": "dy", "Code": "cd"},
+            types=types,
+            written=written,
+        )
+        found = await self.evaluator.evaluate(self.source, None, [rule], key=["id"])
+        outcome = found.judged[0].outcome
+        assert isinstance(outcome, Verdict), outcome
+        return sorted(example["key"]["id"] for example in outcome.examples)
+
+
+@pytest.fixture(params=["postgresql", "csv"])
+async def table(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> Table:
+    if request.param == "csv":
+        path = tmp_path / "t.csv"
+        lines = [",".join("" if cell is None else cell for cell in row) for row in ROWS]
+        path.write_text("\n".join(["mth,dy,cd,id", *lines, ""]))
+        source = DataSource(name="t", kind=SourceKind.CSV, location=str(path))
+    else:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("CREATE TABLE t (mth text, dy text, cd text, id text)")
+        await connection.executemany("INSERT INTO t VALUES ($1, $2, $3, $4)", ROWS)
+        await connection.close()
+        source = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="public.t")
+    return Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
+
+
+MONTH_AND_DAY = {"Month": DataType.DATE, "Day": DataType.DATE}
+WRITTEN = {"Month": "%Y%m", "Day": "%Y%m%d"}
+
+
+async def test_a_month_is_not_before_its_own_days(table: Table) -> None:
+    pair = {"column_A": "Month", "column_B": "Day", "or_equal": True}
+
+    failing = await table.failing(
+        "column_pair_values_a_to_be_greater_than_b", pair, MONTH_AND_DAY, WRITTEN
+    )
+
+    # The second is of the month after; the others are no month and no day as they should be.
+    assert failing == ["2", "3", "4"]
+
+
+async def test_a_date_is_read_as_it_is_declared(table: Table) -> None:
+    since = {"column": "Day", "min_value": "2024-01-01"}
+
+    assert await table.failing("column_values_to_be_between", since, MONTH_AND_DAY, WRITTEN) == [
+        "3"
+    ]
+    assert await table.failing("column_values_to_be_between", since, MONTH_AND_DAY, {}) == []
+
+
+async def test_codes_are_compared_as_what_the_attribute_holds(table: Table) -> None:
+    as_number = {"column": "Code", "value_set": [1]}
+    as_text = {"column": "Code", "value_set": ["1"]}
+
+    numbers = await table.failing(
+        "column_values_to_be_in_set", as_number, {"Code": DataType.INTEGER}, {}
+    )
+    texts = await table.failing(
+        "column_values_to_be_in_set", as_text, {"Code": DataType.STRING}, {}
+    )
+
+    assert numbers == ["3"]
+    assert texts == ["1", "3"]
+
+
+async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id\n" + "".join(f"{number}\n" for number in range(5_000)))
+    file = DataSource(name="t", kind=SourceKind.CSV, location=str(path))
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE TABLE t AS SELECT generate_series(0, 4999) AS id")
+    await connection.close()
+    own = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="public.t")
+    evaluator = SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn)))
+
+    async def sample(source: DataSource, wanted: SampleOf) -> TableVerdicts:
+        never = {"column": "id", "min_value": -2, "max_value": -1}
+        rules = [
+            TableRule(
+                id="u", expectation="expect_column_values_to_be_unique", kwargs={"column": "id"}
+            ),
+            TableRule(id="b", expectation="expect_column_values_to_be_between", kwargs=never),
+            TableRule(
+                id="r",
+                expectation="expect_table_row_count_to_be_between",
+                kwargs={"min_value": 5_000},
+            ),
+        ]
+        return await evaluator.evaluate(source, None, rules, key=["id"], sample=wanted, examples=9)
+
+    for source in (own, file):
+        found = await sample(source, SampleOf(size=200))
+        unique, between, count = (one.outcome for one in found.judged)
+        assert 100 < found.rows <= 200
+        assert isinstance(unique, Verdict)
+        assert isinstance(between, Verdict)
+        assert isinstance(count, Verdict)
+        assert unique.considered == between.failed == found.rows
+        assert count.success
+        again = await sample(source, SampleOf(size=200))
+        if source is own:
+            assert [one.outcome for one in again.judged] == [unique, between, count]
+        share = await sample(source, SampleOf(percentage=10))
+        assert 300 < share.rows < 700
