@@ -48,7 +48,8 @@ async def waits(cluster: Cluster, job_id: str) -> None:
     async def asks() -> bool:
         return (await cluster.job(job_id))["waiting_for"] == "approval"
 
-    await until(asks, what="the approval", seconds=120, every=0.05)
+    # A workflow task that the server has turned away may wait two minutes for its next try.
+    await until(asks, what="the approval", seconds=200, every=0.05)
 
 
 async def approve(cluster: Cluster, job_id: str) -> None:
