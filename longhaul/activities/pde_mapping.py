@@ -13,11 +13,12 @@ from longhaul.activities.report_scope import (
     attribute_items,
     check_attributes,
     is_visible,
+    resolved_report,
 )
 from longhaul.core.attributes import Attribute
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
-from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
+from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.mappings import (
     Candidate,
@@ -35,8 +36,6 @@ from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.single_flight import SingleFlight
 from longhaul.core.sources import Sources
-
-OFFLINE = "offline"
 
 _JOBS_REMEMBERED = 32
 
@@ -57,6 +56,11 @@ class PdeMappingParameters(BaseModel):
     regenerate: bool = Field(
         False, description="also propose for attributes whose mapping nobody has decided on"
     )
+
+    @property
+    def report(self) -> tuple[int, int]:
+        """The cycle and the report, once `prepare` has found them."""
+        return resolved_report(self.cycle_id, self.report_id)
 
     @model_validator(mode="after")
     def _names_a_report(self) -> Self:
@@ -139,7 +143,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
     def items(self, tx: Transaction, parameters: PdeMappingParameters) -> AsyncIterator[NewItem]:
         """List the attributes in the order of the form."""
         return attribute_items(
-            self._store, tx, *_report(parameters), parameters.attribute_ids, verb="Column of"
+            self._store, tx, *parameters.report, parameters.attribute_ids, verb="Column of"
         )
 
     async def do(self, item: Item, context: ItemContext[PdeMappingParameters]) -> ItemResult:
@@ -216,7 +220,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
                 (("/parameters/phase_id", "unknown"),),
             )
         else:
-            report = await self._store.report(tx, *_report(parameters))
+            report = await self._store.report(tx, *parameters.report)
             unknown = InvalidInput(
                 f"Cycle {cycle_id} holds no report {report_id} with attributes.",
                 (("/parameters/report_id", "unknown in this cycle"),),
@@ -231,7 +235,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         return report
 
     async def _index(self, context: ItemContext[PdeMappingParameters]) -> ColumnIndex:
-        cycle_id, report_id = _report(context.parameters)
+        cycle_id, report_id = context.parameters.report
         async with context.database.begin() as tx:
             sources = await self._store.sources(tx, report_id)
             names = await self._store.names(tx, cycle_id, report_id)
@@ -262,7 +266,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         context: ItemContext[PdeMappingParameters],
     ) -> MappingProposal:
         frozen = context.job.frozen
-        mapper = self._offline if frozen["provider"] == OFFLINE else self._model
+        mapper = for_provider(frozen, offline=self._offline, model=self._model)
         return await mapper.propose(attribute, shortlist, columns, frozen, context.calls)
 
 
@@ -281,9 +285,3 @@ def _output(proposal: MappingProposal) -> Mapping[str, Any]:
         ],
         "provider": proposal.provider,
     }
-
-
-def _report(parameters: PdeMappingParameters) -> tuple[int, int]:
-    if parameters.cycle_id is None or parameters.report_id is None:
-        raise InvalidInput("The parameters were not resolved when the job was created.")
-    return parameters.cycle_id, parameters.report_id

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
-from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
@@ -11,7 +10,6 @@ from longhaul.core.errors import InvalidInput
 from longhaul.core.items import NewItem
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal
-from longhaul.core.versions import ReportVersion, VersionStatus, VersionStore
 
 _MOST_NAMED = 20
 
@@ -23,6 +21,13 @@ AttributeIds = Annotated[
     Field(min_length=1, max_length=100_000),
     AfterValidator(lambda ids: sorted(set(ids))),
 ]
+
+
+def resolved_report(cycle_id: int | None, report_id: int | None) -> tuple[int, int]:
+    """The cycle and the report of parameters that `prepare` has resolved."""
+    if cycle_id is None or report_id is None:
+        raise InvalidInput("The parameters were not resolved when the job was created.")
+    return cycle_id, report_id
 
 
 def is_visible(lob: str, principal: Principal) -> bool:
@@ -77,53 +82,3 @@ async def attribute_items(
                 payload={"attribute_id": one.id},
             )
         after = page[-1]
-
-
-async def find_draft(
-    store: VersionStore,
-    tx: Transaction,
-    *,
-    version_id: UUID | None,
-    cycle_id: int | None,
-    report_id: int | None,
-    principal: Principal,
-    noun: str,
-    makes: str,
-) -> ReportVersion:
-    """The draft version that parameters name, created when they name its report only.
-
-    Args:
-        noun: What such a version is called: "rule version".
-        makes: What is generated into it: "rules".
-
-    Raises:
-        InvalidInput: They name something that does not exist, that the caller may not know
-            of, or that is no draft.
-    """
-    if version_id is not None:
-        version = await store.version(tx, str(version_id))
-        unknown = InvalidInput(
-            f"There is no {noun} {version_id}.", (("/parameters/version_id", "unknown"),)
-        )
-    else:
-        assert cycle_id is not None
-        assert report_id is not None
-        version = await store.draft(tx, cycle_id, report_id, principal.sub)
-        unknown = InvalidInput(
-            f"Cycle {cycle_id} holds no report {report_id}.",
-            (("/parameters/report_id", "unknown in this cycle"),),
-        )
-    if version is None or not is_visible(version.lob, principal):
-        raise unknown
-    if cycle_id is not None and (cycle_id, report_id) != (version.cycle_id, version.report_id):
-        raise InvalidInput(
-            f"{noun.capitalize()} {version.id} belongs to another cycle or report.",
-            (("/parameters/version_id", "of another cycle or report"),),
-        )
-    if version.status is not VersionStatus.DRAFT:
-        raise InvalidInput(
-            f"{noun.capitalize()} {version.id} is {version.status}; {makes} are only generated "
-            "into a draft.",
-            (("/parameters/version_id", "not a draft"),),
-        )
-    return version

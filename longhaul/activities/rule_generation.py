@@ -2,21 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Self
-from uuid import UUID
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from longhaul.activities.report_scope import (
-    AttributeIds,
-    RowId,
-    attribute_items,
-    check_attributes,
-    find_draft,
+from longhaul.activities.draft_jobs import (
+    DraftParameters,
+    SiblingNames,
+    no_draft_any_more,
+    prepare_draft,
 )
-from longhaul.core.errors import InvalidInput, ItemFailed
+from longhaul.activities.report_scope import attribute_items
+from longhaul.core.errors import ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
-from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
+from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
@@ -26,37 +25,16 @@ from longhaul.core.rules import (
     RuleStore,
     RuleWriter,
 )
-from longhaul.core.single_flight import SingleFlight
 
-OFFLINE = "offline"
-
-_JOBS_REMEMBERED = 32
+NOUN = "rule version"
 
 
-class RuleGenerationParameters(BaseModel):
+class RuleGenerationParameters(DraftParameters):
     """Which attributes get rules, and in which version."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    version_id: UUID | None = Field(
-        None, description="a draft version; found or created when cycle_id and report_id are given"
-    )
-    cycle_id: RowId | None = Field(None, description="goes with report_id")
-    report_id: RowId | None = Field(None, description="goes with cycle_id")
-    attribute_ids: AttributeIds | None = Field(
-        None, description="all active attributes when absent"
-    )
     force: bool = Field(
         False, description="also propose for attributes that have rules in this version already"
     )
-
-    @model_validator(mode="after")
-    def _names_a_version(self) -> Self:
-        if (self.cycle_id is None) != (self.report_id is None):
-            raise ValueError("cycle_id and report_id go together")
-        if self.version_id is None and self.cycle_id is None:
-            raise ValueError("give version_id, or cycle_id and report_id")
-        return self
 
 
 class RuleGenerationType(JobType[RuleGenerationParameters]):
@@ -89,7 +67,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._names = SingleFlight[tuple[str, int], Sequence[str]](_JOBS_REMEMBERED)
+        self._siblings = SiblingNames(store)
 
     async def prepare(
         self, tx: Transaction, parameters: RuleGenerationParameters, principal: Principal
@@ -99,34 +77,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
         """
-        version = await find_draft(
-            self._store,
-            tx,
-            version_id=parameters.version_id,
-            cycle_id=parameters.cycle_id,
-            report_id=parameters.report_id,
-            principal=principal,
-            noun="rule version",
-            makes="rules",
-        )
-        await check_attributes(
-            self._store, tx, version.cycle_id, version.report_id, parameters.attribute_ids
-        )
-        resolved = parameters.model_copy(
-            update={
-                "version_id": UUID(version.id),
-                "cycle_id": version.cycle_id,
-                "report_id": version.report_id,
-            }
-        )
-        return Prepared(
-            parameters=resolved,
-            cycle_id=version.cycle_id,
-            report_id=version.report_id,
-            phase_id=version.phase_id,
-            singleton=True,
-            report_name=version.report_name,
-        )
+        return await prepare_draft(self._store, tx, parameters, principal, noun=NOUN, makes="rules")
 
     def freeze(self) -> Mapping[str, Any]:
         """Provider, model and prompt version."""
@@ -137,7 +88,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
     ) -> AsyncIterator[NewItem]:
         """List the attributes in the order of the form."""
         return attribute_items(
-            self._store, tx, *_report(parameters), parameters.attribute_ids, verb="Rules for"
+            self._store, tx, *parameters.report, parameters.attribute_ids, verb="Rules for"
         )
 
     async def do(self, item: Item, context: ItemContext[RuleGenerationParameters]) -> ItemResult:
@@ -156,12 +107,9 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
                 tx, str(wanted.version_id), attribute_id
             ):
                 return Skipped("The attribute already has rules in this version.")
-        names = await self._names.get(
-            (context.job.id, context.job.attempt), lambda: self._names_of(context)
-        )
+        siblings = await self._siblings.of(attribute.name, context)
         frozen = context.job.frozen
-        writer = self._offline if frozen["provider"] == OFFLINE else self._model
-        siblings = [name for name in names if name != attribute.name]
+        writer = for_provider(frozen, offline=self._offline, model=self._model)
         proposal = await writer.propose(attribute, siblings, frozen, context.calls)
         return Done(
             {
@@ -178,10 +126,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         """Refuse every result when the version is no longer a draft."""
         if await self._store.hold_draft(tx, job.parameters["version_id"]):
             return {}
-        failed = Failed(
-            "version_not_draft", "The rule version is no longer a draft; start a job for a new one."
-        )
-        return {one.item.ordinal: failed for one in ended}
+        return no_draft_any_more(ended, NOUN)
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
         """Store the rules in the place of those that nobody has decided on."""
@@ -209,13 +154,3 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
             "attributes_without_rules": totals.attributes_without_rules,
             "failed_attributes": counts.failed,
         }
-
-    async def _names_of(self, context: ItemContext[RuleGenerationParameters]) -> Sequence[str]:
-        async with context.database.begin() as tx:
-            return await self._store.names(tx, *_report(context.parameters))
-
-
-def _report(parameters: RuleGenerationParameters) -> tuple[int, int]:
-    if parameters.cycle_id is None or parameters.report_id is None:
-        raise InvalidInput("The parameters were not resolved when the job was created.")
-    return parameters.cycle_id, parameters.report_id

@@ -2,19 +2,16 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
+from longhaul.activities.draft_jobs import DraftParameters, no_draft_any_more, prepare_draft
 from longhaul.activities.drawing import Drawing, draw_all
-from longhaul.activities.report_scope import (
-    AttributeIds,
-    RowId,
-    check_attributes,
-    find_draft,
-)
+from longhaul.activities.report_scope import AttributeIds
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
@@ -33,6 +30,7 @@ from longhaul.core.sampling import (
 )
 from longhaul.core.single_flight import SingleFlight
 
+NOUN = "sample set"
 MOST_SAMPLES = 1_000
 USUAL_SIZE = 25
 USUAL: Mapping[Category, float] = {
@@ -48,16 +46,14 @@ _SEED_BYTES = 6
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class SamplingParameters(BaseModel):
+class SamplingParameters(DraftParameters):
     """How many rows of which kind are drawn."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    either: ClassVar[str] = "cycle_id and report_id, or version_id"
 
     version_id: UUID | None = Field(
         None, description="a draft sample set; found or created when cycle and report are given"
     )
-    cycle_id: RowId | None = Field(None, description="goes with report_id")
-    report_id: RowId | None = Field(None, description="goes with cycle_id")
     target_sample_size: int = Field(USUAL_SIZE, ge=1, le=MOST_SAMPLES)
     distribution: dict[Category, Share] = Field(
         default_factory=lambda: dict(USUAL),
@@ -86,14 +82,6 @@ class SamplingParameters(BaseModel):
         if abs(sum(given.values()) - 1) > _SUM_WITHIN:
             raise ValueError("the fractions must add up to 1")
         return {category: given.get(category, 0.0) for category in Category}
-
-    @model_validator(mode="after")
-    def _names_a_set(self) -> Self:
-        if (self.cycle_id is None) != (self.report_id is None):
-            raise ValueError("cycle_id and report_id go together")
-        if self.version_id is None and self.cycle_id is None:
-            raise ValueError("give cycle_id and report_id, or version_id")
-        return self
 
 
 class SamplingType(JobType[SamplingParameters]):
@@ -129,35 +117,13 @@ class SamplingType(JobType[SamplingParameters]):
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
         """
-        version = await find_draft(
-            self._store,
-            tx,
-            version_id=parameters.version_id,
-            cycle_id=parameters.cycle_id,
-            report_id=parameters.report_id,
-            principal=principal,
-            noun="sample set",
-            makes="samples",
+        prepared = await prepare_draft(
+            self._store, tx, parameters, principal, noun=NOUN, makes="samples"
         )
-        await check_attributes(
-            self._store, tx, version.cycle_id, version.report_id, parameters.attribute_ids
-        )
-        seed = _seed_of(version.id) if parameters.seed is None else parameters.seed
-        return Prepared(
-            parameters=parameters.model_copy(
-                update={
-                    "version_id": UUID(version.id),
-                    "cycle_id": version.cycle_id,
-                    "report_id": version.report_id,
-                    "seed": seed,
-                }
-            ),
-            cycle_id=version.cycle_id,
-            report_id=version.report_id,
-            phase_id=version.phase_id,
-            singleton=True,
-            report_name=version.report_name,
-        )
+        if parameters.seed is not None:
+            return prepared
+        seed = _seed_of(str(prepared.parameters.version_id))
+        return replace(prepared, parameters=prepared.parameters.model_copy(update={"seed": seed}))
 
     async def items(
         self, tx: Transaction, parameters: SamplingParameters
@@ -213,11 +179,7 @@ class SamplingType(JobType[SamplingParameters]):
         """Refuse results for a set that is no draft any more, and rows that are in it already."""
         set_id = job.parameters["version_id"]
         if not await self._store.hold_draft(tx, set_id):
-            late = Failed(
-                "version_not_draft",
-                "The sample set is no longer a draft; start a job for a new one.",
-            )
-            return {one.item.ordinal: late for one in ended}
+            return no_draft_any_more(ended, NOUN)
         hashes = {sample.ordinal: _hash(sample) for sample, _ in _samples(ended)}
         taken = await self._store.taken(tx, set_id, job.id, list(hashes.values()))
         again = Failed("row_taken", "The source has changed, and the row was drawn before.")

@@ -2,21 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Self
-from uuid import UUID
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from longhaul.activities.report_scope import (
-    AttributeIds,
-    RowId,
-    attribute_items,
-    check_attributes,
-    find_draft,
+from longhaul.activities.draft_jobs import (
+    DraftParameters,
+    SiblingNames,
+    no_draft_any_more,
+    prepare_draft,
 )
-from longhaul.core.errors import InvalidInput, ItemFailed
+from longhaul.activities.report_scope import attribute_items
+from longhaul.core.errors import ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
-from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
+from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
@@ -27,37 +26,16 @@ from longhaul.core.scoping import (
     ScopingStore,
     Scorer,
 )
-from longhaul.core.single_flight import SingleFlight
 
-OFFLINE = "offline"
-
-_JOBS_REMEMBERED = 32
+NOUN = "scoping version"
 
 
-class ScopingParameters(BaseModel):
+class ScopingParameters(DraftParameters):
     """Which attributes are judged, and in which version."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    version_id: UUID | None = Field(
-        None, description="a draft version; found or created when cycle_id and report_id are given"
-    )
-    cycle_id: RowId | None = Field(None, description="goes with report_id")
-    report_id: RowId | None = Field(None, description="goes with cycle_id")
-    attribute_ids: AttributeIds | None = Field(
-        None, description="all active attributes when absent"
-    )
     force_regenerate: bool = Field(
         False, description="also for attributes that have a recommendation that nobody decided on"
     )
-
-    @model_validator(mode="after")
-    def _names_a_version(self) -> Self:
-        if (self.cycle_id is None) != (self.report_id is None):
-            raise ValueError("cycle_id and report_id go together")
-        if self.version_id is None and self.cycle_id is None:
-            raise ValueError("give version_id, or cycle_id and report_id")
-        return self
 
 
 class ScopingType(JobType[ScopingParameters]):
@@ -90,7 +68,7 @@ class ScopingType(JobType[ScopingParameters]):
         self._offline = offline
         self._model = model
         self._frozen = frozen
-        self._names = SingleFlight[tuple[str, int], Sequence[str]](_JOBS_REMEMBERED)
+        self._siblings = SiblingNames(store)
 
     async def prepare(
         self, tx: Transaction, parameters: ScopingParameters, principal: Principal
@@ -100,33 +78,8 @@ class ScopingType(JobType[ScopingParameters]):
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
         """
-        version = await find_draft(
-            self._store,
-            tx,
-            version_id=parameters.version_id,
-            cycle_id=parameters.cycle_id,
-            report_id=parameters.report_id,
-            principal=principal,
-            noun="scoping version",
-            makes="recommendations",
-        )
-        await check_attributes(
-            self._store, tx, version.cycle_id, version.report_id, parameters.attribute_ids
-        )
-        resolved = parameters.model_copy(
-            update={
-                "version_id": UUID(version.id),
-                "cycle_id": version.cycle_id,
-                "report_id": version.report_id,
-            }
-        )
-        return Prepared(
-            parameters=resolved,
-            cycle_id=version.cycle_id,
-            report_id=version.report_id,
-            phase_id=version.phase_id,
-            singleton=True,
-            report_name=version.report_name,
+        return await prepare_draft(
+            self._store, tx, parameters, principal, noun=NOUN, makes="recommendations"
         )
 
     def freeze(self) -> Mapping[str, Any]:
@@ -136,7 +89,7 @@ class ScopingType(JobType[ScopingParameters]):
     def items(self, tx: Transaction, parameters: ScopingParameters) -> AsyncIterator[NewItem]:
         """List the attributes in the order of the form."""
         return attribute_items(
-            self._store, tx, *_report(parameters), parameters.attribute_ids, verb="Risk of"
+            self._store, tx, *parameters.report, parameters.attribute_ids, verb="Risk of"
         )
 
     async def do(self, item: Item, context: ItemContext[ScopingParameters]) -> ItemResult:
@@ -158,12 +111,9 @@ class ScopingType(JobType[ScopingParameters]):
         is_there = standing is RecommendationStanding.PROPOSED
         if is_there and not context.parameters.force_regenerate:
             return Skipped("The attribute already has a recommendation in this version.")
-        names = await self._names.get(
-            (context.job.id, context.job.attempt), lambda: self._names_of(context)
-        )
-        siblings = [name for name in names if name != attribute.name]
+        siblings = await self._siblings.of(attribute.name, context)
         frozen = context.job.frozen
-        scorer = self._offline if frozen["provider"] == OFFLINE else self._model
+        scorer = for_provider(frozen, offline=self._offline, model=self._model)
         proposal = await scorer.propose(attribute, siblings, measures, frozen, context.calls)
         return Done(
             {
@@ -183,11 +133,7 @@ class ScopingType(JobType[ScopingParameters]):
         """Refuse what may no longer be stored: the version is closed, or people have decided."""
         version_id = job.parameters["version_id"]
         if not await self._store.hold_draft(tx, version_id):
-            closed = Failed(
-                "version_not_draft",
-                "The scoping version is no longer a draft; start a job for a new one.",
-            )
-            return {one.item.ordinal: closed for one in ended}
+            return no_draft_any_more(ended, NOUN)
         ids = {one.item.ordinal: int(one.item.payload["attribute_id"]) for one in ended}
         decided = await self._store.hold_decided(tx, version_id, sorted(ids.values()))
         failed = Failed(
@@ -224,13 +170,3 @@ class ScopingType(JobType[ScopingParameters]):
             "total_attributes": counts.total,
             "success_rate": round(100 * have_one / counts.total, 2) if counts.total else 0.0,
         }
-
-    async def _names_of(self, context: ItemContext[ScopingParameters]) -> Sequence[str]:
-        async with context.database.begin() as tx:
-            return await self._store.names(tx, *_report(context.parameters))
-
-
-def _report(parameters: ScopingParameters) -> tuple[int, int]:
-    if parameters.cycle_id is None or parameters.report_id is None:
-        raise InvalidInput("The parameters were not resolved when the job was created.")
-    return parameters.cycle_id, parameters.report_id

@@ -24,7 +24,7 @@ from longhaul.core.comparison import compare
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.extraction import Documents, Extraction, Extractor, Question
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
-from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
+from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
@@ -215,7 +215,7 @@ class CaseExecutionType(JobType[CaseParameters]):
         if evidence.kind is EvidenceKind.DOCUMENT:
             document = await self._documents.read(evidence.content_hash, evidence.content_type)
             frozen = context.job.frozen
-            extractor = self._offline if frozen["provider"] == OFFLINE else self._model
+            extractor = for_provider(frozen, offline=self._offline, model=self._model)
             question = Question(attribute=case.attribute, keys=case.keys)
             return await extractor.extract(question, document, frozen, context.calls), False
         if evidence.source is None:

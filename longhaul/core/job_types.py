@@ -20,6 +20,8 @@ from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.sources import SourceAccess
 
+OFFLINE = "offline"
+
 ENTRY_POINT_GROUP = "longhaul.job_types"
 
 P = TypeVar("P", bound=BaseModel)
@@ -48,11 +50,19 @@ class Resources:
 
     database: Database
     regexes: RegexDialects
-    provider: str = "offline"
+    provider: str = OFFLINE
     model: str = ""
     offline_seconds_per_item: float = 0.0
     blobs: BlobStore | None = None
     sources: SourceAccess = field(default_factory=SourceAccess)
+
+
+W = TypeVar("W")
+
+
+def for_provider(frozen: Mapping[str, Any], *, offline: W, model: W) -> W:
+    """Which of the two does the items of a job, by the provider that it was planned with."""
+    return offline if frozen["provider"] == OFFLINE else model
 
 
 class Calls(Protocol):

@@ -1,11 +1,11 @@
 """Rule generation, joined: its writers, its store, its workflow."""
 
-from longhaul.activities.rule_generation import OFFLINE, RuleGenerationType
-from longhaul.adapters.llm import prompts
+from longhaul.activities.rule_generation import RuleGenerationType
 from longhaul.adapters.llm.rule_writer import TASK, ModelRuleWriter
 from longhaul.adapters.offline import rule_writer as offline
 from longhaul.adapters.postgres.rules import PostgresRules
 from longhaul.core.job_types import Resources
+from longhaul.job_types.analysts import freeze_analyst
 from longhaul.workflows.rule_generation import RuleGeneration
 
 
@@ -17,13 +17,9 @@ class RuleGenerationJob(RuleGenerationType):
 
 def rule_generation(resources: Resources) -> RuleGenerationJob:
     """Build the job type."""
-    if resources.provider == OFFLINE:
-        model, version = offline.MODEL, offline.VERSION
-    else:
-        model, version = resources.model, prompts.newest(TASK)
     return RuleGenerationJob(
         store=PostgresRules(),
         offline=offline.OfflineRuleWriter(seconds_per_item=resources.offline_seconds_per_item),
         model=ModelRuleWriter(resources.regexes),
-        frozen={"provider": resources.provider, "model": model, "prompt_version": version},
+        frozen=freeze_analyst(resources, TASK, offline=(offline.MODEL, offline.VERSION)),
     )

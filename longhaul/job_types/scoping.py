@@ -1,11 +1,11 @@
 """Scoping, joined: its scorers, its store, its workflow."""
 
-from longhaul.activities.scoping import OFFLINE, ScopingType
-from longhaul.adapters.llm import prompts
+from longhaul.activities.scoping import ScopingType
 from longhaul.adapters.llm.scorer import TASK, ModelScorer
 from longhaul.adapters.offline import scorer as offline
 from longhaul.adapters.postgres.scoping import PostgresScoping
 from longhaul.core.job_types import Resources
+from longhaul.job_types.analysts import freeze_analyst
 from longhaul.workflows.scoping import Scoping
 
 
@@ -17,13 +17,9 @@ class ScopingJob(ScopingType):
 
 def scoping(resources: Resources) -> ScopingJob:
     """Build the job type."""
-    if resources.provider == OFFLINE:
-        model, version = offline.MODEL, offline.VERSION
-    else:
-        model, version = resources.model, prompts.newest(TASK)
     return ScopingJob(
         store=PostgresScoping(),
         offline=offline.OfflineScorer(seconds_per_item=resources.offline_seconds_per_item),
         model=ModelScorer(),
-        frozen={"provider": resources.provider, "model": model, "prompt_version": version},
+        frozen=freeze_analyst(resources, TASK, offline=(offline.MODEL, offline.VERSION)),
     )

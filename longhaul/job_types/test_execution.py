@@ -1,14 +1,14 @@
 """Test execution, joined: its readers of evidence, its store, its workflow."""
 
-from longhaul.activities.test_execution import OFFLINE, CaseExecutionType
+from longhaul.activities.test_execution import CaseExecutionType
 from longhaul.adapters.documents.reader import StoredDocuments
-from longhaul.adapters.llm import prompts
 from longhaul.adapters.llm.extractor import TASK, ModelExtractor
 from longhaul.adapters.offline import extractor as offline
 from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.sources.evidence import SourceEvidence, for_queries
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.job_types import Resources
+from longhaul.job_types.analysts import freeze_analyst
 from longhaul.workflows.test_execution import CaseExecution
 
 
@@ -20,10 +20,6 @@ class CaseExecutionJob(CaseExecutionType):
 
 def test_execution(resources: Resources) -> CaseExecutionJob:
     """Build the job type."""
-    if resources.provider == OFFLINE:
-        model, version = offline.MODEL, offline.VERSION
-    else:
-        model, version = resources.model, prompts.newest(TASK)
     return CaseExecutionJob(
         store=PostgresCases(),
         documents=StoredDocuments(resources.blobs),
@@ -33,5 +29,5 @@ def test_execution(resources: Resources) -> CaseExecutionJob:
         ),
         offline=offline.OfflineExtractor(seconds_per_item=resources.offline_seconds_per_item),
         model=ModelExtractor(),
-        frozen={"provider": resources.provider, "model": model, "prompt_version": version},
+        frozen=freeze_analyst(resources, TASK, offline=(offline.MODEL, offline.VERSION)),
     )

@@ -13,7 +13,7 @@ from longhaul.adapters.redis.limiter import RedisRateLimiter
 from longhaul.adapters.redis.local_limiter import Quota
 from longhaul.adapters.settings import LlmSettings
 from longhaul.adapters.temporal.workers import count_workers
-from longhaul.core.job_types import Queue
+from longhaul.core.job_types import OFFLINE, Queue
 
 
 @asynccontextmanager
@@ -21,7 +21,7 @@ async def open_providers(
     settings: LlmSettings, redis: Redis, client: Client
 ) -> AsyncIterator[Mapping[str, Provider]]:
     """Open the configured provider; none for the offline analyst."""
-    if settings.provider == "offline":
+    if settings.provider == OFFLINE:
         yield {}
         return
     quota = Quota(

@@ -5,7 +5,7 @@ import itertools
 import json
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -449,21 +449,27 @@ async def gated_client(gate: Gate) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-async def count_permits(limiter: RateLimiter, clock: HandClock, seconds: int) -> list[float]:
-    """When permits were given while so many seconds went by."""
-    given: list[float] = []
+async def count_permits(
+    limiters: Sequence[RateLimiter], clock: HandClock, seconds: int
+) -> list[list[float]]:
+    """When each limiter gave permits while so many seconds went by."""
+    given: list[list[float]] = [[] for _ in limiters]
     began = clock.now()
 
-    async def use() -> None:
+    async def use(limiter: RateLimiter, times: list[float]) -> None:
         while True:
             await limiter.acquire(1)
-            given.append(clock.now() - began)
+            times.append(clock.now() - began)
 
-    using = asyncio.create_task(use())
+    using = [
+        asyncio.create_task(use(limiter, times))
+        for limiter, times in zip(limiters, given, strict=True)
+    ]
     for _ in range(seconds):
         await clock.advance(1)
-    using.cancel()
-    await asyncio.wait([using])
+    for task in using:
+        task.cancel()
+    await asyncio.wait(using)
     return given
 
 
@@ -476,9 +482,8 @@ async def test_the_shares_of_all_workers_stay_within_the_quota() -> None:
     shares = [LocalRateLimiter(QUOTA, workers=workers, clock=clock) for _ in range(4)]
     for share in shares:
         await share.join()
-    given = await asyncio.gather(*(count_permits(share, clock, 40) for share in shares))
+    given = await count_permits(shares, clock, 160)
 
-    # 160 seconds went by, a quarter of them for each counter.
     assert all(given)
     for times in given:
         steps = [after - before for before, after in itertools.pairwise(times)]
@@ -555,7 +560,7 @@ async def test_a_worker_alone_asks_for_the_number_of_workers_only_now_and_then()
         return 1
 
     limiter = LocalRateLimiter(QUOTA, workers=workers, clock=clock)
-    await count_permits(limiter, clock, 21)
+    await count_permits([limiter], clock, 21)
 
     assert asked == 3
 

@@ -117,17 +117,23 @@ async def test_resuming_a_job_that_still_drains_goes_on_without_a_second_run_of_
 
 
 async def test_a_pause_until_resumes_by_itself(engine: Engine) -> None:
-    job_id = await engine.create(items=30, concurrency=1, seconds=0.02)
-    await started(engine, job_id, 2)
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=30, concurrency=1)
+    await started(engine, job_id, 1)
 
-    until_then = datetime.now(UTC) + timedelta(seconds=1.5)
-    control = Control(action=Action.PAUSE, until=until_then)
-    await engine.workflows.control(job_id, control)
+    async def pause_until(moment: datetime) -> None:
+        control = Control(action=Action.PAUSE, until=moment)
+        assert await engine.workflows.control(job_id, control)
+
+    in_an_hour = datetime.now(UTC) + timedelta(hours=1)
+    await pause_until(in_an_hour)
+    engine.echo.gate.set()
     paused = await engine.becomes(job_id, PAUSED)
+    await pause_until(datetime.now(UTC) + timedelta(seconds=1))
     job = await engine.ends(job_id)
 
     assert paused.pause is not None
-    assert paused.pause.until == until_then
+    assert paused.pause.until == in_an_hour
     assert job.counts.done == 30
 
 

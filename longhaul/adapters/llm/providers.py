@@ -9,11 +9,12 @@ from contextlib import AbstractAsyncContextManager
 
 from longhaul.adapters.settings import LlmSettings
 from longhaul.core.errors import ProviderRejected
+from longhaul.core.job_types import OFFLINE
 from longhaul.core.ports import ModelClient
 
 # What a provider is asked for when no model is configured.
 USUAL_MODELS: Mapping[str, str] = {
-    "offline": "",
+    OFFLINE: "",
     "openai": "gpt-6.1-terra",
     "anthropic": "claude-sonnet-5-5",
 }
@@ -31,7 +32,7 @@ def open_client(settings: LlmSettings) -> AbstractAsyncContextManager[ModelClien
         ProviderRejected: There is no key for the provider's own address.
         ValueError: The provider is the offline analyst, which needs no client.
     """
-    if settings.provider == "offline":
+    if settings.provider == OFFLINE:
         raise ValueError("The offline analyst has no client.")
     if settings.api_key is None and settings.base_url is None:
         raise ProviderRejected(

@@ -17,9 +17,8 @@ from longhaul.adapters.offline.layout import (
 )
 from longhaul.core.attributes import Attribute
 from longhaul.core.extraction import DocumentText, Extraction, Question
-from longhaul.core.job_types import Calls
+from longhaul.core.job_types import OFFLINE, Calls
 
-PROVIDER = "offline"
 MODEL = "labels"
 VERSION = "1"
 
@@ -103,7 +102,7 @@ def _extraction(
         keys=keys,
         confidence=confidence,
         rationale=why,
-        provider=PROVIDER,
+        provider=OFFLINE,
         model=MODEL,
         prompt_version=VERSION,
         location=location,

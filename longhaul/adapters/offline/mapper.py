@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from longhaul.adapters.offline.classification import classify
 from longhaul.core.attributes import Attribute
-from longhaul.core.job_types import Calls
+from longhaul.core.job_types import OFFLINE, Calls
 from longhaul.core.mappings import (
     MOST_ALTERNATIVES,
     STORED_FROM,
@@ -15,7 +15,6 @@ from longhaul.core.mappings import (
     MappingType,
 )
 
-PROVIDER = "offline"
 MODEL = "matching-names"
 VERSION = "1"
 
@@ -60,7 +59,7 @@ class OfflineMapper:
             alternatives=tuple(one for one in others[:MOST_ALTERNATIVES] if one.score > 0),
             classification=classify(attribute),
             rationale=_rationale(best, is_sure=is_sure),
-            provider=PROVIDER,
+            provider=OFFLINE,
             model=MODEL,
             prompt_version=VERSION,
         )

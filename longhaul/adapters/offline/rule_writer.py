@@ -14,7 +14,7 @@ from longhaul.adapters.offline.relations import keys, orders, presence, sameness
 from longhaul.adapters.offline.values import dates, documents, last_resorts, ranges, texts, written
 from longhaul.core.attributes import Attribute
 from longhaul.core.expectations import VOCABULARY, kwargs_hash
-from longhaul.core.job_types import Calls
+from longhaul.core.job_types import OFFLINE, Calls
 from longhaul.core.rules import (
     FEWEST_RULES,
     MOST_RULES,
@@ -24,7 +24,6 @@ from longhaul.core.rules import (
     Severity,
 )
 
-PROVIDER = "offline"
 MODEL = "rules-of-thumb"
 VERSION = "1"
 
@@ -90,7 +89,7 @@ class OfflineRuleWriter:
             drafts=tuple(
                 _draft(idea, number, attribute) for number, idea in enumerate(chosen, start=1)
             ),
-            provider=PROVIDER,
+            provider=OFFLINE,
             model=MODEL,
             prompt_version=VERSION,
         )

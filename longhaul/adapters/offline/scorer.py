@@ -15,7 +15,7 @@ from longhaul.adapters.offline.risk import (
     regulatory_impact,
 )
 from longhaul.core.attributes import Attribute
-from longhaul.core.job_types import Calls
+from longhaul.core.job_types import OFFLINE, Calls
 from longhaul.core.scoping import (
     Measures,
     Rationale,
@@ -24,7 +24,6 @@ from longhaul.core.scoping import (
     ScopingProposal,
 )
 
-PROVIDER = "offline"
 MODEL = "rules-of-thumb"
 VERSION = "1"
 
@@ -84,7 +83,7 @@ class OfflineScorer:
             validation_hints=hints(attribute, kin),
             confidence=_confidence(attribute, score, measures),
             measures=measures,
-            provider=PROVIDER,
+            provider=OFFLINE,
             model=MODEL,
             prompt_version=VERSION,
         )

@@ -6,6 +6,7 @@ from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.versions import PostgresVersions
 from longhaul.core.attributes import Obligation
 from longhaul.core.formats import DataType
+from longhaul.core.job_types import OFFLINE
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.rule_execution import TableRule
@@ -24,7 +25,6 @@ from longhaul.core.sources import DataSource, SourceKind
 
 PHASE = "Sample Selection"
 
-PROVIDER = "offline"
 MODEL = "seeded-draw"
 VERSION = "1"
 
@@ -184,7 +184,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
         await tx.execute(_DELETE_UNDECIDED, set_id, job_id)
         await tx.execute(_STORE_FRAME, set_id, job_id, frame.to_json())
         records = [_record(one) for one in samples]
-        await tx.execute(_INSERT, set_id, job_id, records, PROVIDER, MODEL, VERSION)
+        await tx.execute(_INSERT, set_id, job_id, records, OFFLINE, MODEL, VERSION)
 
     async def totals(self, tx: Transaction, job: Job) -> SampleTotals:
         """What a job has stored, and what it has not."""
