@@ -80,12 +80,16 @@ class Provider:
 
 
 class ItemCalls:
-    """Answers `Calls.ask` for one item."""
+    """Answers `Calls.ask` for one item.
+
+    Args:
+        place: Makes the place of a step's call.
+    """
 
     def __init__(
         self,
         *,
-        place: CallPlace,
+        place: Callable[..., CallPlace],
         providers: Mapping[str, Provider],
         journal: CallJournal,
         clock: ItemClock,
@@ -124,13 +128,7 @@ class ItemCalls:
         wrong = ""
         for number in range(1 + MAX_REASKS):
             asked = request if not number else _with_complaint(request, wrong)
-            place = CallPlace(
-                job_id=self._place.job_id,
-                attempt=self._place.attempt,
-                epoch=self._place.epoch,
-                ordinal=self._place.ordinal,
-                step=step if not number else f"{step}/again-{number}",
-            )
+            place = self._place(step=step if not number else f"{step}/again-{number}")
             reply = await self._reply(place, asked)
             try:
                 value = read_answer(reply.text, answer)

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +13,7 @@ from longhaul.activities.heartbeat import beating
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRun, JobRuns
 from longhaul.activities.patience import patiently
+from longhaul.activities.slots import Slots
 from longhaul.activities.tasks import end
 from longhaul.core.controls import Flag
 from longhaul.core.errors import Fenced, ProviderRejected, Unavailable
@@ -49,10 +49,7 @@ class ChunkActivities:
         self._runs = runs
         self._ledger = ledger
         self._runner = runner
-        self._slots = asyncio.Semaphore(max_in_flight)
-        # Items of stretches over which workers died run one at a time in the whole process,
-        # so that an item is only blamed for deaths while it ran itself.
-        self._careful = asyncio.Lock()
+        self._slots = Slots(max_in_flight)
 
     @activity.defn(name="run_chunk")
     async def run_chunk(self, request: ChunkRequest) -> ChunkResult:
@@ -65,8 +62,7 @@ class ChunkActivities:
         async with self._runs.join(request.job_id, request.epoch) as run:
             if run is None:
                 return ChunkResult(stopped=STOPPED_BY_EPOCH)
-            turn = self._careful if request.careful else nullcontext()
-            chunk = _Chunk(request, run, self._ledger, self._runner, self._slots, turn)
+            chunk = _Chunk(request, run, self._ledger, self._runner, self._slots)
             with run.joined(chunk):
                 async with beating(lambda: chunk.tally.ended):
                     return await self._supervise(chunk, request)
@@ -97,8 +93,7 @@ class _Chunk:
         run: JobRun,
         ledger: Ledger,
         runner: ItemRunner,
-        slots: asyncio.Semaphore,
-        turn: AbstractAsyncContextManager[None],
+        slots: Slots,
     ) -> None:
         self.tally = Tally()
         self._request = request
@@ -106,7 +101,8 @@ class _Chunk:
         self._ledger = ledger
         self._runner = runner
         self._slots = slots
-        self._turn = turn
+        self._running = 0
+        self._noted: Item | None = None
         self._stopped = ""
         self._reason = ""
         self._unavailable: Unavailable | None = None
@@ -121,7 +117,8 @@ class _Chunk:
         """Start no more items; with mode `now` also abandon those in flight."""
         self._stopped = self._stopped or why
         self._reason = self._reason or reason
-        if mode is RunMode.NOW:
+        # Lanes that only wait for a slot, which may take long, need not wait any longer.
+        if mode is RunMode.NOW or not self._running:
             self._over.set()
 
     async def run(self) -> ChunkResult:
@@ -135,45 +132,64 @@ class _Chunk:
         started = time.monotonic()
         await self._run_lanes(items)
         busy = time.monotonic() - started
+        await self._take_note_back()
         await self.tally.settled()
         self._raise_if_stuck()
         return self._result(len(items), busy)
 
     async def _run_lanes(self, items: Sequence[Item]) -> None:
         queue = iter(items)
+        lane = self._careful_lane if self._request.careful else self._lane
         lanes = [
-            asyncio.create_task(self._lane(queue))
-            for _ in range(min(self._request.at_once, len(items)))
+            asyncio.create_task(lane(queue)) for _ in range(min(self._request.at_once, len(items)))
         ]
         finished = asyncio.gather(*lanes, return_exceptions=True)
         finished.add_done_callback(lambda _: self._over.set())
         if lanes:
             await self._over.wait()
         await end(lanes, patience=ABANDON_AFTER.total_seconds())
-        for lane in lanes:
-            if lane.done() and not lane.cancelled() and (fault := lane.exception()):
+        for ended in lanes:
+            if ended.done() and not ended.cancelled() and (fault := ended.exception()):
                 raise fault
 
     async def _lane(self, queue: Iterator[Item]) -> None:
-        flusher = self._run.flusher
         while not self._stopped:
-            await flusher.ready()
-            async with self._turn, self._slots:
+            await self._run.flusher.ready()
+            async with self._slots:
                 if self._stopped or (item := next(queue, None)) is None:
                     return
-                ended = await self._one(item)
-            if ended is not None:
-                self._hand_in(ended)
+                await self._do(item)
             # Items that never wait would let nobody else run, not even the flusher.
             await asyncio.sleep(0)
 
-    async def _one(self, item: Item) -> Ended | None:
+    async def _careful_lane(self, queue: Iterator[Item]) -> None:
+        """Note each item before it starts; one that was noted before has the process to itself."""
+        for item in queue:
+            await self._run.flusher.ready()
+            async with self._slots.all() if item.losses else self._slots:
+                if self._stopped:
+                    return
+                note = partial(self._ledger.note_start, self._request.job_id, item.ordinal)
+                if await patiently(note) >= MAX_LOSSES:
+                    sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
+                    self._hand_in(Ended(item, Failed("worker_lost", sentence)))
+                    continue
+                self._noted = item
+                await self._do(item)
+                # The next item may kill the worker, and this one must not be open then.
+                await self.tally.settled()
+
+    async def _take_note_back(self) -> None:
+        """Blame no item for a stop that the worker lived through."""
+        if self._noted is not None and self._stopped != STOPPED_BY_EPOCH:
+            ordinal = self._noted.ordinal
+            await patiently(partial(self._ledger.take_note_back, self._request.job_id, ordinal))
+
+    async def _do(self, item: Item) -> None:
+        self._running += 1
         self._run.in_flight += 1
         try:
-            if self._request.careful and await self._lost_too_often(item):
-                sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
-                return Ended(item, Failed("worker_lost", sentence))
-            return await self._runner.run(self._run, item)
+            ended = await self._runner.run(self._run, item)
         except ProviderRejected as exc:
             self.stop(RunMode.DRAIN, STOPPED_BY_PROVIDER, exc.sentence)
         except Fenced:
@@ -181,13 +197,13 @@ class _Chunk:
         except Unavailable as exc:
             self._unavailable = exc
             self.stop(RunMode.DRAIN, STOPPED_BY_OUTAGE)
+        else:
+            self._hand_in(ended)
         finally:
             self._run.in_flight -= 1
-        return None
-
-    async def _lost_too_often(self, item: Item) -> bool:
-        noted = partial(self._ledger.note_start, self._request.job_id, item.ordinal)
-        return await patiently(noted) >= MAX_LOSSES
+            self._running -= 1
+            if self._stopped and not self._running:
+                self._over.set()
 
     def _hand_in(self, ended: Ended) -> None:
         self._run.flusher.add(ended, self.tally)

@@ -74,7 +74,9 @@ class BatchWriter:
             done = [ended for ended in batch if isinstance(ended.result, Done)]
             refused = await self._job_type.refuse(tx, job, done) if done else {}
             results = [
-                replace(ended, result=refused.get(ended.item.ordinal, ended.result))
+                replace(ended, result=refusal)
+                if (refusal := refused.get(ended.item.ordinal))
+                else ended
                 for ended in batch
             ]
             fresh = await self._ledger.end(tx, job.id, results)

@@ -3,31 +3,108 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from types import TracebackType
+
+LOOK_EVERY = timedelta(milliseconds=100)
+
+
+class ItemClocks:
+    """Looks at all running clocks together and ends the items whose time is up.
+
+    A timer of its own for each item, as `asyncio.timeout` sets, costs more than all else that
+    the engine does for an item that does not wait.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[ItemClock] = set()
+        self._looking = False
+
+    def add(self, clock: "ItemClock") -> None:
+        """Look at a clock from now on."""
+        self._running.add(clock)
+        if not self._looking:
+            self._look_later()
+
+    def remove(self, clock: "ItemClock") -> None:
+        """Look at a clock no more."""
+        self._running.discard(clock)
+
+    def _look_later(self) -> None:
+        self._looking = True
+        asyncio.get_running_loop().call_later(LOOK_EVERY.total_seconds(), self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        now = asyncio.get_running_loop().time()
+        for clock in [one for one in self._running if one.due is not None and one.due <= now]:
+            clock.expire()
+        if self._running:
+            self._look_later()
 
 
 class ItemClock:
-    """Stops an item's time-out while the item waits its turn.
+    """The time-out of one item: a block that is cancelled, and raises TimeoutError, when it ends.
 
     Args:
-        timeout: The `asyncio.timeout` that the item runs under.
+        limit: How long the block may take, to a tenth of a second.
+
+    Attributes:
+        due: When it ends, in the loop's time; None while time stands still.
+        expired: Whether it has ended.
     """
 
-    def __init__(self, timeout: asyncio.Timeout) -> None:
-        self._timeout = timeout
+    def __init__(self, clocks: ItemClocks, limit: timedelta) -> None:
+        self.due: float | None = None
+        self.expired = False
+        self._clocks = clocks
+        self._left = limit.total_seconds()
         self._stops = 0
-        self._left = 0.0
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+
+    def __enter__(self) -> "ItemClock":
+        self._task = asyncio.current_task()
+        self._cancelling = self._task.cancelling() if self._task else 0
+        self._go_on()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clocks.remove(self)
+        if not self.expired or self._task is None:
+            return
+        # As `asyncio.timeout` does: whoever else cancelled the task meanwhile goes first.
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def expire(self) -> None:
+        """End the block."""
+        self.expired = True
+        self._clocks.remove(self)
+        if self._task is not None:
+            self._task.cancel()
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """Let the item's time stand still while the block runs; blocks may overlap."""
-        loop = asyncio.get_running_loop()
         self._stops += 1
         if self._stops == 1:
-            self._left = (self._timeout.when() or loop.time()) - loop.time()
-            self._timeout.reschedule(None)
+            loop = asyncio.get_running_loop()
+            self._left = max((self.due or loop.time()) - loop.time(), 0.0)
+            self.due = None
+            self._clocks.remove(self)
         try:
             yield
         finally:
             self._stops -= 1
-            if not self._stops and not self._timeout.expired():
-                self._timeout.reschedule(loop.time() + max(self._left, 0.0))
+            if not self._stops and not self.expired:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        self.due = asyncio.get_running_loop().time() + self._left
+        self._clocks.add(self)

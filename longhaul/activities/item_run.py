@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from longhaul.activities.calls import ItemCalls, Provider
-from longhaul.activities.item_clock import ItemClock
+from longhaul.activities.item_clock import ItemClock, ItemClocks
 from longhaul.activities.job_runs import JobRun
 from longhaul.activities.patience import patiently
 from longhaul.core.calls import CallPlace
@@ -36,6 +36,7 @@ class ItemRunner:
         self._providers = providers
         self._logs = logs
         self._reports = reports
+        self._clocks = ItemClocks()
 
     async def run(self, run: JobRun, item: Item) -> Ended:
         """Do an item, again if it asks for that, and say how it ended.
@@ -66,11 +67,11 @@ class ItemRunner:
             return Ended(item, result, round((time.monotonic() - started) * 1000), tries)
 
     async def _once(self, run: JobRun, item: Item) -> ItemResult:
-        seconds = run.job_type.item_timeout.total_seconds()
-        limit = asyncio.timeout(seconds)
+        limit = run.job_type.item_timeout
+        clock = ItemClock(self._clocks, limit)
         try:
-            async with limit:
-                return await run.job_type.do(item, self._context(run, item, ItemClock(limit)))
+            with clock:
+                return await run.job_type.do(item, self._context(run, item, clock))
         except (ItemFailed, ProviderRejected, Unavailable, Fenced):
             raise
         except asyncio.CancelledError as exc:
@@ -80,7 +81,8 @@ class ItemRunner:
             # Not we were cancelled but something that the item waited for.
             return self._fault(run, item, exc)
         except Exception as exc:  # noqa: BLE001 - one bad item fails one item
-            if limit.expired():
+            if clock.expired:
+                seconds = limit.total_seconds()
                 return Failed("item_timeout", f"The item took longer than {seconds:g} seconds.")
             return self._fault(run, item, exc)
 
@@ -95,8 +97,8 @@ class ItemRunner:
     def _context(self, run: JobRun, item: Item, clock: ItemClock) -> ItemContext[Any]:
         job = run.job
         log = partial(self._logs.write, job.id, "info", item_key=item.key)
-        place = CallPlace(
-            job_id=job.id, attempt=job.attempt, epoch=run.epoch, ordinal=item.ordinal, step=""
+        place = partial(
+            CallPlace, job_id=job.id, attempt=job.attempt, epoch=run.epoch, ordinal=item.ordinal
         )
         return ItemContext(
             job=job,

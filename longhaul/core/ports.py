@@ -227,6 +227,9 @@ class Ledger(Protocol):
     async def note_start(self, job_id: str, ordinal: int) -> int:
         """Note that a careful chunk starts an item; return how often it was noted before."""
 
+    async def take_note_back(self, job_id: str, ordinal: int) -> None:
+        """Forget that an item was started, if it is still open: the worker did not die."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRow:

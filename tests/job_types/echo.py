@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -53,11 +53,13 @@ class Echo(JobType[EchoParameters]):
 
     started: list[tuple[str, int]]
     gate: asyncio.Event | None
+    before_each: Callable[[str], Awaitable[None]] | None
 
     def __init__(self, resources: Resources | None = None) -> None:
         super().__init__(resources)
         self.started = []
         self.gate = None
+        self.before_each = None
 
     async def items(self, tx: Transaction, parameters: EchoParameters) -> AsyncIterator[NewItem]:
         for number in range(parameters.items):
@@ -66,6 +68,8 @@ class Echo(JobType[EchoParameters]):
     async def do(self, item: Item, context: ItemContext[EchoParameters]) -> ItemResult:
         wanted = context.parameters
         self.started.append((context.job.id, item.ordinal))
+        if self.before_each is not None:
+            await self.before_each(context.job.id)
         if item.ordinal in wanted.killing:
             os._exit(9)
         if item.ordinal in wanted.hanging:

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from longhaul.activities.calls import CALL_TIMEOUT, MAX_TRIES, ItemCalls, Provider
-from longhaul.activities.item_clock import ItemClock
+from longhaul.activities.item_clock import ItemClock, ItemClocks
 from longhaul.core.calls import CallPlace, ModelReply, SentCall
 from longhaul.core.errors import (
     RATE_LIMITED,
@@ -25,7 +26,7 @@ from longhaul.core.job_types import BadAnswer
 from tests.fakes import FreeLimiter, MemoryCallJournal, NotedBreaker, ScriptedModel
 
 GOOD = '{"name": "range", "low": 3}'
-PLACE = CallPlace(job_id="j-1", attempt=1, epoch=0, ordinal=4, step="")
+PLACE = partial(CallPlace, job_id="j-1", attempt=1, epoch=0, ordinal=4)
 
 
 class Rule(BaseModel):
@@ -46,7 +47,7 @@ class Desk:
     journal: MemoryCallJournal = field(default_factory=MemoryCallJournal)
     limiter: FreeLimiter = field(default_factory=FreeLimiter)
     breaker: NotedBreaker = field(default_factory=NotedBreaker)
-    limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(60))
+    limit: timedelta = timedelta(minutes=1)
     naps: list[float] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
@@ -54,9 +55,10 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.provider = Provider(client=self.model, limiter=self.limiter, breaker=self.breaker)
+        self.clock = ItemClock(ItemClocks(), self.limit)
 
     async def ask(self, **changes: Any) -> Rule:
-        async with self.limit:
+        with self.clock:
             return await self.calls().ask(**QUESTION | changes)
 
     def calls(self) -> ItemCalls:
@@ -64,7 +66,7 @@ class Desk:
             place=PLACE,
             providers={"openai": self.provider},
             journal=self.journal,
-            clock=ItemClock(self.limit),
+            clock=self.clock,
             waiting=self._waiting,
             log=lambda event, **_: self.logged.append(event),
             sleep=self.sleep or self._nap,
@@ -328,11 +330,11 @@ async def test_time_stands_still_while_an_item_waits_its_turn() -> None:
     desk.model.may_answer.clear()
     asking = asyncio.create_task(desk.ask())
     await desk.limiter.asked.wait()
-    assert desk.limit.when() is None
+    assert desk.clock.due is None
 
     desk.limiter.lets_through.set()
     await desk.model.asked.wait()
-    assert desk.limit.when() is not None
+    assert desk.clock.due is not None
 
     desk.model.may_answer.set()
     assert await asking
@@ -342,7 +344,7 @@ async def test_time_stands_still_while_an_item_waits_for_the_provider() -> None:
     stood: list[bool] = []
 
     async def sleep(seconds: float) -> None:
-        stood.append(desk.limit.when() is None)
+        stood.append(desk.clock.due is None)
 
     desk = Desk(ScriptedModel(busy(), GOOD), sleep=sleep)
     await desk.ask()
@@ -352,7 +354,7 @@ async def test_time_stands_still_while_an_item_waits_for_the_provider() -> None:
 
 
 async def test_an_item_that_takes_too_long_is_cut_off_while_the_model_thinks() -> None:
-    desk = Desk(ScriptedModel(GOOD), limit=asyncio.timeout(0.02))
+    desk = Desk(ScriptedModel(GOOD), limit=timedelta(seconds=0.02))
     desk.model.may_answer.clear()
     with pytest.raises(TimeoutError):
         await desk.ask()

@@ -94,6 +94,11 @@ UPDATE job_item SET losses = losses + 1 WHERE job_id = $1 AND ordinal = $2 AND s
 RETURNING losses - 1 AS before
 """
 
+_TAKE_NOTE_BACK = """
+UPDATE job_item SET losses = losses - 1
+WHERE job_id = $1 AND ordinal = $2 AND state = 'open' AND losses > 0
+"""
+
 
 class PostgresLedger:
     """Keeps the items of jobs."""
@@ -177,6 +182,11 @@ class PostgresLedger:
         async with self._database.begin() as tx:
             rows = await tx.fetch(_NOTE_START, job_id, ordinal)
         return int(rows[0]["before"]) if rows else 0
+
+    async def take_note_back(self, job_id: str, ordinal: int) -> None:
+        """Forget that an item was started, if it is still open: the worker did not die."""
+        async with self._database.begin() as tx:
+            await tx.execute(_TAKE_NOTE_BACK, job_id, ordinal)
 
 
 async def _copy(tx: Transaction, batch: list[tuple[object, ...]]) -> None:

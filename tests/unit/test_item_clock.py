@@ -1,0 +1,93 @@
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from longhaul.activities.item_clock import ItemClock, ItemClocks
+
+LONG, SHORT = timedelta(hours=1), timedelta(milliseconds=10)
+
+
+async def test_a_block_that_takes_too_long_is_cut_off() -> None:
+    clock = ItemClock(ItemClocks(), SHORT)
+
+    with pytest.raises(TimeoutError), clock:
+        await asyncio.Event().wait()
+    assert clock.expired
+
+
+async def test_each_block_ends_at_its_own_time() -> None:
+    clocks = ItemClocks()
+
+    async def take(limit: timedelta) -> bool:
+        with ItemClock(clocks, limit):
+            await asyncio.wait([short])
+        return True
+
+    async def hang() -> None:
+        with ItemClock(clocks, SHORT):
+            await asyncio.Event().wait()
+
+    short = asyncio.create_task(hang())
+    assert await take(LONG)
+    with pytest.raises(TimeoutError):
+        await short
+
+
+async def test_time_stands_still_while_it_is_stopped() -> None:
+    clocks = ItemClocks()
+
+    async def hang() -> None:
+        with ItemClock(clocks, SHORT):
+            await asyncio.Event().wait()
+
+    with ItemClock(clocks, SHORT) as clock:
+        with clock.stopped():
+            with clock.stopped(), pytest.raises(TimeoutError):
+                await hang()
+            assert clock.due is None
+        assert clock.due is not None
+    assert not clock.expired
+
+
+async def test_a_cancel_from_elsewhere_is_no_time_out() -> None:
+    clock = ItemClock(ItemClocks(), LONG)
+
+    async def hang() -> None:
+        with clock:
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hang())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_cancel_from_elsewhere_goes_before_a_time_out() -> None:
+    clock = ItemClock(ItemClocks(), LONG)
+
+    async def hang() -> None:
+        with clock:
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hang())
+    await asyncio.sleep(0)
+    task.cancel()
+    clock.expire()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_block_is_not_hidden_by_its_time_out() -> None:
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise KeyError from None
+
+    with pytest.raises(KeyError), ItemClock(ItemClocks(), SHORT):
+        await hang()
+    task = asyncio.current_task()
+    assert task is not None
+    assert not task.cancelling()
