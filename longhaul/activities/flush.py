@@ -144,7 +144,8 @@ class Flusher:
 
     async def ready(self) -> None:
         """Return when results flow; while the database is away no new item is to start."""
-        await self._ready.wait()
+        if not self._ready.is_set():
+            await self._ready.wait()
 
     async def close(self) -> None:
         """End the task; every tally must have settled."""

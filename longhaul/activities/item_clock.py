@@ -1,6 +1,7 @@
 """How long an item may take, not counting what it waits for others."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,13 @@ class ItemClocks:
     def __init__(self) -> None:
         self._running: set[ItemClock] = set()
         self._looking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def task(self) -> "asyncio.Task[object] | None":
+        """The current task; asking for the loop each time would cost a system call."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return asyncio.current_task(self._loop)
 
     def add(self, clock: "ItemClock") -> None:
         """Look at a clock from now on."""
@@ -36,7 +44,7 @@ class ItemClocks:
 
     def _look(self) -> None:
         self._looking = False
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for clock in [one for one in self._running if one.due is not None and one.due <= now]:
             clock.expire()
         if self._running:
@@ -50,7 +58,7 @@ class ItemClock:
         limit: How long the block may take, to a tenth of a second.
 
     Attributes:
-        due: When it ends, in the loop's time; None while time stands still.
+        due: When it ends, by `time.monotonic`; None while time stands still.
         expired: Whether it has ended.
     """
 
@@ -64,7 +72,7 @@ class ItemClock:
         self._cancelling = 0
 
     def __enter__(self) -> "ItemClock":
-        self._task = asyncio.current_task()
+        self._task = self._clocks.task()
         self._cancelling = self._task.cancelling() if self._task else 0
         self._go_on()
         return self
@@ -94,8 +102,8 @@ class ItemClock:
         """Let the item's time stand still while the block runs; blocks may overlap."""
         self._stops += 1
         if self._stops == 1:
-            loop = asyncio.get_running_loop()
-            self._left = max((self.due or loop.time()) - loop.time(), 0.0)
+            now = time.monotonic()
+            self._left = max((self.due or now) - now, 0.0)
             self.due = None
             self._clocks.remove(self)
         try:
@@ -106,5 +114,5 @@ class ItemClock:
                 self._go_on()
 
     def _go_on(self) -> None:
-        self.due = asyncio.get_running_loop().time() + self._left
+        self.due = time.monotonic() + self._left
         self._clocks.add(self)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 
 class ItemState(StrEnum):
@@ -54,6 +54,8 @@ class Done:
         rows: Whatever the type's `save` stores in the same transaction.
     """
 
+    state: ClassVar = ItemState.DONE
+
     output: Mapping[str, Any] | None = None
     rows: Any = None
 
@@ -61,6 +63,8 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """There was nothing to do for the item; it counts as ended and not as failed."""
+
+    state: ClassVar = ItemState.SKIPPED
 
     reason: str
 
@@ -73,6 +77,8 @@ class Failed:
         code: Stable word for programs, snake_case.
         sentence: For a person; quotes no prompt, row or document.
     """
+
+    state: ClassVar = ItemState.FAILED
 
     code: str
     sentence: str
@@ -93,10 +99,4 @@ class Ended:
     @property
     def state(self) -> ItemState:
         """The ledger state that the result stands for."""
-        match self.result:
-            case Done():
-                return ItemState.DONE
-            case Skipped():
-                return ItemState.SKIPPED
-            case Failed():
-                return ItemState.FAILED
+        return self.result.state
