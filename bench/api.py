@@ -1,6 +1,10 @@
 """A client of one API process, as a service would hold it: one connection pool, kept alive."""
 
+import asyncio
+import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +27,7 @@ class Api:
     """Speaks to one API process."""
 
     def __init__(self, port: int, *roles: str) -> None:
+        self.port = port
         self.http = httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}/api/v1",
             headers={"Authorization": f"Bearer {token(*roles)}"},
@@ -68,3 +73,42 @@ class Api:
         took = time.perf_counter() - started
         response.raise_for_status()
         return took, response.json()
+
+
+class Wire:
+    """One kept connection and no client library, to see what the server alone takes.
+
+    A client library in Python takes about as long for a request as the server does; the peers'
+    clients are written in Rust and C.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, port: int) -> AsyncIterator["Wire"]:
+        """Connect to the API process at a port."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        yield cls(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+
+    async def timed(self, method: str, path: str, body: Any = None) -> tuple[float, Any]:
+        """Send a request; return how many seconds it took, and the JSON of its answer."""
+        content = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} /api/v1{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {token()}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
+        )
+        started = time.perf_counter()
+        self._writer.write(head.encode() + content)
+        lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+        length = next(line for line in lines if line.startswith("content-length:"))
+        answer = await self._reader.readexactly(int(length.partition(":")[2]))
+        took = time.perf_counter() - started
+        if not lines[0].startswith("http/1.1 2"):
+            raise RuntimeError(f"{path}: {lines[0]}")
+        return took, json.loads(answer)

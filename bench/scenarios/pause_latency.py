@@ -45,8 +45,9 @@ async def pause_latency(scale: Scale) -> list[Figure]:
         without_redis = await _pause_each(stack, jobs, api.pause)
         scale.say(_line("paused without Redis", without_redis))
         await stack.start_redis()
+        resumed_at = time.time()
         await _resume_all(stack, api, jobs)
-        started, cut_off = await _drain_all(stack, api, jobs)
+        started, cut_off = await _drain_all(stack, api, jobs, resumed_at)
         scale.say(f"drained: {started} items started after it, {cut_off} cut off")
         await _end_all(stack, api, jobs)
     return [
@@ -132,7 +133,9 @@ async def _next_finished(stack: Stack, job_id: str, after: Any) -> float:
     return found[0]
 
 
-async def _drain_all(stack: Stack, api: Api, jobs: dict[str, Path]) -> tuple[int, int]:
+async def _drain_all(
+    stack: Stack, api: Api, jobs: dict[str, Path], resumed_at: float
+) -> tuple[int, int]:
     """Drain every job; count the items that started nevertheless, and those that were lost."""
     asked = {}
     for job_id in jobs:
@@ -140,15 +143,20 @@ async def _drain_all(stack: Stack, api: Api, jobs: dict[str, Path]) -> tuple[int
         await api.pause(job_id, "drain")
     for job_id in jobs:
         await stack.becomes(job_id, "paused", seconds=60)
-    # Items that the drain has let finish.
-    lost = {job_id: trace.in_flight(trace.read(path)) for job_id, path in jobs.items()}
+    # Not those that a pause before has cut off and that nobody has taken up again.
+    lost = [
+        mark
+        for path in jobs.values()
+        for mark in trace.in_flight(trace.read(path))
+        if mark.time > resumed_at
+    ]
     await asyncio.sleep(PAUSED_LONG_ENOUGH)
     started = 0
     for job_id, path in jobs.items():
         too_late = asked[job_id] + DRAIN_REACHES_AFTER
         marks = trace.read(path)
         started += sum(mark.kind == trace.START and mark.time > too_late for mark in marks)
-    return started, sum(map(len, lost.values()))
+    return started, len(lost)
 
 
 async def _end_all(stack: Stack, api: Api, jobs: dict[str, Path]) -> None:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from temporalio import workflow
 
 from bench import trace
-from bench.api import OWNER, Api, token
+from bench.api import OWNER, Api, Wire, token
 from bench.figures import Figure, bounded, compared, percentile, spread
 from bench.jobs import warm_up
 from bench.scale import Scale
@@ -57,33 +57,48 @@ async def submit_latency(scale: Scale) -> list[Figure]:
             scale.say("reading is measured")
         lists = await _lists(stack, api, scale)
         scale.say("listing is measured")
-    return [*submits, reads, *lists]
+    return [*submits, *reads, *lists]
 
 
 async def _submits(stack: Stack, api: Api, count: int) -> list[Figure]:
-    posts, raws, firsts = [], [], []
-    for number in range(count):
-        path = stack.folder / f"trace-{number}"
-        parameters = {"items": 1, "seconds": 0.0, "trace": str(path)}
-        body = {"job_type": "bench_sleeping", "parameters": parameters}
-        took, job = await api.timed("POST", "/jobs", body)
-        answered = time.time()
-        posts.append(took)
-        await stack.becomes(job["job_id"], *ENDED, seconds=60)
-        firsts.append(trace.read(path)[0].time - answered)
-        await asyncio.sleep(REST)
-        raws.append(await _start_raw(stack))
-        await asyncio.sleep(REST)
+    posts, wires, raws, firsts = [], [], [], []
+    async with Wire.open(api.port) as wire:
+        for number in range(count):
+            path = stack.folder / f"trace-{number}"
+            parameters = {"items": 1, "seconds": 0.0, "trace": str(path)}
+            body = {"job_type": "bench_sleeping", "parameters": parameters}
+            took, job = await wire.timed("POST", "/jobs", body)
+            answered = time.time()
+            wires.append(took)
+            await stack.becomes(job["job_id"], *ENDED, seconds=60)
+            firsts.append(trace.read(path)[0].time - answered)
+            await asyncio.sleep(REST)
+            raws.append(await _start_raw(stack))
+            await asyncio.sleep(REST)
+            took, job = await api.timed("POST", "/jobs", body)
+            posts.append(took)
+            await stack.becomes(job["job_id"], *ENDED, seconds=60)
+            await asyncio.sleep(REST)
+    raw = percentile(raws, 50) * 1000
     return [
         compared(
             NAME,
             "POST /jobs, p50",
-            [percentile(posts, 50) * 1000],
+            [percentile(wires, 50) * 1000],
             "start_workflow, p50",
-            [percentile(raws, 50) * 1000],
+            [raw],
             unit="ms",
             at_most=1,
-            details={"posts": spread(posts), "raws": spread(raws)},
+            details={"posts": spread(wires), "raws": spread(raws)},
+        ),
+        compared(
+            NAME,
+            "POST /jobs through httpx2, p50",
+            [percentile(posts, 50) * 1000],
+            "start_workflow, p50",
+            [raw],
+            unit="ms",
+            details={"posts": spread(posts)},
         ),
         bounded(
             NAME,
@@ -103,29 +118,40 @@ async def _start_raw(stack: Stack) -> float:
     return time.perf_counter() - started
 
 
-async def _reads(stack: Stack, api: Api, count: int) -> Figure:
+async def _reads(stack: Stack, api: Api, count: int) -> list[Figure]:
     """Read a running job again and again, each time beside a round trip to Redis."""
     job_id = await api.submit("bench_sleeping", items=1_000, seconds=5.0)
     await stack.becomes(job_id, "running")
-    reads, trips = [], []
+    wires, reads, trips = [], [], []
     redis = Redis.from_url(stack.redis_url)
-    for _ in range(count):
-        started = time.perf_counter()
-        await redis.ping()
-        trips.append(time.perf_counter() - started)
-        reads.append((await api.timed("GET", f"/jobs/{job_id}"))[0])
+    async with Wire.open(api.port) as wire:
+        for _ in range(count):
+            started = time.perf_counter()
+            await redis.ping()
+            trips.append(time.perf_counter() - started)
+            wires.append((await wire.timed("GET", f"/jobs/{job_id}"))[0])
+            reads.append((await api.timed("GET", f"/jobs/{job_id}"))[0])
     await redis.aclose()
     await api.cancel(job_id)
     await stack.becomes(job_id, *ENDED)
     trip = percentile(trips, 50) * 1000
-    return bounded(
-        NAME,
-        f"GET of a running job, p99, with a Redis round trip of {trip:.2f} ms",
-        percentile(reads, 99) * 1000,
-        unit="ms",
-        at_most=round(3 * trip + 5, 2),
-        details={"reads": spread(reads), "trips": spread(trips)},
-    )
+    return [
+        bounded(
+            NAME,
+            f"GET of a running job, p99, with a Redis round trip of {trip:.2f} ms",
+            percentile(wires, 99) * 1000,
+            unit="ms",
+            at_most=round(3 * trip + 5, 2),
+            details={"reads": spread(wires), "trips": spread(trips)},
+        ),
+        bounded(
+            NAME,
+            "the same through httpx2, p99",
+            percentile(reads, 99) * 1000,
+            unit="ms",
+            details={"reads": spread(reads)},
+        ),
+    ]
 
 
 async def _lists(stack: Stack, api: Api, scale: Scale) -> list[Figure]:
