@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
+from longhaul.adapters.postgres.data_sources import data_sources
 from longhaul.core.mappings import Candidate, MappedReport, MappingTotals, NewMapping, Standing
-from longhaul.core.ports import Row, Transaction
-from longhaul.core.sources import DataSource, SourceKind
+from longhaul.core.ports import Transaction
+from longhaul.core.sources import DataSource
 
 # The phase that holds the attributes, whichever phase of the report was named.
 _REPORT = """
@@ -17,10 +18,6 @@ ORDER BY p.id LIMIT 1
 """
 
 _PHASE = "SELECT cycle_id, report_id FROM phase WHERE id = $1"
-
-_SOURCES = """
-SELECT id, name, kind, location, secret_ref FROM data_source WHERE report_id = $1 ORDER BY id
-"""
 
 # A column without a job was chosen by hand.
 _UNDECIDED = """
@@ -82,7 +79,7 @@ class PostgresMappings(PostgresAttributes):
 
     async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
         """The data sources of a report by their ids."""
-        return {row["id"]: _source(row) for row in await tx.fetch(_SOURCES, report_id)}
+        return await data_sources(tx, report_id)
 
     async def standing(self, tx: Transaction, attribute_id: int) -> Standing:
         """What there already is for an attribute."""
@@ -145,13 +142,3 @@ def _alternative(candidate: Candidate) -> Mapping[str, object]:
         "column": column.name,
         "score": candidate.score,
     }
-
-
-def _source(row: Row) -> DataSource:
-    return DataSource(
-        id=row["id"],
-        name=row["name"],
-        kind=SourceKind(row["kind"]),
-        location=row["location"],
-        secret_ref=row["secret_ref"],
-    )

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from longhaul.adapters.postgres.data_sources import data_sources
 from longhaul.core.formats import DataType, UnknownFormat, parse_format
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.rule_execution import (
@@ -16,7 +17,7 @@ from longhaul.core.rule_execution import (
     Targets,
     columns_of,
 )
-from longhaul.core.sources import DataSource, SourceKind
+from longhaul.core.sources import DataSource
 
 PAGE = 1_000
 
@@ -46,10 +47,6 @@ FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
         AND m.status <> 'rejected'
 WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active
 ORDER BY a.line_no, a.id
-"""
-
-_SOURCES = """
-SELECT id, name, kind, location, secret_ref FROM data_source WHERE report_id = $1 ORDER BY id
 """
 
 _INSERT = """
@@ -104,7 +101,7 @@ class PostgresRuleResults:
             return Targets(targets=(), faults={})
         report_id = rules[0]["report_id"]
         rows = await tx.fetch(_ATTRIBUTES, rules[0]["cycle_id"], report_id)
-        sources = [_source(row) for row in await tx.fetch(_SOURCES, report_id)]
+        sources = list((await data_sources(tx, report_id)).values())
         return _group(rules, {row["name"]: row for row in rows}, sources)
 
     async def store(
@@ -149,16 +146,6 @@ def _record(new: NewRuleResult) -> dict[str, object]:
         "examples": verdict.examples,
         "duration_ms": new.duration_ms,
     }
-
-
-def _source(row: Row) -> DataSource:
-    return DataSource(
-        id=row["id"],
-        name=row["name"],
-        kind=SourceKind(row["kind"]),
-        location=row["location"],
-        secret_ref=row["secret_ref"],
-    )
 
 
 _Place = tuple[int, str | None]

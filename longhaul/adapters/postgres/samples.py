@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
+from longhaul.adapters.postgres.data_sources import data_sources
 from longhaul.adapters.postgres.versions import PostgresVersions
 from longhaul.core.attributes import Obligation
 from longhaul.core.formats import DataType
@@ -21,7 +22,6 @@ from longhaul.core.sampling import (
     Scope,
     key_hash,
 )
-from longhaul.core.sources import DataSource, SourceKind
 
 PHASE = "Sample Selection"
 
@@ -60,10 +60,6 @@ WHERE r.tester_decision = 'approved' AND r.report_owner_decision = 'approved'
                             AND x.report_owner_decision = 'approved')
         ORDER BY v.number DESC LIMIT 1)
 ORDER BY r.execution_order, r.id
-"""
-
-_SOURCES = """
-SELECT id, name, kind, location, secret_ref FROM data_source WHERE report_id = $1 ORDER BY id
 """
 
 _IS_UNDECIDED = "tester_decision IS NULL AND report_owner_decision IS NULL AND status = 'pending'"
@@ -144,16 +140,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
             attributes=[one for one in every if one.id in wanted],
             keys=[one for one in every if one.is_key],
             rules=[one for one in rules if one.attribute_id in wanted],
-            sources={
-                row["id"]: DataSource(
-                    id=row["id"],
-                    name=row["name"],
-                    kind=SourceKind(row["kind"]),
-                    location=row["location"],
-                    secret_ref=row["secret_ref"],
-                )
-                for row in await tx.fetch(_SOURCES, report_id)
-            },
+            sources=await data_sources(tx, report_id),
             scoped_by=scoped_by,
         )
 
