@@ -2,14 +2,16 @@
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
-from longhaul.core.errors import Fenced
-from longhaul.core.jobs import CallTotals
+from longhaul.core.controls import Control, Flag
+from longhaul.core.errors import Fenced, TemporalUnavailable
+from longhaul.core.jobs import CallTotals, Job
+from longhaul.core.ports import Live, Shown, WorkflowRun
 
 
 class HandClock:
@@ -214,3 +216,44 @@ class MemoryCallJournal:
 
 def _where(place: CallPlace) -> tuple[str, int, int, str]:
     return place.job_id, place.attempt, place.ordinal, place.step
+
+
+class NoBoard:
+    """A board that shows nothing: what Redis is while it is away."""
+
+    async def post(self, job: Job) -> None: ...
+
+    async def post_live(self, job_id: str, live: Live) -> None: ...
+
+    async def forget(self, job_id: str) -> None: ...
+
+    async def read(self, job_id: str) -> Shown:
+        return Shown(known=False)
+
+    async def read_live(self, job_ids: Sequence[str]) -> Sequence[Shown]:
+        return [Shown(known=False)] * len(job_ids)
+
+
+class NoFlags:
+    """Flags that nobody raises or sees."""
+
+    async def raise_flag(self, job_id: str, flag: Flag) -> None: ...
+
+    async def read(self, job_ids: Sequence[str]) -> Sequence[Flag | None]:
+        return [None] * len(job_ids)
+
+
+class NoWorkflows:
+    """Temporal, while it is away."""
+
+    async def start(self, job: Job, workflow: type, queue: str, summary: str) -> bool:
+        raise TemporalUnavailable
+
+    async def control(self, job_id: str, control: Control) -> bool:
+        raise TemporalUnavailable
+
+    async def cancel(self, job_id: str) -> bool:
+        raise TemporalUnavailable
+
+    async def describe(self, job_id: str) -> WorkflowRun | None:
+        raise TemporalUnavailable

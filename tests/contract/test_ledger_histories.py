@@ -7,7 +7,7 @@ was stored exactly once (I2, I3).
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,63 +28,21 @@ from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.api.controls import Controls
 from longhaul.api.schemas import RetryRequest
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import Control, Flag
-from longhaul.core.errors import Fenced, TemporalUnavailable, WrongState
+from longhaul.core.errors import Fenced, WrongState
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
 from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome, RunMode
 from longhaul.core.messages import ControlWrite, FinishRequest, PlanRequest
 from longhaul.core.ports import (
     CountChanges,
-    Live,
     NewJob,
-    Shown,
     Stores,
     Transaction,
-    WorkflowRun,
 )
 from longhaul.core.principals import Principal
+from tests.fakes import NoBoard, NoFlags, NoWorkflows
 from tests.job_types.echo import CREATE_TABLE, Echo
 
 ITEMS = 12
-
-
-class NoBoard:
-    """A board that shows nothing: what Redis is while it is away."""
-
-    async def post(self, job: Job) -> None: ...
-
-    async def post_live(self, job_id: str, live: Live) -> None: ...
-
-    async def forget(self, job_id: str) -> None: ...
-
-    async def read(self, job_id: str) -> Shown:
-        return Shown(known=False)
-
-    async def read_live(self, job_ids: Sequence[str]) -> Sequence[Shown]:
-        return [Shown(known=False)] * len(job_ids)
-
-
-class NoFlags:
-    async def raise_flag(self, job_id: str, flag: Flag) -> None: ...
-
-    async def read(self, job_ids: Sequence[str]) -> Sequence[Flag | None]:
-        return [None] * len(job_ids)
-
-
-class NoWorkflows:
-    """Temporal, while it is away."""
-
-    async def start(self, job: Job, workflow: type, queue: str, summary: str) -> bool:
-        raise TemporalUnavailable
-
-    async def control(self, job_id: str, control: Control) -> bool:
-        raise TemporalUnavailable
-
-    async def cancel(self, job_id: str) -> bool:
-        raise TemporalUnavailable
-
-    async def describe(self, job_id: str) -> WorkflowRun | None:
-        raise TemporalUnavailable
 
 
 class Crash(Exception):

@@ -1,0 +1,150 @@
+"""Rows and workflows that do not agree, as the reconciler finds and mends them."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from longhaul.activities.ending import Endings
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.metrics import ApiMetrics
+from longhaul.api.reconciler import Reconciler
+from longhaul.core.catalog import Catalog
+from longhaul.core.errors import TemporalUnavailable
+from longhaul.core.jobs import Job, JobOptions, JobStatus
+from longhaul.core.ports import NewJob, RunStatus, Stores, WorkflowRun
+from tests.fakes import NoBoard, NoWorkflows
+from tests.job_types.echo import Echo
+
+AT_ONCE = timedelta(0)
+
+
+class Found(NoWorkflows):
+    """Temporal, with what it says of each job; an error is raised instead."""
+
+    def __init__(self) -> None:
+        self.runs: Mapping[str, WorkflowRun | Exception | None] = {}
+
+    async def describe(self, job_id: str) -> WorkflowRun | None:
+        run = self.runs[job_id]
+        if isinstance(run, Exception):
+            raise run
+        return run
+
+
+@dataclass
+class Desk:
+    """A reconciler, and the jobs that it looks at."""
+
+    stores: Stores
+    reconciler: Reconciler
+    temporal: Found
+
+    async def job(self, run_id: str = "run-1") -> Job:
+        """A job whose workflow runs."""
+        new = NewJob(
+            id=str(uuid.uuid4()),
+            job_type="echo",
+            owner="u-1",
+            parameters={},
+            options=JobOptions(),
+            priority=5,
+            description="",
+            metadata={},
+        )
+        async with self.stores.database.begin() as tx:
+            job = await self.stores.jobs.insert(tx, new)
+            assert job is not None
+            return await self.stores.jobs.update(tx, job, status=JobStatus.RUNNING, run_id=run_id)
+
+    async def read(self, job: Job) -> Job:
+        async with self.stores.database.begin() as tx:
+            found = await self.stores.jobs.read(tx, job.id)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def desk(database: PostgresDatabase) -> Desk:
+    jobs = PostgresJobs()
+    stores = Stores(database=database, jobs=jobs, ledger=PostgresLedger(database), board=NoBoard())
+    reports, temporal = LoggedReports(), Found()
+    reconciler = Reconciler(
+        database=database,
+        jobs=jobs,
+        candidates=PostgresReconciliation(database),
+        workflows=temporal,
+        endings=Endings(stores=stores, catalog=Catalog([Echo()]), reports=reports),
+        board=stores.board,
+        metrics=ApiMetrics(),
+        reports=reports,
+    )
+    return Desk(stores, reconciler, temporal)
+
+
+def run(status: RunStatus, run_id: str = "run-1") -> WorkflowRun:
+    return WorkflowRun(run_id=run_id, status=status, started_at=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("run_id", ["run-1", "run-of-the-next-start"])
+async def test_a_job_whose_workflow_runs_is_left_alone(desk: Desk, run_id: str) -> None:
+    job = await desk.job()
+    desk.temporal.runs = {job.id: run(RunStatus.RUNNING, run_id)}
+
+    assert await desk.reconciler.look(AT_ONCE) == 0
+    assert await desk.read(job) == job
+
+
+@pytest.mark.parametrize("found", [None, run(RunStatus.COMPLETED, "an-older-run")])
+async def test_a_job_whose_workflow_is_lost_begins_again_fenced_off(
+    desk: Desk, found: WorkflowRun | None
+) -> None:
+    job = await desk.job()
+    desk.temporal.runs = {job.id: found}
+
+    assert await desk.reconciler.look(AT_ONCE) == 1
+    mended = await desk.read(job)
+    assert mended.status is JobStatus.PENDING
+    assert (mended.epoch, mended.attempt) == (job.epoch + 1, job.attempt)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(RunStatus.TERMINATED, "terminated"), (RunStatus.FAILED, "workflow_failed")],
+)
+async def test_a_workflow_that_was_ended_from_outside_ends_its_job(
+    desk: Desk, status: RunStatus, code: str
+) -> None:
+    job = await desk.job()
+    desk.temporal.runs = {job.id: run(status)}
+
+    assert await desk.reconciler.look(AT_ONCE) == 1
+    ended = await desk.read(job)
+    assert ended.status is JobStatus.FAILED
+    assert ended.fault is not None
+    assert ended.fault.code == code
+
+
+async def test_one_odd_job_ends_no_other_repairs(desk: Desk) -> None:
+    jobs = [await desk.job() for _ in range(3)]
+    first, odd, last = sorted(jobs, key=lambda job: job.id)
+    desk.temporal.runs = {first.id: None, odd.id: KeyError("odd"), last.id: None}
+
+    assert await desk.reconciler.look(AT_ONCE) == 2
+    assert (await desk.read(odd)).status is JobStatus.RUNNING
+    assert (await desk.read(last)).status is JobStatus.PENDING
+
+
+async def test_while_temporal_is_away_nothing_is_taken_for_lost(desk: Desk) -> None:
+    job = await desk.job()
+    desk.temporal.runs = {job.id: TemporalUnavailable()}
+
+    with pytest.raises(TemporalUnavailable):
+        await desk.reconciler.look(AT_ONCE)
+    assert await desk.read(job) == job
