@@ -112,6 +112,8 @@ async def test_a_job_whose_workflow_is_lost_begins_again_fenced_off(
     mended = await desk.read(job)
     assert mended.status is JobStatus.PENDING
     assert (mended.epoch, mended.attempt) == (job.epoch + 1, job.attempt)
+    assert mended.started_at is not None
+    assert mended.started_at == job.started_at, "the deadline counts from there"
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,6 @@ _STAMPS: Mapping[JobStatus, Sequence[str]] = {
     JobStatus.PENDING: (
         "dispatch_after = clock_timestamp()",
         "dispatched_at = NULL",
-        "started_at = NULL",
         "paused_at = NULL",
         "completed_at = NULL",
         "waiting_for = NULL",
@@ -166,6 +165,8 @@ class PostgresJobs:
             sets.append("planned_at = clock_timestamp()")
         if "status" in changes:
             sets.extend(_STAMPS.get(changes["status"], ()))
+        if "attempt" in changes:
+            sets.append("started_at = NULL")  # a restart keeps it, and with it the deadline
         sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
         # Names come from JobChanges, never from outside.
         sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
