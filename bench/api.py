@@ -91,9 +91,11 @@ class Wire:
     async def open(cls, port: int) -> AsyncIterator["Wire"]:
         """Connect to the API process at a port."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        yield cls(reader, writer)
-        writer.close()
-        await writer.wait_closed()
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
     async def timed(self, method: str, path: str, body: Any = None) -> tuple[float, Any]:
         """Send a request; return how many seconds it took, and the JSON of its answer."""

@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from temporalio.client import Client
 
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.local import postgres, redis, temporal
-from longhaul.local.ports import HOST, answers, free_port
+from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command, Process
 from tests.conftest import until
+from tests.ports import new_port
 from tests.tokens import SECRET, token
 
 TERMINAL = ("completed", "failed", "cancelled")
@@ -39,7 +40,7 @@ class Cluster:
         self._settings = dict(settings or {})
         self._commands: dict[str, tuple[Command, Callable[[], Awaitable[bool]]]] = {}
         self._processes: dict[str, Process] = {}
-        self.postgres_port, self.redis_port, self.temporal_port = (free_port(0) for _ in range(3))
+        self.postgres_port, self.redis_port, self.temporal_port = (new_port() for _ in range(3))
         self.api_ports: list[int] = []
 
     @property
@@ -78,7 +79,7 @@ class Cluster:
                 binary,
                 file=self._folder / "temporal.db",
                 port=self.temporal_port,
-                ui_port=free_port(0),
+                ui_port=new_port(),
             ),
             lambda: temporal.is_ready(self.temporal_port),
         )
@@ -103,7 +104,7 @@ class Cluster:
 
     async def run_api(self, name: str) -> None:
         """Start one more API process."""
-        port = free_port(0)
+        port = new_port()
         self.api_ports.append(port)
         command = Command(
             name=name,
@@ -184,7 +185,16 @@ class Cluster:
 
     async def temporal(self) -> Client:
         """A client of Temporal."""
-        return await Client.connect(f"{HOST}:{self.temporal_port}")
+        clients: list[Client] = []
+
+        async def connects() -> bool:
+            # On a busy machine the server may drop a connection in its first moments.
+            with suppress(RuntimeError):
+                clients.append(await Client.connect(f"{HOST}:{self.temporal_port}"))
+            return bool(clients)
+
+        await until(connects, what="Temporal to take a connection")
+        return clients[0]
 
     async def fetch(self, sql: str, *values: object) -> list[Any]:
         """Rows of the database, asked for over a connection of its own."""

@@ -15,8 +15,8 @@ from temporalio.client import Client
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.local import postgres, redis, temporal
-from longhaul.local.ports import free_port
 from longhaul.local.processes import Command, Process
+from tests.ports import new_port
 
 # A test must not depend on the shell it is started from.
 for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_"))]:
@@ -66,7 +66,7 @@ async def _start(
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     """PostgreSQL, Redis and Temporal for the whole session."""
     folder = tmp_path_factory.mktemp("servers")
-    found = Servers(*(free_port(0) for _ in range(3)))
+    found = Servers(*(new_port() for _ in range(3)))
     binary = await temporal.find_binary(lambda line: print(line, file=sys.stderr))  # noqa: T201
     await postgres.prepare(folder / "postgres")
     processes = [
@@ -80,7 +80,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         ),
         await _start(
             temporal.command(
-                binary, file=folder / "temporal.db", port=found.temporal_port, ui_port=free_port(0)
+                binary, file=folder / "temporal.db", port=found.temporal_port, ui_port=new_port()
             ),
             folder,
             lambda: temporal.is_ready(found.temporal_port),

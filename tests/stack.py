@@ -16,9 +16,10 @@ import httpx2
 from temporalio.client import Client
 
 from longhaul.adapters.data_folder import DataFolder
-from longhaul.local.ports import HOST, free_port
+from longhaul.local.ports import HOST
 from longhaul.local.processes import Command, Process
 from tests.conftest import until
+from tests.ports import new_port
 from tests.tokens import SECRET, token
 
 # Where the commands are that `make` installs: `longhaul`, `pip`.
@@ -68,7 +69,7 @@ class LocalStack:
             Command(
                 name="longhaul up",
                 argv=["sh", "-c", f"{where}exec {command}"],
-                env={**self.env, "LONGHAUL_API__PORT": str(free_port(0))},
+                env={**self.env, "LONGHAUL_API__PORT": str(new_port())},
             ),
             self._log,
         )
@@ -83,7 +84,7 @@ class LocalStack:
         """Keep away from the usual ports: other stacks may be there at this moment."""
         if not self.addresses:
             self.data.mkdir(parents=True, exist_ok=True)
-            ports = {f"{name}_port": free_port(0) for name in SERVERS}
+            ports = {f"{name}_port": new_port() for name in SERVERS}
             DataFolder(self.data).write_addresses(ports)
 
     async def end(self, number: signal.Signals) -> int:

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -34,6 +36,7 @@ from longhaul.core.ports import Ledger
 
 MAX_LOSSES = 3
 ABANDON_AFTER = timedelta(seconds=5)
+ALONE_WITHIN = timedelta(seconds=30)
 
 
 class ChunkActivities:
@@ -41,15 +44,23 @@ class ChunkActivities:
 
     Args:
         max_in_flight: Items of all jobs that this process runs at once.
+        alone_within: How long an item over which workers died waits for the others to end.
     """
 
     def __init__(
-        self, *, runs: JobRuns, ledger: Ledger, runner: ItemRunner, max_in_flight: int
+        self,
+        *,
+        runs: JobRuns,
+        ledger: Ledger,
+        runner: ItemRunner,
+        max_in_flight: int,
+        alone_within: timedelta = ALONE_WITHIN,
     ) -> None:
         self._runs = runs
         self._ledger = ledger
         self._runner = runner
         self._slots = Slots(max_in_flight)
+        self._alone_within = alone_within
 
     @activity.defn(name="run_chunk")
     async def run_chunk(self, request: ChunkRequest) -> ChunkResult:
@@ -62,7 +73,9 @@ class ChunkActivities:
         async with self._runs.join(request.job_id, request.epoch) as run:
             if run is None:
                 return ChunkResult(stopped=STOPPED_BY_EPOCH)
-            chunk = _Chunk(request, run, self._ledger, self._runner, self._slots)
+            chunk = _Chunk(
+                request, run, self._ledger, self._runner, self._slots, self._alone_within
+            )
             with run.joined(chunk):
                 async with beating(lambda: chunk.tally.ended):
                     return await self._supervise(chunk, request)
@@ -94,6 +107,7 @@ class _Chunk:
         ledger: Ledger,
         runner: ItemRunner,
         slots: Slots,
+        alone_within: timedelta,
     ) -> None:
         self.tally = Tally()
         self._request = request
@@ -101,6 +115,7 @@ class _Chunk:
         self._ledger = ledger
         self._runner = runner
         self._slots = slots
+        self._alone_within = alone_within
         self._running = 0
         self._noted: Item | None = None
         self._stopped = ""
@@ -130,10 +145,12 @@ class _Chunk:
             )
         )
         started = time.monotonic()
-        await self._run_lanes(items)
-        busy = time.monotonic() - started
-        await self._take_note_back()
-        await self.tally.settled()
+        try:
+            await self._run_lanes(items)
+            busy = time.monotonic() - started
+        finally:
+            await self.tally.settled()
+            await self._take_note_back()
         self._raise_if_stuck()
         return self._result(len(items), busy)
 
@@ -163,27 +180,44 @@ class _Chunk:
             await asyncio.sleep(0)
 
     async def _careful_lane(self, queue: Iterator[Item]) -> None:
-        """Note each item before it starts; one that was noted before has the process to itself."""
+        """Note each item before it starts, and store its result before the next one may."""
         for item in queue:
             await self._run.flusher.ready()
-            async with self._slots.all() if item.losses else self._slots:
-                if self._stopped:
-                    return
-                note = partial(self._ledger.note_start, self._request.job_id, item.ordinal)
-                if await patiently(note) >= MAX_LOSSES:
-                    sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
-                    self._hand_in(Ended(item, Failed("worker_lost", sentence)))
-                    continue
-                self._noted = item
-                await self._do(item)
-                # The next item may kill the worker, and this one must not be open then.
+            if not self._may_start():
+                return
+            if item.losses >= MAX_LOSSES:
+                sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
+                self._hand_in(Ended(item, Failed("worker_lost", sentence)))
+                await self.tally.settled()
+            else:
+                await self._try(item)
+
+    async def _try(self, item: Item) -> None:
+        async with AsyncExitStack() as held:
+            with self._run.waiting("worker"):
+                # One that was noted before is a suspect.
+                slot = self._slots.alone(self._alone_within) if item.losses else self._slots
+                await held.enter_async_context(slot)
+            if not self._may_start():
+                return
+            self._noted = item
+            noted = replace(item, losses=item.losses + 1)
+            await patiently(partial(self._note_losses, noted))
+            if self._may_start():
+                await self._do(noted)
                 await self.tally.settled()
 
+    def _may_start(self) -> bool:
+        return not self._stopped
+
     async def _take_note_back(self) -> None:
-        """Blame no item for a stop that the worker lived through."""
+        """Blame no item for a stop that the worker lived through, if that can be written."""
         if self._noted is not None and self._stopped != STOPPED_BY_EPOCH:
-            ordinal = self._noted.ordinal
-            await patiently(partial(self._ledger.take_note_back, self._request.job_id, ordinal))
+            with suppress(Unavailable):
+                await self._note_losses(self._noted)
+
+    async def _note_losses(self, item: Item) -> None:
+        await self._ledger.note_losses(self._request.job_id, item.ordinal, item.losses)
 
     async def _do(self, item: Item) -> None:
         self._running += 1

@@ -34,7 +34,7 @@ class DraftParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    either: ClassVar[str] = "version_id, or cycle_id and report_id"
+    how_to_name_it: ClassVar[str] = "version_id, or cycle_id and report_id"
 
     version_id: UUID | None = Field(
         None, description="a draft version; found or created when cycle_id and report_id are given"
@@ -50,7 +50,7 @@ class DraftParameters(BaseModel):
         if (self.cycle_id is None) != (self.report_id is None):
             raise ValueError("cycle_id and report_id go together")
         if self.version_id is None and self.cycle_id is None:
-            raise ValueError(f"give {self.either}")
+            raise ValueError(f"give {self.how_to_name_it}")
         return self
 
     @property

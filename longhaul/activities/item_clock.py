@@ -84,10 +84,11 @@ class ItemClock:
         trace: TracebackType | None,
     ) -> None:
         self._clocks.remove(self)
-        if not self.expired or self._task is None:
+        task, self._task = self._task, None
+        if not self.expired or task is None:
             return
         # As `asyncio.timeout` does: whoever else cancelled the task meanwhile goes first.
-        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def expire(self) -> None:
@@ -114,5 +115,7 @@ class ItemClock:
                 self._go_on()
 
     def _go_on(self) -> None:
+        if self._task is None:
+            return  # the item has ended, and left a task of its own behind
         self.due = time.monotonic() + self._left
         self._clocks.add(self)

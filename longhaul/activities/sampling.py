@@ -49,7 +49,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class SamplingParameters(DraftParameters):
     """How many rows of which kind are drawn."""
 
-    either: ClassVar[str] = "cycle_id and report_id, or version_id"
+    how_to_name_it: ClassVar[str] = "cycle_id and report_id, or version_id"
 
     version_id: UUID | None = Field(
         None, description="a draft sample set; found or created when cycle and report are given"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 
 class Slots:
@@ -27,11 +28,20 @@ class Slots:
         self._free.release()
 
     @asynccontextmanager
-    async def all(self) -> AsyncIterator[None]:
-        """Hold every slot while the block runs; whoever wants one meanwhile waits."""
+    async def alone(self, patience: timedelta) -> AsyncIterator[None]:
+        """Hold every slot while the block runs; whoever wants one meanwhile waits.
+
+        Those who hold one now are waited for as long as `patience`, while nobody new begins.
+        Then the block runs beside those that are left: one that takes hours, or never ends,
+        must not keep the whole process waiting.
+        """
         async with self._turn, AsyncExitStack() as held:
             self._shared.clear()
             held.callback(self._shared.set)
-            for _ in range(self._most):
-                await held.enter_async_context(self._free)
+            try:
+                async with asyncio.timeout(patience.total_seconds()):
+                    for _ in range(self._most):
+                        await held.enter_async_context(self._free)
+            except TimeoutError:
+                pass
             yield

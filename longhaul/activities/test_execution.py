@@ -29,7 +29,6 @@ from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 
-OFFLINE = "offline"
 QUERY = "query"
 
 _MOST_NAMED = 20

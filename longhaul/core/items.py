@@ -35,7 +35,8 @@ class Item:
     """One open row of the ledger.
 
     Attributes:
-        losses: How often a worker died while it ran this item alone.
+        losses: How often the item was started where workers die, this time included, without
+            coming to an end; 0 elsewhere.
     """
 
     ordinal: int

@@ -224,11 +224,8 @@ class Ledger(Protocol):
     async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
         """An item, whatever its state."""
 
-    async def note_start(self, job_id: str, ordinal: int) -> int:
-        """Note that a careful chunk starts an item; return how often it was noted before."""
-
-    async def take_note_back(self, job_id: str, ordinal: int) -> None:
-        """Forget that an item was started, if it is still open: the worker did not die."""
+    async def note_losses(self, job_id: str, ordinal: int, losses: int) -> None:
+        """Note how often a worker may have died over an item, if it is still open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from longhaul.adapters.redis.breaker import RedisBreaker, RedisTrial
 from longhaul.adapters.redis.local_breaker import ASK_AGAIN, BreakerRules, LocalBreaker
 from longhaul.core.ports import Breaker, Trial
 from longhaul.local import redis
-from longhaul.local.ports import free_port
 from tests.conftest import Servers
+from tests.ports import new_port
 
 # So long that no test can outlast it by being slow.
 LONG = 60_000.0
@@ -337,7 +337,7 @@ async def test_an_open_breaker_is_forgotten_when_nobody_calls(
 
 
 async def test_without_redis_a_worker_keeps_the_same_rules_by_itself(name: str) -> None:
-    nowhere = Redis.from_url(redis.url(free_port(0)), decode_responses=True)
+    nowhere = Redis.from_url(redis.url(new_port()), decode_responses=True)
     breaker = RedisBreaker(nowhere, name=name, rules=RULES)
     await fail(breaker, 3)
 

@@ -19,7 +19,7 @@ from longhaul.adapters.settings import LlmSettings
 from longhaul.core.calls import ModelReply, ModelRequest
 from longhaul.core.errors import RATE_LIMITED, ItemFailed, JobError, ProviderBusy, ProviderRejected
 from longhaul.core.ports import ModelClient
-from longhaul.local.ports import free_port
+from tests.ports import new_port
 from tests.stubs import model_server as stub
 from tests.stubs.model_server import Behaviour, ModelServer, Reply
 
@@ -275,7 +275,7 @@ async def test_a_provider_that_does_not_answer_in_time_is_busy(spoken: Spoken) -
 
 
 async def test_an_address_where_nobody_listens_is_busy(provider: str) -> None:
-    base_url = f"http://127.0.0.1:{free_port(0)}"
+    base_url = f"http://127.0.0.1:{new_port()}"
     async with open_client(settings(provider, base_url)) as client:
         with pytest.raises(ProviderBusy) as caught:
             await client.complete(request_to(provider), PATIENT)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from longhaul.local.ports import HOST, free_port
+from longhaul.local.ports import HOST
 from tests.cluster import Cluster
+from tests.ports import new_port
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ async def longhaul(*arguments: str, env: Mapping[str, str], answer: bytes = b"")
 @pytest.mark.parametrize("command", ["migrate", "seed"])
 async def test_a_database_that_is_away_cannot_be_reached(command: str, tmp_path: Path) -> None:
     env = {
-        "LONGHAUL_POSTGRES__DSN": f"postgresql://nobody@{HOST}:{free_port(0)}/nothing",
+        "LONGHAUL_POSTGRES__DSN": f"postgresql://nobody@{HOST}:{new_port()}/nothing",
         "LONGHAUL_DATA_DIR": str(tmp_path),
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from longhaul.local.ports import free_port
+from tests.ports import new_port
 from tests.stack import local_stack
 
 STEPS = (
@@ -23,7 +23,7 @@ STEPS = (
 
 @pytest.mark.timeout(300)
 async def test_the_demo_takes_the_sample_report_through_its_full_cycle(tmp_path: Path) -> None:
-    async with local_stack(tmp_path, LONGHAUL_API__PORT=str(free_port(0))) as stack:
+    async with local_stack(tmp_path, LONGHAUL_API__PORT=str(new_port())) as stack:
         stack.choose_ports()
         demo = await stack.run("longhaul demo")
 

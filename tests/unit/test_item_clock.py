@@ -91,3 +91,23 @@ async def test_an_error_of_the_block_is_not_hidden_by_its_time_out() -> None:
     task = asyncio.current_task()
     assert task is not None
     assert not task.cancelling()
+
+
+async def test_what_an_item_leaves_behind_does_not_start_its_clock_again() -> None:
+    clock = ItemClock(ItemClocks(), SHORT)
+    may_end = asyncio.Event()
+
+    async def left_behind() -> None:
+        with clock.stopped():
+            await may_end.wait()
+
+    with clock:
+        task = asyncio.create_task(left_behind())
+        await asyncio.sleep(0)
+    may_end.set()
+    await task
+
+    clock.expire()
+    this = asyncio.current_task()
+    assert this is not None
+    assert not this.cancelling()

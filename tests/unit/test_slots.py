@@ -1,8 +1,12 @@
 import asyncio
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 
 import pytest
 
 from longhaul.activities.slots import Slots
+
+PATIENCE = timedelta(minutes=1)
 
 
 class Item:
@@ -12,8 +16,8 @@ class Item:
         self.running = asyncio.Event()
         self.may_end = asyncio.Event()
 
-    async def run(self, slot: object) -> None:
-        async with slot:  # type: ignore[attr-defined]
+    async def run(self, slot: AbstractAsyncContextManager[None] | Slots) -> None:
+        async with slot:
             self.running.set()
             await self.may_end.wait()
         self.running.clear()
@@ -47,8 +51,8 @@ async def test_one_item_has_the_process_to_itself() -> None:
     before, alone, another, after = Item(), Item(), Item(), Item()
     running = asyncio.create_task(before.run(slots))
     await before.running.wait()
-    waiting = asyncio.create_task(alone.run(slots.all()))
-    also = asyncio.create_task(another.run(slots.all()))
+    waiting = asyncio.create_task(alone.run(slots.alone(PATIENCE)))
+    also = asyncio.create_task(another.run(slots.alone(PATIENCE)))
     late = asyncio.create_task(after.run(slots))
     await settled()
     assert not alone.running.is_set()
@@ -69,7 +73,7 @@ async def test_who_gives_up_waiting_for_the_process_leaves_every_slot_free() -> 
     before, alone = Item(), Item()
     running = asyncio.create_task(before.run(slots))
     await before.running.wait()
-    waiting = asyncio.create_task(alone.run(slots.all()))
+    waiting = asyncio.create_task(alone.run(slots.alone(PATIENCE)))
     await settled()
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -81,3 +85,19 @@ async def test_who_gives_up_waiting_for_the_process_leaves_every_slot_free() -> 
     assert all(item.running.is_set() for item in both)
     for item, task in zip(both, tasks, strict=True):
         await item.end(task)
+
+
+async def test_one_that_does_not_end_is_not_waited_for_for_ever() -> None:
+    slots = Slots(2)
+    hanging, alone, after = Item(), Item(), Item()
+    running = asyncio.create_task(hanging.run(slots))
+    await hanging.running.wait()
+    waiting = asyncio.create_task(alone.run(slots.alone(timedelta(seconds=0.01))))
+    await alone.running.wait()
+    late = asyncio.create_task(after.run(slots))
+    await settled()
+    assert not after.running.is_set()
+
+    await alone.end(waiting)
+    await after.end(late)
+    await hanging.end(running)

@@ -3,20 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from longhaul.activities.chunk import MAX_LOSSES, ChunkActivities
+from longhaul.activities.chunk import ALONE_WITHIN, MAX_LOSSES, ChunkActivities
 from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
 from longhaul.activities.plan import PlanActivities
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.jobs import Job
-from longhaul.core.messages import STOPPED_BY_PAUSE, ChunkRequest, ChunkResult, PlanRequest
+from longhaul.core.messages import (
+    STOPPED_BY_PAUSE,
+    STOPPED_BY_SHUTDOWN,
+    ChunkRequest,
+    ChunkResult,
+    PlanRequest,
+)
 from tests.conftest import until
 from tests.engine import Engine, open_engine
 
@@ -58,9 +65,18 @@ class Process:
         )
         return await (environment or ActivityEnvironment()).run(self.chunks.run_chunk, request)
 
-    async def died_over(self, job: Job, ordinal: int) -> None:
-        """A careful chunk was there before."""
-        await self.engine.stores.ledger.note_start(job.id, ordinal)
+    async def died_over(self, job: Job, ordinal: int, times: int = 1) -> None:
+        """Careful chunks were there before."""
+        await self.engine.stores.ledger.note_losses(job.id, ordinal, times)
+
+    async def waits(self, job: Job) -> None:
+        """Return once a chunk waits for the process."""
+
+        async def is_shown() -> bool:
+            shown = await self.engine.stores.board.read(job.id)
+            return any(live.waiting_for == "worker" for live in shown.live)
+
+        await until(is_shown, what=f"{job.id} to wait for the worker")
 
     async def losses(self, job: Job) -> list[int]:
         return [row["losses"] for row in await self.engine.items(job.id)]
@@ -71,13 +87,27 @@ class Process:
 
         await until(enough, what=f"{count} items to start")
 
+    async def waits_for_a_lock(self) -> None:
+        async def is_so() -> bool:
+            async with self.engine.stores.database.begin() as tx:
+                (row,) = await tx.fetch(
+                    "SELECT count(*) AS n FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+            return bool(row["n"])
+
+        await until(is_so, what="a statement to wait for a lock")
+
     def ran(self, job: Job) -> list[int]:
         return [ordinal for job_id, ordinal in self.engine.echo.started if job_id == job.id]
 
 
 @pytest.fixture
 async def process(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
+    request: pytest.FixtureRequest,
+    temporal_client: Client,
+    database: PostgresDatabase,
+    redis_client: Redis,
 ) -> AsyncIterator[Process]:
     async with open_engine(temporal_client, database, redis_client) as engine:
         parts = engine.parts
@@ -95,7 +125,11 @@ async def process(
             reports=parts.reports,
         )
         chunks = ChunkActivities(
-            runs=runs, ledger=parts.stores.ledger, runner=runner, max_in_flight=8
+            runs=runs,
+            ledger=parts.stores.ledger,
+            runner=runner,
+            max_in_flight=8,
+            alone_within=getattr(request, "param", ALONE_WITHIN),
         )
         yield Process(engine, chunks)
 
@@ -105,19 +139,41 @@ async def test_an_item_over_which_workers_died_has_the_process_to_itself(
     process: Process,
 ) -> None:
     gate = process.engine.echo.gate = asyncio.Event()
-    other, job = await process.job(items=4), await process.job(items=2)
-    await process.died_over(job, 0)
-    beside = asyncio.create_task(process.run(other, 0, 3, careful=False))
-    await process.started(other, 4)
-    suspected = asyncio.create_task(process.run(job, 0, 1, careful=True))
-    late = asyncio.create_task(process.run(await process.job(items=1), 0, 0, careful=False))
-    # Nothing tells that a chunk waits for slots; a wrong one would have started by now.
-    await asyncio.sleep(0.2)
-    assert process.ran(job) == []
+    before, suspect, after = [await process.job(items=4) for _ in range(3)]
+    await process.died_over(suspect, 0)
+    running = asyncio.create_task(process.run(before, 0, 3, careful=False))
+    await process.started(before, 4)
+    suspected = asyncio.create_task(process.run(suspect, 0, 0, careful=True))
+    await process.waits(suspect)
+    late = asyncio.create_task(process.run(after, 0, 3, careful=False))
 
+    seen: list[tuple[bool, list[int]]] = []
+
+    async def look(job_id: str) -> None:
+        if job_id == suspect.id:
+            seen.append((gate.is_set(), process.ran(after)))
+
+    process.engine.echo.before_each = look
     gate.set()
-    await asyncio.gather(beside, suspected, late)
-    assert process.ran(job) == [0, 1]
+    await asyncio.gather(running, suspected, late)
+    assert seen == [(True, [])], "it began when those before had ended, and none after it had"
+    assert len(process.ran(after)) == 4
+
+
+@pytest.mark.invariant("I6")
+@pytest.mark.parametrize("process", [timedelta(seconds=0.1)], indirect=True)
+async def test_a_process_is_not_waited_for_for_ever(process: Process) -> None:
+    process.engine.echo.gate = asyncio.Event()
+    other, suspect = await process.job(items=1), await process.job(items=1)
+    await process.died_over(suspect, 0)
+    running = asyncio.create_task(process.run(other, 0, 0, careful=False))
+    await process.started(other, 1)
+    suspected = asyncio.create_task(process.run(suspect, 0, 0, careful=True))
+    await process.started(suspect, 1)
+
+    process.engine.echo.gate.set()
+    await asyncio.gather(running, suspected)
+    assert await process.engine.echoes(suspect.id) == [0]
 
 
 @pytest.mark.invariant("I6")
@@ -156,28 +212,49 @@ async def test_a_stop_that_the_worker_lives_through_is_not_held_against_an_item(
     assert await process.losses(job) == [0, 0]
 
 
+async def test_a_stop_while_an_item_is_noted_starts_nothing_and_leaves_no_note(
+    process: Process,
+) -> None:
+    job = await process.job(items=1)
+    environment = ActivityEnvironment()
+    async with process.engine.stores.database.begin() as tx:
+        await tx.execute("SELECT 1 FROM job_item WHERE job_id = $1 FOR UPDATE", job.id)
+        running = asyncio.create_task(process.run(job, 0, 0, careful=True, environment=environment))
+        await process.waits_for_a_lock()
+        environment.worker_shutdown()
+        # The chunk hears of it in the loop's next turns; its statement waits for ours meanwhile.
+        await asyncio.sleep(0)
+    result = await running
+
+    assert (result.stopped, process.ran(job)) == (STOPPED_BY_SHUTDOWN, [])
+    assert await process.losses(job) == [0]
+
+
 async def test_a_chunk_that_waits_for_the_process_stops_at_once(process: Process) -> None:
     process.engine.echo.gate = asyncio.Event()
-    other, job = await process.job(items=1), await process.job(items=1)
+    other, job = await process.job(items=2), await process.job(items=1)
     await process.died_over(job, 0)
     beside = asyncio.create_task(process.run(other, 0, 0, careful=False))
     await process.started(other, 1)
     environment = ActivityEnvironment()
     waiting = asyncio.create_task(process.run(job, 0, 0, careful=True, environment=environment))
-    await asyncio.sleep(0.1)
+    await process.waits(job)
 
     environment.worker_shutdown()
     result = await waiting
-    assert (result.ended, process.ran(job)) == (0, [])
+    assert (result.stopped, process.ran(job)) == (STOPPED_BY_SHUTDOWN, [])
+    assert await process.losses(job) == [1]
+
+    next_one = asyncio.create_task(process.run(other, 1, 1, careful=False))
+    await process.started(other, 2)
     process.engine.echo.gate.set()
-    await beside
+    await asyncio.gather(beside, next_one)
 
 
 @pytest.mark.invariant("I6")
 async def test_an_item_over_which_too_many_workers_died_fails_unseen(process: Process) -> None:
     job = await process.job(items=2)
-    for _ in range(MAX_LOSSES):
-        await process.died_over(job, 0)
+    await process.died_over(job, 0, times=MAX_LOSSES)
     await process.run(job, 0, 1, careful=True)
 
     rows = await process.engine.items(job.id)

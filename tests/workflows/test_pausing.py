@@ -116,25 +116,43 @@ async def test_resuming_a_job_that_still_drains_goes_on_without_a_second_run_of_
     assert max(Counter(engine.echo.started).values()) == 1
 
 
+async def pause_until(engine: Engine, job_id: str, moment: datetime) -> None:
+    assert await engine.workflows.control(job_id, Control(action=Action.PAUSE, until=moment))
+
+
 async def test_a_pause_until_resumes_by_itself(engine: Engine) -> None:
     engine.echo.gate = asyncio.Event()
     job_id = await engine.create(items=30, concurrency=1)
     await started(engine, job_id, 1)
 
-    async def pause_until(moment: datetime) -> None:
-        control = Control(action=Action.PAUSE, until=moment)
-        assert await engine.workflows.control(job_id, control)
+    moment = datetime.now(UTC) + timedelta(seconds=1)
+    await pause_until(engine, job_id, moment)
+    engine.echo.gate.set()
+    job = await engine.ends(job_id)
+
+    assert job.counts.done == 30
+    assert job.completed_at is not None
+    assert job.completed_at > moment
+
+
+async def test_a_pause_may_be_given_another_end(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=30, concurrency=1)
+    await started(engine, job_id, 1)
 
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
-    await pause_until(in_an_hour)
+    await pause_until(engine, job_id, in_an_hour)
     engine.echo.gate.set()
     paused = await engine.becomes(job_id, PAUSED)
-    await pause_until(datetime.now(UTC) + timedelta(seconds=1))
+    moment = datetime.now(UTC) + timedelta(seconds=1)
+    await pause_until(engine, job_id, moment)
     job = await engine.ends(job_id)
 
     assert paused.pause is not None
     assert paused.pause.until == in_an_hour
     assert job.counts.done == 30
+    assert job.completed_at is not None
+    assert job.completed_at > moment
 
 
 @pytest.mark.invariant("I4")

@@ -89,14 +89,8 @@ _FIND = """
 SELECT ordinal, item_key, label, payload, losses FROM job_item WHERE job_id = $1 AND item_key = $2
 """
 
-_NOTE_START = """
-UPDATE job_item SET losses = losses + 1 WHERE job_id = $1 AND ordinal = $2 AND state = 'open'
-RETURNING losses - 1 AS before
-"""
-
-_TAKE_NOTE_BACK = """
-UPDATE job_item SET losses = losses - 1
-WHERE job_id = $1 AND ordinal = $2 AND state = 'open' AND losses > 0
+_NOTE_LOSSES = """
+UPDATE job_item SET losses = $3 WHERE job_id = $1 AND ordinal = $2 AND state = 'open'
 """
 
 
@@ -177,16 +171,10 @@ class PostgresLedger:
         rows = await tx.fetch(_FIND, job_id, key)
         return _item(rows[0]) if rows else None
 
-    async def note_start(self, job_id: str, ordinal: int) -> int:
-        """Note that a careful chunk starts an item; return how often it was noted before."""
+    async def note_losses(self, job_id: str, ordinal: int, losses: int) -> None:
+        """Note how often a worker may have died over an item, if it is still open."""
         async with self._database.begin() as tx:
-            rows = await tx.fetch(_NOTE_START, job_id, ordinal)
-        return int(rows[0]["before"]) if rows else 0
-
-    async def take_note_back(self, job_id: str, ordinal: int) -> None:
-        """Forget that an item was started, if it is still open: the worker did not die."""
-        async with self._database.begin() as tx:
-            await tx.execute(_TAKE_NOTE_BACK, job_id, ordinal)
+            await tx.execute(_NOTE_LOSSES, job_id, ordinal, losses)
 
 
 async def _copy(tx: Transaction, batch: list[tuple[object, ...]]) -> None:
