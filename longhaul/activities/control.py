@@ -1,6 +1,7 @@
 """Writes what the workflow has decided about pausing: first the row, then the flag."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from temporalio import activity
 
@@ -23,8 +24,9 @@ class ControlActivities:
     async def write_control(self, write: ControlWrite) -> ControlWritten:
         """Write a generation, its mode and perhaps a status; the same write twice is one.
 
-        A workflow task that Temporal turns away is done again, with what was asked for since,
-        and writes the same generation with more requests in it: the one with most holds.
+        A workflow task that Temporal turns away is done again, with what was asked for since.
+        It writes a generation that has been written before, with more requests in it: the one
+        with most holds, as a newer generation where the task had gone on to one.
 
         A job without open items is not paused: it is about to finish, and says so.
         """
@@ -36,19 +38,24 @@ class ControlActivities:
                 return ControlWritten(status=job.status, counts=job.counts)
             job = await self._apply_news(tx, job, write)
         await self._board.post(job)
-        flag = Flag(attempt=write.attempt, generation=write.generation, mode=write.mode)
+        flag = Flag(attempt=job.attempt, generation=job.generation, mode=job.mode)
         await self._flags.raise_flag(write.job_id, flag)
-        return ControlWritten(status=job.status, open=job.counts.open, counts=job.counts)
+        return ControlWritten(
+            status=job.status,
+            generation=job.generation,
+            open=job.counts.open,
+            counts=job.counts,
+        )
 
     async def _apply_news(self, tx: Transaction, job: Job, write: ControlWrite) -> Job:
         if job.generation < write.generation:
             return await self._apply(tx, job, write, write.controls)
-        if job.generation > write.generation:
-            return job
         noted = await self._jobs.controls_noted(tx, job, write.generation)
         cancels = write.cancel and job.requested != Requested.CANCEL
         if len(write.controls) <= noted and not cancels:
             return job
+        if job.generation > write.generation:
+            write = replace(write, generation=job.generation + 1)
         return await self._apply(tx, job, write, write.controls[noted:])
 
     async def _apply(

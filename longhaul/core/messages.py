@@ -192,11 +192,13 @@ class ControlWritten:
     """The row after a `ControlWrite`.
 
     Attributes:
+        generation: The row's, which may be ahead of the one that was to be written.
         open: Items still open; 0 means that the job is to finish instead of pausing.
     """
 
     stale: bool = False
     status: JobStatus = JobStatus.RUNNING
+    generation: int = 0
     open: int = 0
     counts: Counts = Counts()
 

@@ -325,6 +325,7 @@ class ItemJob:
             **policies.CONTROL,
         )
         self._counts = written.counts
+        self._generation = max(self._generation, written.generation)
         if written.stale or (status is JobStatus.PAUSED and not written.open):
             return False
         self._show(written.status)

@@ -126,11 +126,25 @@ async def test_what_comes_late_of_a_step_that_was_done_again_changes_nothing(des
     assert await desk.write(1, LUNCH) == held
 
 
-async def test_an_older_generation_changes_nothing_however_much_is_in_it(desk: Desk) -> None:
+async def test_what_comes_late_of_a_step_before_changes_nothing(desk: Desk) -> None:
     await desk.write(1, LUNCH)
     held = await desk.write(2, BACK)
 
-    assert await desk.write(1, LUNCH, BACK, DINNER) == held
+    assert await desk.write(1, LUNCH) == held
+    assert await desk.write(1, LUNCH, BACK) == held
+
+
+@pytest.mark.invariant("I4")
+async def test_steps_done_again_as_one_hold_what_was_asked_for_since(desk: Desk) -> None:
+    await desk.write(1, LUNCH)
+    await desk.write(2, BACK)
+
+    again = await desk.write(1, LUNCH, BACK, DINNER)
+
+    assert (again.status, again.generation) == (JobStatus.PAUSED, 3)
+    assert again.pause == DINNER.as_pause()
+    assert await desk.audited() == [("pause", "lunch"), ("resume", ""), ("pause", "dinner")]
+    assert await desk.write(1, LUNCH, BACK, DINNER) == again
 
 
 async def test_a_cancel_found_when_a_step_is_done_again_is_noted(desk: Desk) -> None:

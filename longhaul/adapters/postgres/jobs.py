@@ -72,7 +72,7 @@ WITH RECURSIVE family AS (
 _CONTROLS_NOTED = """
 SELECT count(*) AS noted FROM job_audit
 WHERE job_id = $1 AND attempt = $2 AND action = ANY($3::text[])
-  AND (details ->> 'generation')::integer = $4
+  AND (details ->> 'generation')::integer >= $4
 """
 
 # The times that follow from a status.
@@ -213,7 +213,7 @@ class PostgresJobs:
         await tx.execute(_AUDIT, job.id, job.attempt, job.version, action, by, details)
 
     async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
-        """How many requests to pause or resume have been noted under a generation."""
+        """How many requests to pause or resume were noted under a generation and later ones."""
         (row,) = await tx.fetch(_CONTROLS_NOTED, job.id, job.attempt, list(Action), generation)
         return int(row["noted"])
 
