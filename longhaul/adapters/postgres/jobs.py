@@ -75,23 +75,23 @@ WHERE job_id = $1 AND attempt = $2 AND action = ANY($3::text[])
   AND (details ->> 'generation')::integer >= $4
 """
 
-# The times that follow from a status.
+# The times that follow from a status; within one statement they are all the same.
 _STAMPS: Mapping[JobStatus, Sequence[str]] = {
     JobStatus.PENDING: (
-        "dispatch_after = clock_timestamp()",
+        "dispatch_after = statement_timestamp()",
         "dispatched_at = NULL",
         "paused_at = NULL",
         "completed_at = NULL",
         "waiting_for = NULL",
     ),
     JobStatus.RUNNING: (
-        "started_at = coalesce(started_at, clock_timestamp())",
+        "started_at = coalesce(started_at, statement_timestamp())",
         "paused_at = NULL",
     ),
-    JobStatus.PAUSED: ("paused_at = clock_timestamp()",),
-    JobStatus.COMPLETED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
-    JobStatus.FAILED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
-    JobStatus.CANCELLED: ("completed_at = clock_timestamp()", "waiting_for = NULL"),
+    JobStatus.PAUSED: ("paused_at = statement_timestamp()",),
+    JobStatus.COMPLETED: ("completed_at = statement_timestamp()", "waiting_for = NULL"),
+    JobStatus.FAILED: ("completed_at = statement_timestamp()", "waiting_for = NULL"),
+    JobStatus.CANCELLED: ("completed_at = statement_timestamp()", "waiting_for = NULL"),
 }
 
 
@@ -162,12 +162,12 @@ class PostgresJobs:
         columns = _columns(changes)
         sets = [f"{name} = ${position}" for position, name in enumerate(columns, start=2)]
         if changes.get("planned"):
-            sets.append("planned_at = clock_timestamp()")
+            sets.append("planned_at = statement_timestamp()")
         if "status" in changes:
             sets.extend(_STAMPS.get(changes["status"], ()))
         if "attempt" in changes:
             sets.append("started_at = NULL")  # a restart keeps it, and with it the deadline
-        sets.extend(["version = version + 1", "updated_at = clock_timestamp()"])
+        sets.extend(["version = version + 1", "updated_at = statement_timestamp()"])
         # Names come from JobChanges, never from outside.
         sql = f"UPDATE job SET {', '.join(sets)} WHERE id = $1 RETURNING *"
         event = event_of(job.status, changes.get("status"))
