@@ -1,6 +1,7 @@
 """A job that is held back by the limit of its type says so, and starts in its turn."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 from redis.asyncio import Redis
@@ -31,21 +32,23 @@ async def engine(
 async def test_a_job_waits_for_its_turn_and_two_dispatchers_keep_to_it(
     settings: Settings, engine: Engine
 ) -> None:
-    async with open_api(settings) as api, open_api(settings), api.client() as client:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(engine.worker())
+        api = await stack.enter_async_context(open_api(settings))
+        await stack.enter_async_context(open_api(settings))
+        client = await stack.enter_async_context(api.client())
         body = {"job_type": "echo", "parameters": {"items": 2, "seconds": 0.2}}
         ids = [(await client.post("/jobs", json=body)).json()["job_id"] for _ in range(4)]
+        seen: list[set[str]] = []
+        waits: set[str | None] = set()
 
-        async with engine.worker():
-            seen: list[set[str]] = []
-            waits: set[str | None] = set()
+        async def all_ended() -> bool:
+            jobs = [(await client.get(f"/jobs/{job_id}")).json() for job_id in ids]
+            seen.append({job["job_id"] for job in jobs if job["status"] == "running"})
+            waits.update(job["waiting_for"] for job in jobs if job["status"] == "pending")
+            return all(job["status"] == "completed" for job in jobs)
 
-            async def all_ended() -> bool:
-                jobs = [(await client.get(f"/jobs/{job_id}")).json() for job_id in ids]
-                seen.append({job["job_id"] for job in jobs if job["status"] == "running"})
-                waits.update(job["waiting_for"] for job in jobs if job["status"] == "pending")
-                return all(job["status"] == "completed" for job in jobs)
-
-            await until(all_ended, what="four jobs, one after the other", seconds=110, every=0.1)
+        await until(all_ended, what="four jobs, one after the other", seconds=110, every=0.1)
 
     assert max(len(running) for running in seen) == 1
     assert "rate_limit" in waits
