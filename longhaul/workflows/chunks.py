@@ -28,6 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from longhaul.workflows import policies
 
 
+_DEATHS_ADD_UP_LESS = "deaths-add-up-less"
+
+
 @dataclass(frozen=True, slots=True)
 class _Sent:
     request: ChunkRequest
@@ -53,6 +56,7 @@ class ChunkDesk:
         self._redo: list[ChunkRequest] = []
         self._out: dict[int, _Sent] = {}
         self._not_before: datetime | None = None
+        self._lost_at: datetime | None = None
         self._alarm: asyncio.Task[None] | None = None
 
     @property
@@ -179,7 +183,7 @@ class ChunkDesk:
             if was_cancelled(exc):
                 self._redo.append(sent.request)
             elif isinstance(exc.cause, TimeoutError):
-                self.back_off("workers died over it")
+                self._note_loss()
                 self._redo.append(replace(sent.request, careful=True))
             else:
                 self.back_off(str(exc.cause), is_outage=_is_outage(exc))
@@ -206,7 +210,18 @@ class ChunkDesk:
         if unasked:
             self.back_off("a chunk stopped without being asked to")
         done_carefully = result.stopped == STOPPED_BY_LIMIT
+        if done_carefully and workflow.patched(_DEATHS_ADD_UP_LESS):
+            self.faults = 0
         self._redo.append(replace(sent.request, careful=False) if done_carefully else sent.request)
+
+    def _note_loss(self) -> None:
+        """Count a worker's death once, however many chunks it has cost."""
+        now = workflow.now()
+        is_known = self._lost_at is not None and now - self._lost_at < policies.HEARTBEAT_TIMEOUT
+        if is_known and workflow.patched(_DEATHS_ADD_UP_LESS):
+            return
+        self._lost_at = now
+        self.back_off("workers died over it")
 
     def back_off(self, what: str, *, is_outage: bool = False) -> None:
         """Hand nothing out for a while, longer with every fault in a row.
