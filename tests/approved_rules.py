@@ -11,9 +11,8 @@ from longhaul.adapters.postgres.rules import PostgresRules
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
 from longhaul.core.items import NewItem
-from longhaul.core.jobs import JobOptions
-from longhaul.core.ports import NewJob
 from longhaul.core.rules import NewRules
+from tests.factories import make_new_job
 
 
 @dataclass(frozen=True)
@@ -92,15 +91,10 @@ async def plan_items(database: PostgresDatabase, approved: Approved) -> str:
     async with database.begin() as tx:
         job = await PostgresJobs().insert(
             tx,
-            NewJob(
+            make_new_job(
                 id=job_id,
                 job_type="data_profiling_rule_execution",
-                owner="u-1",
                 parameters={"version_id": approved.version_id},
-                options=JobOptions(),
-                priority=5,
-                description="",
-                metadata={},
             ),
         )
         assert job is not None

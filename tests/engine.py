@@ -1,7 +1,6 @@
 """A whole engine in the test's process: real servers, our workers, and a hand on the job."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,11 +29,12 @@ from longhaul.api.dispatcher import Dispatcher
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
-from longhaul.core.ports import Flags, NewJob, Stores
+from longhaul.core.ports import Flags, Stores
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work
 from tests.conftest import until
+from tests.factories import make_new_job
 from tests.job_types import flows
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
 
@@ -117,19 +117,14 @@ class Engine:
         **parameters: Any,
     ) -> str:
         """Store a job and start its workflow."""
-        new = NewJob(
-            id=str(uuid.uuid4()),
+        new = make_new_job(
             job_type=self.rolling.name if rolling else self.echo.name,
-            owner="u-1",
             parameters=parameters,
             options=JobOptions(
                 concurrency=concurrency,
                 deadline_seconds=deadline,
                 stop_after_failure_ratio=stop_ratio,
             ),
-            priority=5,
-            description="",
-            metadata={},
         )
         async with self.stores.database.begin() as tx:
             job = await self.stores.jobs.insert(tx, new)

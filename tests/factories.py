@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from longhaul.core.jobs import CallTotals, Counts, Job, JobOptions, JobStatus, RunMode
+from longhaul.core.ports import NewJob
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -48,3 +49,18 @@ def make_job(**changes: Any) -> Job:
         completed_at=None,
     )
     return replace(job, **changes)
+
+
+def make_new_job(**changes: Any) -> NewJob:
+    """A job that is about to be inserted."""
+    new = NewJob(
+        id=str(uuid.uuid4()),
+        job_type="echo",
+        owner="u-1",
+        parameters={},
+        options=JobOptions(),
+        priority=5,
+        description="",
+        metadata={},
+    )
+    return replace(new, **changes)

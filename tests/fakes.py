@@ -34,16 +34,17 @@ class HandClock:
     async def advance(self, seconds: float) -> None:
         """Let time pass, waking each sleeper at its time."""
         end = self._now + seconds
-        await _settled()
+        await settled()
         while self._sleepers and self._sleepers[0][0] <= end:
             self._now, _, future = heapq.heappop(self._sleepers)
             if not future.done():
                 future.set_result(None)
-            await _settled()
+            await settled()
         self._now = end
 
 
-async def _settled() -> None:
+async def settled() -> None:
+    """Let every task that can go on do so."""
     for _ in range(20):
         await asyncio.sleep(0)
 

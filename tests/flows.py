@@ -1,13 +1,12 @@
 """Flows made of the tests' own job types, and a hand on what becomes of them."""
 
-import uuid
 from typing import Any
 
 from longhaul.activities.attempts import Attempts
 from longhaul.core.jobs import Job, JobOptions, JobStatus
-from longhaul.core.ports import NewJob
 from tests.conftest import until
 from tests.engine import Engine
+from tests.factories import make_new_job
 
 
 def echo(name: str, **parameters: Any) -> dict[str, Any]:
@@ -29,15 +28,10 @@ def group(name: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
 async def submit(
     engine: Engine, *steps: dict[str, Any], rolling: bool = False, concurrency: int = 16
 ) -> str:
-    new = NewJob(
-        id=str(uuid.uuid4()),
+    new = make_new_job(
         job_type="rolling_flow" if rolling else "flow",
-        owner="u-1",
         parameters={"steps": list(steps)},
         options=JobOptions(concurrency=concurrency),
-        priority=5,
-        description="",
-        metadata={},
     )
     async with engine.stores.database.begin() as tx:
         job = await engine.stores.jobs.insert(tx, new)

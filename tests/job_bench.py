@@ -1,6 +1,5 @@
 """One job type against the real database, without its workflow: plan, do, store, sum up."""
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +11,10 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.core.errors import ItemFailed
 from longhaul.core.items import Ended, Failed, Item, ItemResult
 from longhaul.core.job_types import Calls, ItemContext, JobType, Prepared
-from longhaul.core.jobs import Counts, Job, JobOptions
-from longhaul.core.ports import NewJob, Stores
+from longhaul.core.jobs import Counts, Job
+from longhaul.core.ports import Stores
 from longhaul.core.principals import Principal, Role
+from tests.factories import make_new_job
 
 TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
 
@@ -47,15 +47,9 @@ class JobBench:
     async def plan(self, **parameters: Any) -> tuple[Job, list[Item]]:
         """Store a job with its items, as the API and the planner do."""
         prepared = await self.prepare(**parameters)
-        new = NewJob(
-            id=str(uuid.uuid4()),
+        new = make_new_job(
             job_type=self.type.name,
-            owner="u-1",
             parameters=prepared.parameters.model_dump(mode="json"),
-            options=JobOptions(),
-            priority=5,
-            description="",
-            metadata={},
         )
         async with self.database.begin() as tx:
             job = await self.stores.jobs.insert(tx, new)

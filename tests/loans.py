@@ -1,7 +1,6 @@
 """A small report with a mapped source table, approved samples of it, and the jobs over both."""
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ from longhaul.core.attributes import Attribute, Obligation
 from longhaul.core.catalog import AnyJobType
 from longhaul.core.formats import DataType
 from longhaul.core.jobs import JobOptions
-from longhaul.core.ports import NewJob
 from longhaul.core.principals import Principal, Role
 from tests.engine import Engine
+from tests.factories import make_new_job
 from tests.rule_samples import Seeded, make_attribute, seed_report
 
 TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
@@ -120,15 +119,11 @@ async def submit(
         prepared = await job_type.prepare(tx, read, TESTER)
         job = await engine.stores.jobs.insert(
             tx,
-            NewJob(
-                id=str(uuid.uuid4()),
+            make_new_job(
                 job_type=job_type.name,
                 owner=TESTER.sub,
                 parameters=prepared.parameters.model_dump(mode="json"),
                 options=JobOptions(concurrency=concurrency),
-                priority=5,
-                description="",
-                metadata={},
                 cycle_id=prepared.cycle_id,
                 report_id=prepared.report_id,
             ),

@@ -9,8 +9,9 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.core.expectations import NOT_NULL
 from longhaul.core.jobs import Job, JobOptions
-from longhaul.core.ports import NewJob, Transaction
+from longhaul.core.ports import Transaction
 from longhaul.core.quality_report import Finding
+from tests.factories import make_new_job
 from tests.rule_samples import Seeded, make_attribute, seed_report
 
 RULE_EXECUTION = "data_profiling_rule_execution"
@@ -93,15 +94,11 @@ async def insert_job(
 ) -> Job:
     job = await PostgresJobs().insert(
         tx,
-        NewJob(
-            id=str(uuid.uuid4()),
+        make_new_job(
             job_type=job_type,
             owner=owner,
             parameters=parameters,
             options=JobOptions(concurrency=1),
-            priority=5,
-            description="",
-            metadata={},
             parent_id=parent,
             step=f"step {uuid.uuid4()}" if parent else None,
         ),

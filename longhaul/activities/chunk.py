@@ -170,10 +170,10 @@ class _Chunk:
                 raise fault
 
     async def _lane(self, queue: Iterator[Item]) -> None:
-        while not self._stopped:
+        while self._may_start():
             await self._run.flusher.ready()
             async with self._slots:
-                if self._stopped or (item := next(queue, None)) is None:
+                if not self._may_start() or (item := next(queue, None)) is None:
                     return
                 await self._do(item)
             # Items that never wait would let nobody else run, not even the flusher.

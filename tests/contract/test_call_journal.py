@@ -12,8 +12,9 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.errors import Fenced
-from longhaul.core.jobs import CallTotals, JobOptions
-from longhaul.core.ports import CallJournal, NewJob
+from longhaul.core.jobs import CallTotals
+from longhaul.core.ports import CallJournal
+from tests.factories import make_new_job
 from tests.fakes import MemoryCallJournal
 
 JOB = str(uuid.uuid4())
@@ -68,15 +69,8 @@ async def in_postgres(database: PostgresDatabase) -> UnderTest:
     async with database.begin() as tx:
         await jobs.insert(
             tx,
-            NewJob(
+            make_new_job(
                 id=JOB,
-                job_type="echo",
-                owner="u-1",
-                parameters={},
-                options=JobOptions(),
-                priority=5,
-                description="",
-                metadata={},
             ),
         )
 

@@ -12,10 +12,10 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.core.controls import Action, Control
-from longhaul.core.jobs import Counts, Job, JobOptions, JobStatus, Pause, RunMode
+from longhaul.core.jobs import Counts, Job, JobStatus, Pause, RunMode
 from longhaul.core.messages import ControlWrite
-from longhaul.core.ports import NewJob, Stores
-from tests.factories import make_job
+from longhaul.core.ports import Stores
+from tests.factories import make_new_job
 
 LUNCH = Control(action=Action.PAUSE, mode=RunMode.NOW, by="u-1", reason="lunch")
 BACK = Control(action=Action.RESUME, by="u-1")
@@ -75,16 +75,7 @@ async def desk(database: PostgresDatabase, redis_client: Redis) -> Desk:
         ledger=PostgresLedger(database),
         board=RedisJobBoard(redis_client, worker="test"),
     )
-    new = NewJob(
-        id=make_job().id,
-        job_type="echo",
-        owner="u-1",
-        parameters={},
-        options=JobOptions(),
-        priority=5,
-        description="",
-        metadata={},
-    )
+    new = make_new_job()
     async with database.begin() as tx:
         job = await jobs.insert(tx, new)
         assert job is not None

@@ -5,7 +5,6 @@ transaction never commits. After every step the numbers agree (I8), and at the e
 was stored exactly once (I2, I3).
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -30,15 +29,15 @@ from longhaul.api.schemas import RetryRequest
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Fenced, WrongState
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
-from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome, RunMode
+from longhaul.core.jobs import Job, JobStatus, Outcome, RunMode
 from longhaul.core.messages import ControlWrite, FinishRequest, PlanRequest
 from longhaul.core.ports import (
     CountChanges,
-    NewJob,
     Stores,
     Transaction,
 )
 from longhaul.core.principals import Principal
+from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoFlags, NoWorkflows
 from tests.job_types.echo import CREATE_TABLE, Echo
 
@@ -65,15 +64,8 @@ class History:
             ledger=PostgresLedger(database),
             board=NoBoard(),
         )
-        new = NewJob(
-            id=str(uuid.uuid4()),
-            job_type="echo",
-            owner="u-1",
+        new = make_new_job(
             parameters={"items": ITEMS},
-            options=JobOptions(),
-            priority=5,
-            description="",
-            metadata={},
         )
         async with database.begin() as tx:
             job = await stores.jobs.insert(tx, new)

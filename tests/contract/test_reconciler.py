@@ -1,6 +1,5 @@
 """Rows and workflows that do not agree, as the reconciler finds and mends them."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +16,9 @@ from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.reconciler import Reconciler
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import TemporalUnavailable
-from longhaul.core.jobs import Job, JobOptions, JobStatus
-from longhaul.core.ports import NewJob, RunStatus, Stores, WorkflowRun
+from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.ports import RunStatus, Stores, WorkflowRun
+from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo
 
@@ -48,16 +48,7 @@ class Desk:
 
     async def job(self, run_id: str = "run-1") -> Job:
         """A job whose workflow runs."""
-        new = NewJob(
-            id=str(uuid.uuid4()),
-            job_type="echo",
-            owner="u-1",
-            parameters={},
-            options=JobOptions(),
-            priority=5,
-            description="",
-            metadata={},
-        )
+        new = make_new_job()
         async with self.stores.database.begin() as tx:
             job = await self.stores.jobs.insert(tx, new)
             assert job is not None

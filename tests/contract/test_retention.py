@@ -1,7 +1,6 @@
 """What is old is deleted, a few jobs at a time; what is not, stays."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,9 +13,9 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.redis.traces import RedisTraces
-from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome
-from longhaul.core.ports import NewJob
+from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.upkeep import RETENTION, Purged
+from tests.factories import make_new_job
 
 KEEP = timedelta(days=30)
 JOBS = PostgresJobs()
@@ -55,16 +54,7 @@ async def make_jobs(
 ) -> list[Job]:
     made = []
     for _ in range(count):
-        new = NewJob(
-            id=str(uuid.uuid4()),
-            job_type="echo",
-            owner="u-1",
-            parameters={},
-            options=JobOptions(),
-            priority=5,
-            description="",
-            metadata={},
-        )
+        new = make_new_job()
         async with database.begin() as tx:
             job = await JOBS.insert(tx, new)
             assert job is not None

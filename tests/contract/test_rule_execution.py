@@ -19,13 +19,13 @@ from longhaul.core.controls import Action, Control
 from longhaul.core.errors import InvalidInput, NothingApproved
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome, RunMode
-from longhaul.core.ports import NewJob
 from longhaul.core.principals import Principal, Role
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types.rule_execution import RuleExecutionJob, rule_execution
 from tests.approved_rules import Approved, approve_rules
 from tests.conftest import until
 from tests.engine import Engine, open_engine
+from tests.factories import make_new_job
 
 _SHORT = timedelta(milliseconds=200)
 TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
@@ -56,15 +56,10 @@ class Bench:
             prepared = await self.type.prepare(tx, wanted, TESTER)
             job = await self.engine.stores.jobs.insert(
                 tx,
-                NewJob(
-                    id=str(uuid.uuid4()),
+                make_new_job(
                     job_type=self.type.name,
-                    owner="u-1",
                     parameters=prepared.parameters.model_dump(mode="json"),
                     options=JobOptions(concurrency=concurrency),
-                    priority=5,
-                    description="",
-                    metadata={},
                     cycle_id=prepared.cycle_id,
                     report_id=prepared.report_id,
                 ),

@@ -19,10 +19,11 @@ from longhaul.adapters.regexes import BothDialects
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
 from longhaul.core.job_types import ItemContext, Prepared, Resources
-from longhaul.core.jobs import Counts, Job, JobOptions
-from longhaul.core.ports import NewJob, Stores
+from longhaul.core.jobs import Counts, Job
+from longhaul.core.ports import Stores
 from longhaul.core.principals import Principal, Role
 from longhaul.job_types.rule_generation import RuleGenerationJob, rule_generation
+from tests.factories import make_new_job
 from tests.rule_samples import Seeded, form_attributes, make_attribute, seed_report
 
 ATTRIBUTES = form_attributes("a1")
@@ -59,15 +60,9 @@ class Bench:
     async def plan(self, **parameters: Any) -> tuple[Job, list[Item]]:
         """Store a job with its items, as the API and the planner do."""
         prepared = await self.prepare(**parameters)
-        new = NewJob(
-            id=str(uuid.uuid4()),
+        new = make_new_job(
             job_type=self.type.name,
-            owner="u-1",
             parameters=prepared.parameters.model_dump(mode="json"),
-            options=JobOptions(),
-            priority=5,
-            description="",
-            metadata={},
         )
         async with self.database.begin() as tx:
             job = await self.stores.jobs.insert(tx, new)

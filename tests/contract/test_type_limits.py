@@ -1,7 +1,6 @@
 """Limits of job types, leased by several dispatchers at once."""
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -11,9 +10,9 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome
+from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.limits import TypeLimit, type_limits
-from longhaul.core.ports import NewJob
+from tests.factories import make_new_job
 from tests.job_types.echo import Echo
 
 JOBS = PostgresJobs()
@@ -24,15 +23,9 @@ async def make_jobs(database: PostgresDatabase, job_type: str, count: int) -> li
         made = [
             await JOBS.insert(
                 tx,
-                NewJob(
-                    id=str(uuid.uuid4()),
+                make_new_job(
                     job_type=job_type,
-                    owner="u-1",
-                    parameters={},
-                    options=JobOptions(),
                     priority=number % 3,
-                    description="",
-                    metadata={},
                 ),
             )
             for number in range(count)

@@ -1,6 +1,5 @@
 """The steps of a flow that approve a version: whose name they decide in, and what they leave."""
 
-import uuid
 from typing import Any
 
 import pytest
@@ -9,12 +8,12 @@ from longhaul.activities.version_approval import VersionApproval, VersionApprova
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.core.errors import NotFound, WrongState
-from longhaul.core.jobs import Job, JobOptions
-from longhaul.core.ports import NewJob
+from longhaul.core.jobs import Job
 from longhaul.core.principals import Principal, Role
 from longhaul.core.step_actions import ActionContext
 from longhaul.job_types.decisions import build_decisions
 from tests.decision_samples import SeededVersion, seed_rules
+from tests.factories import make_new_job
 
 ADMIN = Principal(sub="boss", roles=frozenset({Role.ADMIN}), lob="IT")
 STRANGER = Principal(sub="sam", roles=frozenset({Role.TESTER, Role.REPORT_OWNER}), lob="Cards")
@@ -27,15 +26,9 @@ async def version(database: PostgresDatabase) -> SeededVersion:
 
 @pytest.fixture
 async def flow(database: PostgresDatabase) -> Job:
-    new = NewJob(
-        id=str(uuid.uuid4()),
+    new = make_new_job(
         job_type="flow",
         owner="boss",
-        parameters={},
-        options=JobOptions(),
-        priority=5,
-        description="",
-        metadata={},
     )
     async with database.begin() as tx:
         job = await PostgresJobs().insert(tx, new)

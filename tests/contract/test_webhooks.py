@@ -17,11 +17,11 @@ from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.api.deliverer import Deliverer
-from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome
+from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.notices import Event
-from longhaul.core.ports import NewJob
 from longhaul.core.webhooks import Try, new_secret
 from tests.conftest import until
+from tests.factories import make_new_job
 from tests.stubs.webhook_receiver import WebhookReceiver
 
 SEALER = Sealer({"k": bytes(32)})
@@ -56,15 +56,9 @@ async def subscribe(
 
 
 async def make_job(database: PostgresDatabase, owner: str = "u-1") -> Job:
-    new = NewJob(
-        id=str(uuid.uuid4()),
-        job_type="echo",
+    new = make_new_job(
         owner=owner,
         parameters={"secret": "parameter"},
-        options=JobOptions(),
-        priority=5,
-        description="",
-        metadata={},
     )
     async with database.begin() as tx:
         job = await JOBS.insert(tx, new)

@@ -8,11 +8,16 @@ from longhaul.activities.item_clock import ItemClock, ItemClocks
 LONG, SHORT = timedelta(hours=1), timedelta(milliseconds=10)
 
 
+async def hang(clock: ItemClock) -> None:
+    with clock:
+        await asyncio.Event().wait()
+
+
 async def test_a_block_that_takes_too_long_is_cut_off() -> None:
     clock = ItemClock(ItemClocks(), SHORT)
 
-    with pytest.raises(TimeoutError), clock:
-        await asyncio.Event().wait()
+    with pytest.raises(TimeoutError):
+        await hang(clock)
     assert clock.expired
 
 
@@ -24,11 +29,7 @@ async def test_each_block_ends_at_its_own_time() -> None:
             await asyncio.wait([short])
         return True
 
-    async def hang() -> None:
-        with ItemClock(clocks, SHORT):
-            await asyncio.Event().wait()
-
-    short = asyncio.create_task(hang())
+    short = asyncio.create_task(hang(ItemClock(clocks, SHORT)))
     assert await take(LONG)
     with pytest.raises(TimeoutError):
         await short
@@ -37,14 +38,10 @@ async def test_each_block_ends_at_its_own_time() -> None:
 async def test_time_stands_still_while_it_is_stopped() -> None:
     clocks = ItemClocks()
 
-    async def hang() -> None:
-        with ItemClock(clocks, SHORT):
-            await asyncio.Event().wait()
-
     with ItemClock(clocks, SHORT) as clock:
         with clock.stopped():
             with clock.stopped(), pytest.raises(TimeoutError):
-                await hang()
+                await hang(ItemClock(clocks, SHORT))
             assert clock.due is None
         assert clock.due is not None
     assert not clock.expired
@@ -53,11 +50,7 @@ async def test_time_stands_still_while_it_is_stopped() -> None:
 async def test_a_cancel_from_elsewhere_is_no_time_out() -> None:
     clock = ItemClock(ItemClocks(), LONG)
 
-    async def hang() -> None:
-        with clock:
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(hang())
+    task = asyncio.create_task(hang(clock))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -67,11 +60,7 @@ async def test_a_cancel_from_elsewhere_is_no_time_out() -> None:
 async def test_a_cancel_from_elsewhere_goes_before_a_time_out() -> None:
     clock = ItemClock(ItemClocks(), LONG)
 
-    async def hang() -> None:
-        with clock:
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(hang())
+    task = asyncio.create_task(hang(clock))
     await asyncio.sleep(0)
     task.cancel()
     clock.expire()
@@ -80,14 +69,14 @@ async def test_a_cancel_from_elsewhere_goes_before_a_time_out() -> None:
 
 
 async def test_an_error_of_the_block_is_not_hidden_by_its_time_out() -> None:
-    async def hang() -> None:
+    async def swallow() -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise KeyError from None
 
     with pytest.raises(KeyError), ItemClock(ItemClocks(), SHORT):
-        await hang()
+        await swallow()
     task = asyncio.current_task()
     assert task is not None
     assert not task.cancelling()

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from longhaul.activities.slots import Slots
+from tests.fakes import settled
 
 PATIENCE = timedelta(minutes=1)
 
@@ -25,11 +26,6 @@ class Item:
     async def end(self, task: "asyncio.Task[None]") -> None:
         self.may_end.set()
         await task
-
-
-async def settled() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def test_no_more_run_at_once_than_there_are_slots() -> None:

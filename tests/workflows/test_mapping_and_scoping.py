@@ -1,7 +1,6 @@
 """PDE mapping and scoping as whole jobs: paused, resumed, and over a model that misleads."""
 
 import json
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -26,12 +25,12 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Action, Control
 from longhaul.core.job_types import JobType, Resources
 from longhaul.core.jobs import JobOptions, JobStatus, Outcome
-from longhaul.core.ports import NewJob
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types.pde_mapping import pde_mapping
 from longhaul.job_types.scoping import scoping
 from tests.conftest import until
 from tests.engine import Engine, open_engine
+from tests.factories import make_new_job
 from tests.job_bench import TESTER
 from tests.stubs import model_server as stub
 
@@ -60,15 +59,10 @@ class Running:
             )
             job = await stores.jobs.insert(
                 tx,
-                NewJob(
-                    id=str(uuid.uuid4()),
+                make_new_job(
                     job_type=self.job_type.name,
-                    owner="u-1",
                     parameters=prepared.parameters.model_dump(mode="json"),
                     options=JobOptions(concurrency=concurrency),
-                    priority=5,
-                    description="",
-                    metadata={},
                     cycle_id=prepared.cycle_id,
                     report_id=prepared.report_id,
                 ),

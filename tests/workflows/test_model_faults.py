@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,10 +26,10 @@ from longhaul.adapters.telemetry.logs import configure_logging
 from longhaul.core.catalog import Catalog
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import JobOptions, JobStatus, Outcome
-from longhaul.core.ports import NewJob
 from longhaul.core.principals import Principal, Role
 from longhaul.job_types.rule_generation import RuleGenerationJob, rule_generation
 from tests.engine import Engine, open_engine
+from tests.factories import make_new_job
 from tests.stubs import model_server as stub
 from tests.stubs.rule_answers import answer
 
@@ -152,15 +151,10 @@ async def start(
         prepared = await job_type.prepare(tx, parameters, ADMIN)
         job = await engine.stores.jobs.insert(
             tx,
-            NewJob(
-                id=str(uuid.uuid4()),
+            make_new_job(
                 job_type=job_type.name,
-                owner="u-1",
                 parameters=prepared.parameters.model_dump(mode="json"),
                 options=JobOptions(concurrency=concurrency),
-                priority=5,
-                description="",
-                metadata={},
                 cycle_id=report.cycle_id,
                 report_id=report.report_id,
             ),
