@@ -12,7 +12,8 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.client import Client
 
+from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import JobStatus, RunMode
@@ -28,6 +30,7 @@ from tests import flows
 from tests.cluster import Cluster
 from tests.conftest import until
 from tests.engine import Engine, open_engine
+from tests.refusals import Refusals
 from tests.replay.histories import HISTORIES
 
 Kind = Callable[[Engine], Awaitable[str]]
@@ -155,6 +158,26 @@ async def provider_rejected(engine: Engine) -> str:
     return job_id
 
 
+async def late_stop(engine: Engine) -> str:
+    """Resumed while a chunk that the provider refused still has an item in flight."""
+    refusals = Refusals(engine)
+    job_id = await refusals.create()
+    await engine.becomes(job_id, JobStatus.PAUSING)
+    refusals.is_over = True
+    await engine.workflows.control(job_id, RESUME)
+    await engine.becomes(job_id, JobStatus.RUNNING)
+    refusals.gate.set()
+    await engine.ends(job_id)
+    return job_id
+
+
+async def lost_chunks(engine: Engine) -> str:
+    """An item kills its worker again and again, until it is given up."""
+    job_id = await engine.create(items=6, concurrency=2, killing=[1])
+    await engine.ends(job_id, seconds=300)
+    return job_id
+
+
 async def continued_as_new(engine: Engine) -> str:
     """A run that began with what an earlier one carried."""
     job_id = await engine.create(items=60, concurrency=2, seconds=0.02, rolling=True)
@@ -256,6 +279,8 @@ KINDS: dict[str, Kind] = {
         deadline,
         stop_loss,
         provider_rejected,
+        late_stop,
+        lost_chunks,
         continued_as_new,
         flow,
         flow_failed,
@@ -267,13 +292,16 @@ KINDS: dict[str, Kind] = {
     )
 }
 
+# What these do would end this process: they have a worker of their own, started again and again.
+DEADLY = frozenset({lost_chunks})
+
 
 async def record(names: list[str]) -> None:
     """Record some kinds, all of them if none is named."""
     folder = HISTORIES / version("longhaul")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as servers:
-        cluster = Cluster(Path(servers))
+        cluster = Cluster(Path(servers), types=["tests.job_types.echo"])
         try:
             await cluster.open(apis=0, workers=0)
             for name in names or KINDS:
@@ -288,7 +316,7 @@ async def _record_one(cluster: Cluster, kind: Kind, file: Path) -> None:
         connection = Redis.from_url(redis.url(cluster.redis_port), decode_responses=True)
         async with (
             open_engine(client, database, connection) as engine,
-            engine.worker(),
+            _kept_worker(cluster) if kind in DEADLY else engine.worker(),
             engine.dispatcher(),
         ):
             handle = engine.handle(await kind(engine))
@@ -302,6 +330,21 @@ async def _record_one(cluster: Cluster, kind: Kind, file: Path) -> None:
             file.write_text(json.dumps(_without_places(history), indent=1) + "\n")
         await connection.aclose()
     print(f"{file.name}: {kind.__doc__}")
+
+
+@asynccontextmanager
+async def _kept_worker(cluster: Cluster) -> AsyncIterator[None]:
+    await cluster.run_worker("worker")
+
+    async def keep() -> None:
+        while True:
+            await cluster.ended("worker")
+            await cluster.start("worker")
+
+    keeper = asyncio.create_task(keep())
+    yield
+    await end([keeper])
+    await cluster.stop("worker")
 
 
 def _without_places(node: Any) -> Any:

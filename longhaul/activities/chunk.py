@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +17,7 @@ from longhaul.activities.job_runs import JobRun, JobRuns
 from longhaul.activities.patience import patiently
 from longhaul.activities.slots import Slots
 from longhaul.activities.tasks import end
+from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.controls import Flag
 from longhaul.core.errors import Fenced, ProviderRejected, Unavailable
 from longhaul.core.items import Ended, Failed, Item, ItemState
@@ -116,22 +117,34 @@ class _Chunk:
         self._runner = runner
         self._slots = slots
         self._alone_within = alone_within
+        self._heeded = request.generation
+        self._queue: Iterator[Item] = iter(())
+        self._lanes: list[asyncio.Task[None]] = []
         self._running = 0
         self._noted: Item | None = None
         self._stopped = ""
+        self._stopped_under = 0
         self._reason = ""
         self._unavailable: Unavailable | None = None
         self._over = asyncio.Event()
 
     def heed(self, flag: Flag) -> None:
-        """Stop if the flag says so."""
-        if flag.stops(self._request.attempt, self._request.generation):
+        """Do as a flag says that is newer than what was heeded before."""
+        if not flag.is_news(self._request.attempt, self._heeded):
+            return
+        self._heeded = flag.generation
+        if flag.mode is not RunMode.RUN:
             self.stop(flag.mode, STOPPED_BY_PAUSE)
+        elif self._stopped == STOPPED_BY_PAUSE and not self._over.is_set():
+            # Resumed while the last items were still in flight: their neighbours need not wait.
+            self._stopped = ""
+            self._open_lanes()
 
     def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
         """Start no more items; with mode `now` also abandon those in flight."""
-        self._stopped = self._stopped or why
-        self._reason = self._reason or reason
+        if not self._stopped:
+            self._stopped, self._reason = why, reason
+            self._stopped_under = self._run.generation
         # Lanes that only wait for a slot, which may take long, need not wait any longer.
         if mode is RunMode.NOW or not self._running:
             self._over.set()
@@ -146,7 +159,8 @@ class _Chunk:
         )
         started = time.monotonic()
         try:
-            await self._run_lanes(items)
+            self._queue = iter(items)
+            await self._run_lanes(len(items))
             busy = time.monotonic() - started
         finally:
             await self.tally.settled()
@@ -154,45 +168,55 @@ class _Chunk:
         self._raise_if_stuck()
         return self._result(len(items), busy)
 
-    async def _run_lanes(self, items: Sequence[Item]) -> None:
-        queue = iter(items)
-        lane = self._careful_lane if self._request.careful else self._lane
-        lanes = [
-            asyncio.create_task(lane(queue)) for _ in range(min(self._request.at_once, len(items)))
-        ]
-        finished = asyncio.gather(*lanes, return_exceptions=True)
-        finished.add_done_callback(lambda _: self._over.set())
-        if lanes:
+    async def _run_lanes(self, items: int) -> None:
+        if items:
+            self._open_lanes(items)
             await self._over.wait()
-        await end(lanes, patience=ABANDON_AFTER.total_seconds())
-        for ended in lanes:
+        await end(self._lanes, patience=ABANDON_AFTER.total_seconds())
+        for ended in self._lanes:
             if ended.done() and not ended.cancelled() and (fault := ended.exception()):
                 raise fault
 
-    async def _lane(self, queue: Iterator[Item]) -> None:
+    def _open_lanes(self, most: int = MAX_CONCURRENCY) -> None:
+        """Have as many lanes as the chunk may run items at once."""
+        lane = self._careful_lane if self._request.careful else self._lane
+        wanted = min(self._request.at_once, most)
+        for _ in range(wanted - sum(not one.done() for one in self._lanes)):
+            task = asyncio.create_task(lane())
+            task.add_done_callback(self._lane_ended)
+            self._lanes.append(task)
+
+    def _lane_ended(self, _: "asyncio.Task[None]") -> None:
+        if all(one.done() for one in self._lanes):
+            self._over.set()
+
+    async def _lane(self) -> None:
         while self._may_start():
             await self._run.flusher.ready()
             async with self._slots:
-                if not self._may_start() or (item := next(queue, None)) is None:
+                if not self._may_start() or (item := next(self._queue, None)) is None:
                     return
-                await self._do(item)
+                if not item.losses:
+                    await self._do(item)
+            if item.losses:
+                await self._try(item)
             # Items that never wait would let nobody else run, not even the flusher.
             await asyncio.sleep(0)
 
-    async def _careful_lane(self, queue: Iterator[Item]) -> None:
-        """Note each item before it starts, and store its result before the next one may."""
-        for item in queue:
+    async def _careful_lane(self) -> None:
+        while self._may_start():
             await self._run.flusher.ready()
-            if not self._may_start():
+            if not self._may_start() or (item := next(self._queue, None)) is None:
                 return
-            if item.losses >= MAX_LOSSES:
-                sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
-                self._hand_in(Ended(item, Failed("worker_lost", sentence)))
-                await self.tally.settled()
-            else:
-                await self._try(item)
+            await self._try(item)
 
     async def _try(self, item: Item) -> None:
+        """Note an item before it starts, and have its result stored before anything follows."""
+        if item.losses >= MAX_LOSSES:
+            sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
+            self._hand_in(Ended(item, Failed("worker_lost", sentence)))
+            await self.tally.settled()
+            return
         async with AsyncExitStack() as held:
             with self._run.waiting("worker"):
                 # One that was noted before is a suspect.
@@ -200,9 +224,9 @@ class _Chunk:
                 await held.enter_async_context(slot)
             if not self._may_start():
                 return
-            self._noted = item
-            noted = replace(item, losses=item.losses + 1)
-            await patiently(partial(self._note_losses, noted))
+            self._noted = noted = replace(item, losses=item.losses + 1)
+            note = partial(self._ledger.note_losses, self._request.job_id)
+            await patiently(partial(note, noted.ordinal, noted.losses))
             if self._may_start():
                 await self._do(noted)
                 await self.tally.settled()
@@ -214,10 +238,9 @@ class _Chunk:
         """Blame no item for a stop that the worker lived through, if that can be written."""
         if self._noted is not None and self._stopped != STOPPED_BY_EPOCH:
             with suppress(Unavailable):
-                await self._note_losses(self._noted)
-
-    async def _note_losses(self, item: Item) -> None:
-        await self._ledger.note_losses(self._request.job_id, item.ordinal, item.losses)
+                await self._ledger.take_loss_back(
+                    self._request.job_id, self._noted.ordinal, self._noted.losses
+                )
 
     async def _do(self, item: Item) -> None:
         self._running += 1
@@ -262,7 +285,7 @@ class _Chunk:
             ended=self.tally.ended,
             stopped=stopped,
             reason=self._reason if stopped else "",
-            generation=self._run.generation,
+            generation=self._stopped_under if stopped else self._run.generation,
             busy_seconds=busy,
             marks="".join(self.tally.marks[-100:]),
             concurrency=self._run.job.options.concurrency,

@@ -6,7 +6,7 @@ from typing import Any
 from longhaul.activities.parents import Parents
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
-from longhaul.core.errors import JobError, UnknownJobType
+from longhaul.core.errors import Unavailable, UnknownJobType
 from longhaul.core.jobs import (
     CANCELLED,
     CallTotals,
@@ -74,7 +74,14 @@ class Endings:
     async def _ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
         if not counts.total or job.job_type not in self._catalog:
             return ending(counts)
-        return await self._catalog.get(job.job_type).ending(tx, job, counts)
+        try:
+            async with tx.nested():
+                return await self._catalog.get(job.job_type).ending(tx, job, counts)
+        except Unavailable:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang
+            self._reports.file(exc, job_id=job.id, step="ending")
+            return ending(counts)
 
     async def _write(
         self,
@@ -108,7 +115,7 @@ class Endings:
                 return await self._catalog.get(job.job_type).summarise(tx, job, counts)
         except UnknownJobType:
             return None  # its package is gone; what was done is in the ledger all the same
-        except JobError:
+        except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang
             return {"summary_error": self._reports.file(exc, job_id=job.id, step="summarise")}

@@ -126,16 +126,17 @@ class Look:
     async def _take_wish(self, number: int) -> str:
         wish = self._request.wishes[number]
         try:
-            self.flow = await self._parts.approvals.decide(
-                self._tx,
-                self.flow,
-                self._asked,
-                wish.step,
-                wish.decision,
-                by=wish.by,
-                reason=wish.reason,
-                now=self._now,
-            )
+            async with self._tx.nested():
+                self.flow = await self._parts.approvals.decide(
+                    self._tx,
+                    self.flow,
+                    self._asked,
+                    wish.step,
+                    wish.decision,
+                    by=wish.by,
+                    reason=wish.reason,
+                    now=self._now,
+                )
         except JobError as exc:
             if exc.retryable:
                 raise

@@ -190,6 +190,8 @@ class JobRuns:
             await run.show(self._board)
 
     async def _close(self, shared: "_Shared") -> None:
+        if shared.shower is not None:
+            shared.shower.cancel()  # before anything may cancel us
         await shared.run.flusher.close()
         if shared.shower is not None:
             await end([shared.shower])

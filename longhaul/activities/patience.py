@@ -24,10 +24,13 @@ async def patiently(ask: Callable[[], Awaitable[T]], patience: timedelta = PATIE
     while True:
         try:
             return await ask()
-        except Unavailable:
+        except Unavailable as exc:
+            if exc.waited:
+                raise
             # The clock starts here: every item passes this way, and hardly any waits.
             now = asyncio.get_running_loop().time()
             give_up = give_up or now + patience.total_seconds()
             if now >= give_up:
+                exc.waited = True
                 raise
             await asyncio.sleep(_RETRY)

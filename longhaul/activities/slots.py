@@ -21,8 +21,13 @@ class Slots:
         self._shared.set()
 
     async def __aenter__(self) -> None:
-        await self._shared.wait()
-        await self._free.acquire()
+        while True:
+            await self._shared.wait()
+            await self._free.acquire()
+            if self._shared.is_set():
+                return
+            # Somebody wants to be alone since we began to wait.
+            self._free.release()
 
     async def __aexit__(self, *error: object) -> None:
         self._free.release()

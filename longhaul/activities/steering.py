@@ -93,6 +93,8 @@ class Steering:
             await self._jobs.audit(tx, job, f"{requested}_requested", by, details)
             if job.status.is_terminal or job.generation > seen.generation:
                 return job
+            if job.requested == Requested.CANCEL and requested is not Requested.CANCEL:
+                return job  # nothing that is asked for later undoes a cancel
             changes: JobChanges = {"requested": requested}
             if not delivered and requested is not Requested.CANCEL:
                 changes["pause"] = pause
@@ -109,6 +111,8 @@ class Steering:
             job = await self._jobs.lock(tx, job_id)
             if job is None or job.status is not JobStatus.PENDING:
                 return None
+            if job.requested == Requested.CANCEL:
+                return job
             job = await self._jobs.update(
                 tx,
                 job,

@@ -13,6 +13,8 @@ from longhaul.core.jobs import Job
 from longhaul.core.ports import Reports, Workflows
 
 AT_ONCE = 32
+MOST_REFUSALS = 10_000
+LONGEST_SUMMARY = 200
 LOOK_EVERY = timedelta(seconds=1)
 
 # A started attempt that is still pending then has met no worker, or its start was lost.
@@ -90,6 +92,9 @@ class Dispatcher:
             )
         except TemporalUnavailable:
             return _AWAY_WAIT
+        except Exception as exc:  # noqa: BLE001 - a job that cannot be started keeps no other waiting
+            self._reports.file(exc, job_id=job.id, step="dispatch")
+            return STARTED_AGAIN_AFTER
         if started:
             self._metrics.dispatched.inc()
             self._refusals.pop(job.id, None)
@@ -97,6 +102,8 @@ class Dispatcher:
         return self._wait_for_old_run(job)
 
     def _wait_for_old_run(self, job: Job) -> timedelta:
+        if len(self._refusals) > MOST_REFUSALS:
+            self._refusals.clear()  # of jobs that others have started since, or that are gone
         refusals = self._refusals[job.id] = self._refusals.get(job.id, 0) + 1
         doublings: int = 2 ** min(refusals - 1, 12)
         wait = min(_FIRST_WAIT * doublings, _LONGEST_WAIT)
@@ -107,4 +114,4 @@ class Dispatcher:
 
 def _summary(job: Job, title: str) -> str:
     report = job.metadata.get("report_name")
-    return f"{title}: {report}" if report else title
+    return f"{title}: {report}"[:LONGEST_SUMMARY] if report else title

@@ -11,7 +11,7 @@ from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.core.controls import SYSTEM, Requested
 from longhaul.core.errors import Unavailable
-from longhaul.core.jobs import Job, JobFault, JobStatus, RunMode
+from longhaul.core.jobs import Job, JobFault, JobStatus, Pause, RunMode
 from longhaul.core.ports import (
     Database,
     JobBoard,
@@ -43,6 +43,8 @@ _TERMINATED = JobFault(
 _FAILED = JobFault(
     code="workflow_failed", sentence="The workflow failed by a fault of ours.", retryable=True
 )
+# Of a pause that was lost together with its workflow.
+_LOST_PAUSE = Pause(mode=RunMode.NOW, by=SYSTEM, reason="asked for before the workflow was lost")
 
 
 class Reconciler:
@@ -143,21 +145,26 @@ class Reconciler:
 
     async def _restart(self, tx: Transaction, job: Job) -> Job:
         """Let the same attempt begin again; whoever still works on it is fenced off."""
-        paused = job.pause is not None and job.requested != Requested.CANCEL
+        wanted = _wanted(job)
         job = await self._jobs.update(
             tx,
             job,
             status=JobStatus.PENDING,
             epoch=job.epoch + 1,
             mode=RunMode.RUN,
-            requested=Requested.PAUSE if paused else _still_requested(job),
+            requested=wanted,
+            pause=(job.pause or _LOST_PAUSE) if wanted is Requested.PAUSE else None,
         )
         await self._jobs.audit(tx, job, "restarted", SYSTEM, {})
         return job
 
 
-def _still_requested(job: Job) -> Requested | None:
-    return Requested.CANCEL if job.requested == Requested.CANCEL else None
+def _wanted(job: Job) -> Requested | None:
+    """What an attempt that begins again has still to hear: the last request, else the pause."""
+    if job.requested is None:
+        return Requested.PAUSE if job.pause is not None else None
+    requested = Requested(job.requested)
+    return None if requested is Requested.RESUME else requested
 
 
 def _find(job: Job, run: WorkflowRun | None) -> str | None:

@@ -1,5 +1,6 @@
 """Pause and resume: what people and services ask for, and what it comes to."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from longhaul.core.jobs import Pause, RunMode
 
 SYSTEM = "longhaul"
 REMEMBERED_REQUESTS = 500
+LONGEST_REQUEST_ID = 64
 MAX_TEXT = 500
 
 _PAUSE_MODES = (RunMode.DRAIN, RunMode.NOW)
@@ -64,13 +66,9 @@ class Flag:
         attempt, generation, mode = text.split(":")
         return cls(attempt=int(attempt), generation=int(generation), mode=RunMode(mode))
 
-    def stops(self, attempt: int, generation: int) -> bool:
-        """Whether a chunk that was sent out under a generation must stop."""
-        return (
-            self.attempt == attempt
-            and self.generation > generation
-            and self.mode is not RunMode.RUN
-        )
+    def is_news(self, attempt: int, generation: int) -> bool:
+        """Whether whoever has heeded a generation of an attempt has still to heed this."""
+        return self.attempt == attempt and self.generation > generation
 
 
 def read_control(action: str, message: object) -> Control:
@@ -87,9 +85,9 @@ def read_control(action: str, message: object) -> Control:
         action=_action(action),
         mode=_mode(message.get("mode") or RunMode.DRAIN),
         until=read_time(message.get("until")),
-        by=_text(message.get("by")),
-        reason=_text(message.get("reason")),
-        request_id=_text(message.get("request_id")),
+        by=clean_text(message.get("by")),
+        reason=clean_text(message.get("reason")),
+        request_id=_request_id(message.get("request_id")),
     )
 
 
@@ -129,8 +127,18 @@ def read_time(value: object) -> datetime | None:
         raise InvalidInput("`until` is outside of the calendar in UTC.") from None
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)[:MAX_TEXT]
+def clean_text(value: object) -> str:
+    """A text of somebody else's as it can be stored: no NUL, no half of a character, not long."""
+    text = "" if value is None else str(value)
+    return text[:MAX_TEXT].replace("\0", "").encode(errors="replace").decode()
+
+
+def _request_id(value: object) -> str:
+    """A workflow carries 500 of them along, so what is long stands for itself as a hash."""
+    text = clean_text(value)
+    if len(text) <= LONGEST_REQUEST_ID:
+        return text
+    return hashlib.sha256(str(value).encode(errors="replace")).hexdigest()
 
 
 def settle(current: Pause | None, controls: Iterable[Control]) -> Pause | None:

@@ -211,10 +211,15 @@ class NotStored(JobError):
 
 
 class Unavailable(JobError):
-    """A dependency did not answer in time."""
+    """A dependency did not answer in time.
+
+    Attributes:
+        waited: Somebody has waited for it in vain: who asks again at once only waits twice.
+    """
 
     code = "unavailable"
     retryable = True
+    waited = False
 
 
 class TemporalUnavailable(Unavailable):

@@ -148,7 +148,7 @@ class ChunkResult:
 
     Attributes:
         stopped: Why it ended before its last open item, or "".
-        generation: The newest generation that the chunk has seen.
+        generation: The newest generation that the chunk had seen when it stopped.
         busy_seconds: From its first item's start to its last item's end.
         marks: Its results in the order they ended, for the `FailureWindow`.
         concurrency: The job's concurrency as the row has it now.
@@ -265,6 +265,14 @@ class Snapshot:
     pause: Pause | None = None
     cancel_requested: bool = False
     last_fault: str = ""
+
+
+MOST_FAIRNESS_BYTES = 64
+
+
+def fairness_key(owner: str) -> str:
+    """What Temporal shares its workers out by: as much of an owner's id as it takes."""
+    return owner.encode()[:MOST_FAIRNESS_BYTES].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,6 +227,9 @@ class Ledger(Protocol):
     async def note_losses(self, job_id: str, ordinal: int, losses: int) -> None:
         """Note how often a worker may have died over an item, if it is still open."""
 
+    async def take_loss_back(self, job_id: str, ordinal: int, losses: int) -> None:
+        """Count one loss less, if nobody has noted anything since it was set to `losses`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRow:

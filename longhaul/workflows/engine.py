@@ -47,6 +47,8 @@ with workflow.unsafe.imports_passed_through():
 # Faults of our own in a row, after which a person should look before more money is spent.
 MAX_FAULTS = 8
 
+_LATE_STOPS = "late-stops-are-over"
+
 End: TypeAlias = JobResult | JobState
 
 _LATE = ApplicationError(
@@ -74,11 +76,13 @@ class ItemJob:
         self._cancelled = state.cancel_requested
         self._seen = list(state.seen)
         self._window = FailureWindow(state.failures)
+        self._resumed = 0
         self._desk = ChunkDesk(state, self._poke)
         self._asked: list[Control] = []
         self._asked_count = 0
         self._answered_count = 0
         self._poked = False
+        self._cancel_came = False
         self._closing = False
         self._alarms: list[asyncio.Task[None]] = []
 
@@ -143,7 +147,7 @@ class ItemJob:
                 await workflow.wait_condition(body.done)
             except asyncio.CancelledError:
                 # Temporal's cancel is one more wish that the main loop looks at.
-                self._cancelled = True
+                self._cancelled = self._cancel_came = True
                 self._poke()
         end = body.result()
         if isinstance(end, JobState):
@@ -152,7 +156,7 @@ class ItemJob:
         self._closing = True
         self._show_details()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return _close(end)
+        return self._close(end)
 
     async def _body(self) -> End:
         if not self._epoch:
@@ -252,8 +256,11 @@ class ItemJob:
             self._concurrency = result.concurrency or self._concurrency
             if result.counts.ended >= self._counts.ended:
                 self._counts = result.counts
-            self._window.extend(result.marks)
-            self._pause_by_itself(result)
+            # What stopped a chunk before somebody resumed the job has been looked at by then.
+            is_over = result.generation < self._resumed and workflow.patched(_LATE_STOPS)
+            if not is_over:
+                self._window.extend(result.marks)
+                self._pause_by_itself(result)
             if result.stopped == STOPPED_BY_EPOCH:
                 self._desk.start_over()
         if self._desk.faults >= MAX_FAULTS and self._pause is None:
@@ -290,6 +297,8 @@ class ItemJob:
             self._window = FailureWindow()
             self._desk.hurry()
         alive = await self._write(self._pause_mode(), status, asked)
+        if before is not None and self._pause is None:
+            self._resumed = self._generation
         self._answered_count += len(asked)
         if self._pause_mode() is RunMode.NOW:
             self._desk.cancel_all()
@@ -385,6 +394,16 @@ class ItemJob:
             sentence=answer.sentence,
         )
 
+    def _close(self, result: JobResult) -> JobResult:
+        """Close the workflow as the row says."""
+        if result.status is JobStatus.FAILED:
+            raise ApplicationError(result.sentence, type=result.code, non_retryable=True)
+        # To Temporal only a run that was asked to cancel is cancelled, any other would fail: one
+        # whose cancel stood in the row, or came to an earlier run, closes with its result.
+        if result.status is JobStatus.CANCELLED and self._cancel_came:
+            raise asyncio.CancelledError
+        return result
+
     def _stale(self) -> JobResult:
         return JobResult(job_id=self._job.job_id, status=self._status, counts=self._counts)
 
@@ -449,15 +468,6 @@ class ItemJob:
         if status is not self._status and self._job.searchable:
             workflow.upsert_search_attributes([JOB_STATUS.value_set(status)])
         self._status = status
-
-
-def _close(result: JobResult) -> JobResult:
-    """Close the workflow as the row says."""
-    if result.status is JobStatus.FAILED:
-        raise ApplicationError(result.sentence, type=result.code, non_retryable=True)
-    if result.status is JobStatus.CANCELLED:
-        raise asyncio.CancelledError
-    return result
 
 
 def _fault_of(exc: BaseException) -> tuple[str, str]:

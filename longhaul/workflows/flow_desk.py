@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         FlowView,
         JobState,
         Page,
+        fairness_key,
     )
     from longhaul.workflows import policies
     from longhaul.workflows.chunks import ChunkDesk, was_cancelled
@@ -179,7 +180,8 @@ class StepDesk(ChunkDesk):
                 parent_close_policy=ParentClosePolicy.ABANDON,
                 static_summary=start.summary,
                 priority=Priority(
-                    priority_key=start.priority_key, fairness_key=start.owner[:64] or None
+                    priority_key=start.priority_key,
+                    fairness_key=fairness_key(start.owner) or None,
                 ),
                 search_attributes=child_attributes(start),
             )

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from longhaul.activities.flow import FlowActivities
-    from longhaul.core.controls import MAX_TEXT, Action, Control
+    from longhaul.core.controls import Action, Control, clean_text
     from longhaul.core.errors import InvalidInput, WrongState
     from longhaul.core.flows import Decision
     from longhaul.core.jobs import JobStatus, RunMode
@@ -206,6 +206,6 @@ def _read_wish(message: Any) -> ApprovalWish:
     return ApprovalWish(
         step=message["step"],
         decision=decision,
-        by=str(message.get("by") or "")[:MAX_TEXT],
-        reason=str(message.get("reason") or "")[:MAX_TEXT],
+        by=clean_text(message.get("by")),
+        reason=clean_text(message.get("reason")),
     )

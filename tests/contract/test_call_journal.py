@@ -10,6 +10,7 @@ import pytest
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.errors import Fenced
 from longhaul.core.jobs import CallTotals
@@ -181,6 +182,22 @@ async def test_a_call_after_one_without_an_outcome_counts_as_repeated(calls: Und
 
     totals = await calls.totals()
     assert (totals.made, totals.repeated, totals.retried) == (2, 1, 0)
+
+
+@pytest.mark.invariant("I3")
+async def test_a_repeated_call_stays_one_when_the_first_is_answered_after_all(
+    postgres: UnderTest, database: PostgresDatabase
+) -> None:
+    first = await postgres.send()
+    second = await postgres.send()
+    await postgres.journal.answered(first, REPLY, 5)
+    await postgres.journal.failed(second, "server_error", 5)
+    await postgres.send()
+
+    async with database.begin() as tx:
+        _, counted = await PostgresLedger(database).count(tx, JOB)
+    assert (counted.made, counted.repeated, counted.retried) == (3, 1, 1)
+    assert counted == await postgres.totals()
 
 
 async def test_a_call_after_a_failed_one_counts_as_retried(calls: UnderTest) -> None:

@@ -15,8 +15,9 @@ from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.reconciler import Reconciler
 from longhaul.core.catalog import Catalog
+from longhaul.core.controls import Requested
 from longhaul.core.errors import TemporalUnavailable
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.jobs import Job, JobStatus, Pause, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
@@ -105,6 +106,35 @@ async def test_a_job_whose_workflow_is_lost_begins_again_fenced_off(
     assert (mended.epoch, mended.attempt) == (job.epoch + 1, job.attempt)
     assert mended.started_at is not None
     assert mended.started_at == job.started_at, "the deadline counts from there"
+
+
+ASKED_FOR = Pause(mode=RunMode.DRAIN, by="u-1", reason="lunch")
+
+
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize(
+    ("requested", "pause", "wanted"),
+    [
+        (None, None, None),
+        (None, ASKED_FOR, Requested.PAUSE),
+        (Requested.PAUSE, ASKED_FOR, Requested.PAUSE),
+        (Requested.PAUSE, None, Requested.PAUSE),
+        (Requested.RESUME, ASKED_FOR, None),
+        (Requested.CANCEL, ASKED_FOR, Requested.CANCEL),
+    ],
+)
+async def test_a_request_that_was_lost_with_its_workflow_is_still_heard(
+    desk: Desk, requested: Requested | None, pause: Pause | None, wanted: Requested | None
+) -> None:
+    job = await desk.job()
+    async with desk.stores.database.begin() as tx:
+        await desk.stores.jobs.update(tx, job, requested=requested, pause=pause)
+    desk.temporal.runs = {job.id: None}
+
+    assert await desk.reconciler.look(AT_ONCE) == 1
+    mended = await desk.read(job)
+    assert mended.requested == wanted
+    assert (mended.pause is not None) == (wanted is Requested.PAUSE)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from longhaul.core.errors import ItemFailed, ProviderRejected
 from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Resources
-from longhaul.core.jobs import Counts, Job
+from longhaul.core.jobs import Counts, Ending, Job
 from longhaul.core.ports import Transaction
 from tests.job_types.workflows import EchoWorkflow, RollingEchoWorkflow
 
@@ -40,6 +40,8 @@ class EchoParameters(BaseModel):
     killing: list[int] = []
     rejected: list[int] = []
     summary_breaks: bool = False
+    summary_refuses: bool = False
+    ending_breaks: bool = False
 
 
 class Echo(JobType[EchoParameters]):
@@ -107,9 +109,16 @@ class Echo(JobType[EchoParameters]):
             job.attempt,
         )
 
+    async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
+        if job.parameters.get("ending_breaks"):
+            await tx.fetch("SELECT 1 / 0")
+        return await super().ending(tx, job, counts)
+
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
         if job.parameters.get("summary_breaks"):
             await tx.fetch("SELECT no_such_column FROM echo")
+        if job.parameters.get("summary_refuses"):
+            await tx.fetch("SELECT 1 / 0")
         (row,) = await tx.fetch("SELECT count(*) AS n FROM echo WHERE job_id = $1", job.id)
         return {"echoes": row["n"]}
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longhaul.core.controls import (
+    LONGEST_REQUEST_ID,
+    MAX_TEXT,
     REMEMBERED_REQUESTS,
     Action,
     Control,
@@ -20,7 +22,8 @@ from longhaul.core.errors import InvalidInput
 from longhaul.core.jobs import Pause, RunMode
 
 modes = st.sampled_from([RunMode.DRAIN, RunMode.NOW])
-controls = st.builds(Control, action=st.sampled_from(Action), mode=modes, by=st.text(max_size=5))
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
+controls = st.builds(Control, action=st.sampled_from(Action), mode=modes, by=names)
 
 
 def test_an_empty_message_means_a_draining_pause() -> None:
@@ -53,6 +56,15 @@ def test_times_are_read_in_any_zone_and_kept_in_utc() -> None:
     control = read_control("pause", {"until": "2026-01-02T03:04:05+02:00"})
 
     assert control.until == datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)
+
+
+@given(st.text(st.characters(), max_size=2 * MAX_TEXT) | st.none() | st.integers())
+def test_any_text_of_a_message_can_be_stored(text: object) -> None:
+    by = read_control("pause", {"by": text}).by
+
+    assert "\0" not in by
+    assert by.encode().decode() == by
+    assert len(by) <= MAX_TEXT
 
 
 @given(controls)
@@ -101,20 +113,22 @@ def test_a_flag_survives_redis(attempt: int, generation: int, mode: RunMode) -> 
     assert Flag.parse(str(flag)) == flag
 
 
-@pytest.mark.parametrize(
-    ("attempt", "generation", "mode", "stops"),
-    [
-        (2, 6, RunMode.DRAIN, True),
-        (2, 6, RunMode.NOW, True),
-        (2, 6, RunMode.RUN, False),
-        (2, 5, RunMode.NOW, False),
-        (1, 9, RunMode.NOW, False),
-        (3, 1, RunMode.NOW, False),
-    ],
-)
-def test_only_a_newer_generation_of_its_own_attempt_stops_a_chunk(
-    attempt: int, generation: int, mode: RunMode, stops: bool
-) -> None:
-    flag = Flag(attempt=attempt, generation=generation, mode=mode)
+def test_a_long_request_id_is_carried_as_a_short_one_of_its_own() -> None:
+    long, longer = "x" * 500, "x" * 501
 
-    assert flag.stops(attempt=2, generation=5) == stops
+    ids = {read_control("pause", {"request_id": one}).request_id for one in (long, longer, "x")}
+
+    assert len(ids) == 3
+    assert max(map(len, ids)) <= LONGEST_REQUEST_ID
+
+
+@pytest.mark.parametrize(
+    ("attempt", "generation", "is_news"),
+    [(2, 6, True), (2, 5, False), (2, 4, False), (1, 9, False), (3, 1, False)],
+)
+def test_only_a_newer_generation_of_its_own_attempt_is_news_to_a_chunk(
+    attempt: int, generation: int, is_news: bool
+) -> None:
+    flag = Flag(attempt=attempt, generation=generation, mode=RunMode.NOW)
+
+    assert flag.is_news(attempt=2, generation=5) == is_news

@@ -64,6 +64,27 @@ async def test_one_item_has_the_process_to_itself() -> None:
     await another.end(also)
 
 
+async def test_who_waited_for_a_slot_before_somebody_wants_to_be_alone_lets_that_one_go_first() -> (
+    None
+):
+    slots = Slots(1)
+    before, queued, alone = Item(), Item(), Item()
+    running = asyncio.create_task(before.run(slots))
+    await before.running.wait()
+    late = asyncio.create_task(queued.run(slots))
+    await settled()
+    waiting = asyncio.create_task(alone.run(slots.alone(PATIENCE)))
+    await settled()
+
+    await before.end(running)
+    await alone.running.wait()
+    await settled()
+    assert not queued.running.is_set()
+
+    await alone.end(waiting)
+    await queued.end(late)
+
+
 async def test_who_gives_up_waiting_for_the_process_leaves_every_slot_free() -> None:
     slots = Slots(2)
     before, alone = Item(), Item()

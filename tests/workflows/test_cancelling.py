@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from longhaul.core.controls import Action, Control
+from longhaul.core.controls import Action, Control, Requested
 from longhaul.core.jobs import Counts, JobStatus, Outcome
 from tests.conftest import until
 from tests.engine import Engine
@@ -35,6 +35,21 @@ async def test_a_paused_job_can_be_cancelled(engine: Engine) -> None:
     await engine.workflows.cancel(job_id)
 
     assert (await engine.ends(job_id)).status is JobStatus.CANCELLED
+
+
+async def test_a_cancel_that_stood_in_the_row_closes_the_workflow_without_a_fault(
+    engine: Engine,
+) -> None:
+    job_id = await engine.create(items=4, start=False)
+    async with engine.stores.database.begin() as tx:
+        job = await engine.stores.jobs.lock(tx, job_id)
+        assert job is not None
+        job = await engine.stores.jobs.update(tx, job, requested=Requested.CANCEL)
+    await engine.start(job)
+
+    assert (await engine.ends(job_id)).status is JobStatus.CANCELLED
+    closed = await engine.handle(job_id).result()
+    assert closed["status"] == "cancelled"
 
 
 async def test_a_cancel_that_finds_nothing_open_completes(engine: Engine) -> None:

@@ -103,6 +103,27 @@ async def test_a_broken_summary_does_not_keep_a_job_from_ending(engine: Engine) 
     assert set(job.result) == {"summary_error"}
 
 
+@pytest.mark.invariant("I7")
+async def test_a_summary_that_refuses_its_numbers_does_not_keep_a_job_from_ending(
+    engine: Engine,
+) -> None:
+    job_id = await engine.create(items=2, summary_refuses=True)
+
+    job = await engine.ends(job_id)
+
+    assert job.outcome is Outcome.SUCCEEDED
+    assert job.result is not None
+    assert set(job.result) == {"summary_error"}
+
+
+async def test_an_ending_of_the_types_own_that_breaks_leaves_the_usual_one(
+    engine: Engine,
+) -> None:
+    job_id = await engine.create(items=2, failing=[1], ending_breaks=True)
+
+    assert (await engine.ends(job_id)).outcome is Outcome.PARTIAL
+
+
 async def test_completed_at_is_when_it_ended(engine: Engine) -> None:
     job_id = await engine.create(items=2)
 

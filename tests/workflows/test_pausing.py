@@ -11,6 +11,7 @@ from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Counts, JobStatus, RunMode
 from tests.conftest import until
 from tests.engine import Engine
+from tests.refusals import Refusals
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -242,6 +243,42 @@ async def test_a_signal_with_nothing_in_it_pauses(engine: Engine) -> None:
     await engine.handle(job_id).signal("resume")
 
     assert (await engine.ends(job_id)).counts.done == 40
+
+
+async def test_what_cannot_be_stored_of_a_signal_is_left_out(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=4, concurrency=2)
+    await started(engine, job_id, 2)
+
+    await engine.handle(job_id).signal(
+        "pause", {"by": "ops\0", "reason": "half a character: \ud800", "mode": "now"}
+    )
+    job = await engine.becomes(job_id, PAUSED)
+
+    assert job.pause is not None
+    assert (job.pause.by, job.pause.reason) == ("ops", "half a character: ?")
+    engine.echo.gate.set()
+    await resume(engine, job_id)
+    assert (await engine.ends(job_id)).counts.done == 4
+
+
+async def test_what_stopped_a_chunk_before_the_job_was_resumed_does_not_pause_it_again(
+    engine: Engine,
+) -> None:
+    refusals = Refusals(engine)
+    job_id = await refusals.create()
+    await engine.becomes(job_id, PAUSING)
+
+    refusals.is_over = True
+    await resume(engine, job_id)
+    await engine.becomes(job_id, RUNNING)
+    refusals.gate.set()
+    job = await engine.ends(job_id)
+
+    assert job.counts.done == 16
+    async with engine.stores.database.begin() as tx:
+        audit = await tx.fetch("SELECT action FROM job_audit WHERE job_id = $1", job_id)
+    assert [row["action"] for row in audit].count("pause") == 1
 
 
 async def test_the_progress_query_tells_counts_and_chunks_in_flight(engine: Engine) -> None:

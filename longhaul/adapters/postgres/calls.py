@@ -18,8 +18,8 @@ _EARLIER = f"SELECT try, token, state FROM llm_call WHERE {_PLACE} ORDER BY try"
 
 _SENT = """
 INSERT INTO llm_call
-    (job_id, ordinal, attempt, step, try, token, provider, model, fingerprint, sent_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())
+    (job_id, ordinal, attempt, step, try, follows, token, provider, model, fingerprint, sent_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp())
 """
 
 _ANSWERED = f"""
@@ -72,6 +72,7 @@ class PostgresCallJournal:
                     _SENT,
                     *place,
                     last_try + 1,
+                    last_state,
                     call.token,
                     request.provider,
                     request.model,

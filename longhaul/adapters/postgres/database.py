@@ -36,6 +36,7 @@ _AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,  # the primary has become a standby
     asyncpg.QueryCanceledError,
 )
 
@@ -170,16 +171,21 @@ class PostgresDatabase:
         """
         with _translated(self._pool.is_closing):
             connection = await self._pool.acquire()
+        is_free = False
         try:
             with _translated(connection.is_closed):
                 got = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
             try:
                 yield got
             finally:
-                if got:
-                    with suppress(*_LOST):
+                with suppress(*_LOST):
+                    if got:
                         await connection.execute("SELECT pg_advisory_unlock($1)", number)
+                    is_free = True
         finally:
+            if not is_free:
+                # It may still hold the lock, which must not go back to the pool with it.
+                connection.terminate()
             await self._release(connection)
 
     async def _release(self, connection: Any) -> None:

@@ -60,6 +60,7 @@ SELECT count(*) AS total,
 FROM job_item WHERE job_id = $1
 """
 
+# The call before may have come to its end after this one was sent: its worker only seemed dead.
 _CALLS = """
 SELECT count(*) AS made,
        count(*) FILTER (WHERE before = 'sent') AS repeated,
@@ -68,7 +69,8 @@ SELECT count(*) AS made,
        coalesce(sum(output_tokens), 0) AS output_tokens,
        sum(cost_usd) AS cost_usd
 FROM (
-    SELECT *, lag(state) OVER (PARTITION BY attempt, ordinal, step ORDER BY try) AS before
+    SELECT *, coalesce(follows, lag(state) OVER (PARTITION BY attempt, ordinal, step ORDER BY try))
+                  AS before
     FROM llm_call WHERE job_id = $1
 ) AS calls
 """
@@ -91,6 +93,12 @@ SELECT ordinal, item_key, label, payload, losses FROM job_item WHERE job_id = $1
 
 _NOTE_LOSSES = """
 UPDATE job_item SET losses = $3 WHERE job_id = $1 AND ordinal = $2 AND state = 'open'
+"""
+
+
+_TAKE_LOSS_BACK = """
+UPDATE job_item SET losses = losses - 1
+WHERE job_id = $1 AND ordinal = $2 AND losses = $3 AND state = 'open'
 """
 
 
@@ -175,6 +183,11 @@ class PostgresLedger:
         """Note how often a worker may have died over an item, if it is still open."""
         async with self._database.begin() as tx:
             await tx.execute(_NOTE_LOSSES, job_id, ordinal, losses)
+
+    async def take_loss_back(self, job_id: str, ordinal: int, losses: int) -> None:
+        """Count one loss less, if nobody has noted anything since it was set to `losses`."""
+        async with self._database.begin() as tx:
+            await tx.execute(_TAKE_LOSS_BACK, job_id, ordinal, losses)
 
 
 async def _copy(tx: Transaction, batch: list[tuple[object, ...]]) -> None:

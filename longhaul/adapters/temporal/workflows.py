@@ -24,7 +24,7 @@ from longhaul.core.controls import Control, control_message
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.job_types import Queue
 from longhaul.core.jobs import Job
-from longhaul.core.messages import ChildStart, JobState
+from longhaul.core.messages import ChildStart, JobState, fairness_key
 from longhaul.core.ports import RunStatus, WorkflowRun
 
 RPC_TIMEOUT = timedelta(seconds=4)
@@ -88,7 +88,8 @@ class TemporalWorkflows:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     static_summary=summary,
                     priority=Priority(
-                        priority_key=priority_key(job.priority), fairness_key=job.owner[:64]
+                        priority_key=priority_key(job.priority),
+                        fairness_key=fairness_key(job.owner),
                     ),
                     search_attributes=_attributes(job)
                     if searchable

@@ -1,0 +1,46 @@
+"""What the database's refusals mean, and its locks."""
+
+import asyncio
+
+import pytest
+
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.core.errors import Unavailable
+
+LOCK = 4711
+
+
+async def test_a_server_that_only_reads_any_more_counts_as_away(
+    database: PostgresDatabase,
+) -> None:
+    async with database.begin() as tx:
+        await tx.execute("SET TRANSACTION READ ONLY")
+
+        with pytest.raises(Unavailable):
+            await tx.execute("UPDATE job SET priority = 1")
+
+
+async def test_one_holds_a_lock_until_its_block_ends(database: PostgresDatabase) -> None:
+    async with database.locked(LOCK) as first, database.locked(LOCK) as second:
+        assert (first, second) == (True, False)
+    async with database.locked(LOCK) as again:
+        assert again
+
+
+async def test_a_lock_is_free_again_when_its_block_is_cancelled(
+    database: PostgresDatabase,
+) -> None:
+    held = asyncio.Event()
+
+    async def hold() -> None:
+        async with database.locked(LOCK):
+            held.set()
+            await asyncio.Event().wait()
+
+    holder = asyncio.create_task(hold())
+    await held.wait()
+    holder.cancel()
+    await asyncio.wait([holder])
+
+    async with database.locked(LOCK) as got:
+        assert got
