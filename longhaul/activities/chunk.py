@@ -191,17 +191,25 @@ class _Chunk:
             self._over.set()
 
     async def _lane(self) -> None:
+        flusher = self._run.flusher
         while self._may_start():
-            await self._run.flusher.ready()
+            await flusher.ready()
+            suspect = None
             async with self._slots:
-                if not self._may_start() or (item := next(self._queue, None)) is None:
-                    return
-                if not item.losses:
+                # The slot is kept from item to item for as long as nobody else wants it.
+                while suspect is None:
+                    if not self._may_start() or (item := next(self._queue, None)) is None:
+                        return
+                    if item.losses:
+                        suspect = item
+                        break
                     await self._do(item)
-            if item.losses:
-                await self._try(item)
-            # Items that never wait would let nobody else run, not even the flusher.
-            await asyncio.sleep(0)
+                    # Items that never wait would let nobody else run, not even the flusher.
+                    await asyncio.sleep(0)
+                    if flusher.is_full or self._slots.are_wanted:
+                        break
+            if suspect is not None:
+                await self._try(suspect)
 
     async def _careful_lane(self) -> None:
         while self._may_start():
@@ -264,8 +272,10 @@ class _Chunk:
 
     def _hand_in(self, ended: Ended) -> None:
         self._run.flusher.add(ended, self.tally)
-        self._run.window.add(failed=ended.state is ItemState.FAILED)
         ratio = self._run.job.options.stop_after_failure_ratio
+        if ratio is None:
+            return
+        self._run.window.add(failed=ended.state is ItemState.FAILED)
         if self._run.window.exceeds(ratio):
             self.stop(
                 RunMode.DRAIN,

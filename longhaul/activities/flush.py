@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +18,7 @@ MAX_ROWS = 200
 MAX_WAIT = timedelta(milliseconds=50)
 PATIENCE = timedelta(seconds=60)
 MAX_QUEUED = 5 * MAX_ROWS
+WRITES_AT_ONCE = 2
 
 _RETRY = 0.2
 
@@ -73,12 +74,7 @@ class BatchWriter:
         async with self._database.begin() as tx:
             done = [ended for ended in batch if isinstance(ended.result, Done)]
             refused = await self._job_type.refuse(tx, job, done) if done else {}
-            results = [
-                replace(ended, result=refusal)
-                if (refusal := refused.get(ended.item.ordinal))
-                else ended
-                for ended in batch
-            ]
+            results = [_unless(refused, ended) for ended in batch] if refused else list(batch)
             fresh = await self._ledger.end(tx, job.id, results)
             kept = [ended for ended in results if ended.item.ordinal in fresh]
             if rows := [ended for ended in kept if isinstance(ended.result, Done)]:
@@ -87,6 +83,11 @@ class BatchWriter:
             if row is None:
                 raise Fenced
         return row, results
+
+
+def _unless(refused: Mapping[int, Failed], ended: Ended) -> Ended:
+    refusal = refused.get(ended.item.ordinal)
+    return ended if refusal is None else replace(ended, result=refusal)
 
 
 def _changes(kept: Sequence[Ended]) -> CountChanges:
@@ -103,8 +104,9 @@ class Flusher:
     """Gathers the results of all chunks of a job in this process and writes them.
 
     The first result after a quiet moment is written at once; the next ones gather for up
-    to 50 ms or 200 rows. A write is never cancelled: cancelled half-way nobody would know
-    whether it was committed.
+    to 50 ms or 200 rows. While one batch waits for the database the next one may be on its way;
+    the job's row lets them commit one after the other. A write is never cancelled: cancelled
+    half-way nobody would know whether it was committed.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Flusher:
         self._closing = False
         self._ready = asyncio.Event()
         self._ready.set()
+        self._writers = asyncio.Semaphore(WRITES_AT_ONCE)
         self._task = asyncio.create_task(self._run())
 
     def add(self, ended: Ended, tally: Tally) -> None:
@@ -142,10 +145,14 @@ class Flusher:
         if len(self._queue) >= MAX_QUEUED:
             self._ready.clear()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no new item is to start: results do not flow, or not as fast as they come."""
+        return not self._ready.is_set()
+
     async def ready(self) -> None:
-        """Return when results flow; while the database is away no new item is to start."""
-        if not self._ready.is_set():
-            await self._ready.wait()
+        """Return when a new item may start."""
+        await self._ready.wait()
 
     async def close(self) -> None:
         """End the task; every tally must have settled."""
@@ -158,23 +165,33 @@ class Flusher:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         next_write = loop.time()
-        while True:
-            await self._work.wait()
-            if self._closing and not self._queue:
-                return
-            await self._gather(next_write - loop.time())
-            next_write = loop.time() + MAX_WAIT.total_seconds()
-            batch = [self._queue.popleft() for _ in range(min(MAX_ROWS, len(self._queue)))]
-            if not self._queue:
-                self._work.clear()
-            if len(self._queue) < MAX_ROWS:
-                self._full.clear()
-            try:
-                await self._store(batch)
-            except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
-                error_id = self._reports.file(exc, job_id=self._job.id, step="flush")
-                self.broken = NotStored(error_id)
-                self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
+        async with asyncio.TaskGroup() as writes:
+            while True:
+                await self._work.wait()
+                if self._closing and not self._queue:
+                    return
+                await self._gather(next_write - loop.time())
+                await self._writers.acquire()
+                next_write = loop.time() + MAX_WAIT.total_seconds()
+                writes.create_task(self._write(self._next_batch()))
+
+    def _next_batch(self) -> list[tuple[Ended, Tally]]:
+        batch = [self._queue.popleft() for _ in range(min(MAX_ROWS, len(self._queue)))]
+        if not self._queue:
+            self._work.clear()
+        if len(self._queue) < MAX_ROWS:
+            self._full.clear()
+        return batch
+
+    async def _write(self, batch: list[tuple[Ended, Tally]]) -> None:
+        try:
+            await self._store(batch)
+        except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
+            error_id = self._reports.file(exc, job_id=self._job.id, step="flush")
+            self.broken = NotStored(error_id)
+            self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
+        finally:
+            self._writers.release()
 
     async def _gather(self, seconds: float) -> None:
         if seconds <= 0 or self._closing:

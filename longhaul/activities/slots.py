@@ -20,6 +20,11 @@ class Slots:
         self._shared = asyncio.Event()
         self._shared.set()
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether somebody waits for what others hold."""
+        return self._free.locked() or not self._shared.is_set()
+
     async def __aenter__(self) -> None:
         while True:
             await self._shared.wait()

@@ -96,7 +96,8 @@ class BadAnswer(Exception):
     """A model's answer cannot be used; the text tells the model what to mend."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: each item has its own, and that makes it twice as dear.
+@dataclass(slots=True, kw_only=True)
 class ItemContext(Generic[P]):
     """What surrounds an item while it is done."""
 
