@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from longhaul.adapters.sources.rows import MOST_ALIKE, read_rows
 from longhaul.adapters.sources.session import Session
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.errors import ItemFailed
@@ -33,7 +32,7 @@ Place: TypeAlias = tuple[DataSource, str, tuple[str, ...]]
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     column: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str | None]
     answer: "asyncio.Future[Sequence[str | None]]"
 
 
@@ -84,7 +83,7 @@ class SourceEvidence:
         return await self._queries.run(source, lambda session: _ask(session, query, parameters))
 
     async def rows(
-        self, source: DataSource, table: str, column: str, keys: Mapping[str, str]
+        self, source: DataSource, table: str, column: str, keys: Mapping[str, str | None]
     ) -> Sequence[str | None]:
         """The values of a column in the rows with these keys, as texts."""
         place = (source, table, tuple(sorted(keys)))
@@ -112,10 +111,15 @@ class SourceEvidence:
         keys = [
             dict(one) for one in {tuple((n, w.keys[n]) for n in names) for w in gathering.wanted}
         ]
+
+        def read(session: Session) -> list[dict[str, str | None]]:
+            # Ibis takes a second to import, which only a process that reads sources spends.
+            from longhaul.adapters.sources.rows import read_rows  # noqa: PLC0415
+
+            return read_rows(session, session.table(table), columns, keys)
+
         try:
-            rows = await self._sessions.run(
-                source, lambda session: read_rows(session, session.table(table), columns, keys)
-            )
+            rows = await self._sessions.run(source, read)
         except Exception as exc:  # noqa: BLE001 - it is raised where the answer is awaited
             for one in gathering.wanted:
                 if not one.answer.done():
@@ -127,7 +131,7 @@ class SourceEvidence:
         for one in gathering.wanted:
             if not one.answer.done():
                 alike = by_key.get(tuple(one.keys[name] for name in names), [])
-                one.answer.set_result([row[one.column] for row in alike[:MOST_ALIKE]])
+                one.answer.set_result([row[one.column] for row in alike])
 
 
 def _ask(

@@ -153,6 +153,14 @@ def sampled(rows: Any, count: int, wanted: SampleOf) -> Any:
     return some if wanted.size is None else some.limit(wanted.size)
 
 
+def any_of(tests: Sequence[Any]) -> Any:
+    """Whether one of some tests is true; halved, so that no expression gets too deep."""
+    if len(tests) == 1:
+        return tests[0]
+    half = len(tests) // 2
+    return any_of(tests[:half]) | any_of(tests[half:])
+
+
 @contextmanager
 def closing(session: Session) -> Iterator[Session]:
     """Close the session at the end of the block."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import ibis
 from ibis.common.exceptions import IbisError
 
 from longhaul.adapters.regexes import Re2
@@ -254,13 +253,3 @@ def read_measures(named: Mapping[str, Any]) -> Measures:
         deviation=None if deviation is None else float(deviation),
         quartiles=None if first is None or third is None else (float(first), float(third)),
     )
-
-
-def any_of(tests: Sequence[Any]) -> Any:
-    """Whether one of many tests is true; halved, so that no expression gets too deep."""
-    if not tests:
-        return ibis.literal(False)
-    if len(tests) == 1:
-        return tests[0]
-    half = len(tests) // 2
-    return any_of(tests[:half]) | any_of(tests[half:])

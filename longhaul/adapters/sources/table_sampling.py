@@ -10,12 +10,11 @@ from ibis.common.exceptions import IbisError
 from longhaul.adapters.regexes import Re2
 from longhaul.adapters.sources.readings import Reader, Reading, Unreadable
 from longhaul.adapters.sources.rows import read_rows
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, any_of
 from longhaul.adapters.sources.suspicions import (
     READINGS,
     Measures,
     Suspicion,
-    any_of,
     boundaries,
     figures,
     measured,
@@ -260,7 +259,8 @@ class TableSampling:
             for pool in pools
             if pool.category is Category.ANOMALY
         ]
-        self._clean_test = ~any_of([one.test for one in bad if one.test is not None])
+        tests = [one.test for one in bad if one.test is not None]
+        self._clean_test = ~any_of(tests) if tests else ibis.literal(True)
         self._doubles = [one for one in bad if one.doubled is not None]
         strata = self._strata()
         parts = split_strata(wanted, [one.count for one in strata])

@@ -1,0 +1,75 @@
+"""Samples of tables that the sample report is not like, on both engines."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longhaul.adapters.sources.sampler import SourceSampler
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.formats import DataType
+from longhaul.core.sampling import Category, SampledAttribute, TableRequest
+from longhaul.core.sources import DataSource, SourceAccess
+from tests.tables import KINDS, make_table
+
+MONTHS = [f"2023{month:02}" for month in range(1, 13)] + [
+    f"2024{month:02}" for month in range(1, 13)
+]
+# A balance that names its row.
+HISTORY = [
+    (str(loan), month, f"{loan * 100 + number}")
+    for loan in range(1, 201)
+    for number, month in enumerate(MONTHS)
+]
+
+
+@pytest.fixture(params=KINDS)
+async def history(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> DataSource:
+    columns = ["loan integer", "month", "balance numeric(12,2)"]
+    return await make_table(request.param, dsn, tmp_path, columns, HISTORY)
+
+
+@pytest.fixture
+def sampler(dsn: str) -> SourceSampler:
+    return SourceSampler(SourceSessions(SourceAccess(own_dsn=dsn)))
+
+
+def attribute(id: int, column: str, data_type: DataType, **more: Any) -> SampledAttribute:
+    return SampledAttribute(
+        id=id,
+        name=column.capitalize(),
+        data_type=data_type,
+        is_mandatory=False,
+        is_key=False,
+        is_critical=False,
+        column=column,
+        **more,
+    )
+
+
+def request_of(
+    source: DataSource,
+    *,
+    key: Sequence[str],
+    wanted: Mapping[Category, int],
+    attributes: Sequence[SampledAttribute] = (attribute(1, "balance", DataType.DECIMAL),),
+) -> TableRequest:
+    return TableRequest(
+        source=source, table=None, key=key, attributes=attributes, rules=(), seed=7, wanted=wanted
+    )
+
+
+async def test_a_row_of_a_history_is_named_by_loan_and_month(
+    history: DataSource, sampler: SourceSampler
+) -> None:
+    wanted = {Category.CLEAN: 15, Category.BOUNDARY: 2, Category.ANOMALY: 8}
+
+    samples = await sampler.sample(request_of(history, key=["loan", "month"], wanted=wanted))
+
+    balances = {(loan, month): float(balance) for loan, month, balance in HISTORY}
+    keys = [(row.source_key["loan"], row.source_key["month"]) for row in samples.drawn]
+    assert len(set(keys)) == 17
+    assert [float(row.data["Balance"] or 0) for row in samples.drawn] == [
+        balances[key] for key in keys if key[0] and key[1]
+    ]
