@@ -10,6 +10,7 @@ from longhaul.core.sampling import (
     DrawnRow,
     Frame,
     SampledAttribute,
+    SampledRule,
     Scope,
     TableRequest,
     TableSampler,
@@ -56,6 +57,7 @@ class _Group:
     source: DataSource
     table: str | None
     attributes: Sequence[SampledAttribute]
+    rules: Sequence[SampledRule]
     keys: Mapping[str, str]
 
 
@@ -105,14 +107,14 @@ async def draw_all(
             category: _share(left, [len(one.attributes) for one in groups[number:]])
             for category, left in collected.left.items()
         }
-        samples = await sampler.sample(_request(group, scope, share, seed, decided))
+        samples = await sampler.sample(_request(group, share, seed, decided))
         collected.add(samples)
         looked_at.append((group, samples))
     if len(groups) > 1:
         for group, before in looked_at[:-1]:
             if not any(collected.left.values()):
                 break
-            request = _request(group, scope, collected.left, seed, decided)
+            request = _request(group, collected.left, seed, decided)
             taken = [*request.taken, *collected.keys_of(before.table)]
             collected.add(await sampler.sample(replace(request, taken=taken)))
     return Drawing(
@@ -129,7 +131,6 @@ def _share(left: int, sizes: Sequence[int]) -> int:
 
 def _request(
     group: _Group,
-    scope: Scope,
     wanted: Mapping[Category, int],
     seed: int,
     decided: Mapping[str, Sequence[Mapping[str, str | None]]],
@@ -139,7 +140,7 @@ def _request(
         table=group.table,
         key=list(group.keys),
         attributes=group.attributes,
-        rules=scope.rules,
+        rules=group.rules,
         seed=seed,
         wanted=dict(wanted),
         taken=[key for keys in decided.values() for key in keys],
@@ -166,7 +167,13 @@ def _groups(scope: Scope) -> list[_Group]:
     # Table and source of a loose attribute are not known: it may be in the one that most are in.
     by_table[largest] += [replace(one, column=None) for one in loose]
     return [
-        _Group(scope.sources[source_id], table, attributes, _keys(scope, source_id, table))
+        _Group(
+            scope.sources[source_id],
+            table,
+            attributes,
+            scope.rules.get((source_id, table), ()),
+            _keys(scope, source_id, table),
+        )
         for (source_id, table), attributes in sorted(
             by_table.items(), key=lambda item: (item[0][0], item[0][1] or "")
         )

@@ -53,6 +53,7 @@ class SampledAttribute:
 
     Attributes:
         column: None where nothing is known to feed it but perhaps a column of its own name.
+        written: How its times are written, such as `%Y%m%d`; in any way where nobody has said.
     """
 
     id: int
@@ -64,6 +65,7 @@ class SampledAttribute:
     source_id: int | None = None
     table: str | None = None
     column: str | None = None
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,13 +338,14 @@ class Scope:
 
     Attributes:
         keys: The key attributes, in scope or not: they name the rows.
+        rules: By the data source and the table that rule execution asks them of.
         scoped_by: `scoping` where people have approved which attributes are tested, `request`
             where the job names them, else `report`.
     """
 
     attributes: Sequence[SampledAttribute]
     keys: Sequence[SampledAttribute]
-    rules: Sequence[SampledRule]
+    rules: Mapping[tuple[int, str | None], Sequence[SampledRule]]
     sources: Mapping[int, DataSource]
     scoped_by: str
 

@@ -1,6 +1,6 @@
 """How texts are read once an attribute has said what they are: on both engines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import SampleOf, TableRule, TableVerdicts, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from tests.tables import KINDS, make_table
 
 ROWS = [
     ("202402", "20240229", "01", "1"),
@@ -44,25 +45,23 @@ class Table:
             types=types,
             written=written,
         )
-        found = await self.evaluator.evaluate(self.source, None, [rule], key=["id"])
-        outcome = found.judged[0].outcome
-        assert isinstance(outcome, Verdict), outcome
-        return sorted(example["key"]["id"] for example in outcome.examples)
+        (failing,) = await self.all_failing([rule])
+        return failing
+
+    async def all_failing(self, rules: Sequence[TableRule]) -> list[list[str]]:
+        """The ids of the rows that fail each of some rules."""
+        found = await self.evaluator.evaluate(self.source, None, rules, key=["id"])
+        outcomes = [one.outcome for one in found.judged]
+        return [
+            sorted(example["key"]["id"] for example in one.examples)
+            for one in outcomes
+            if isinstance(one, Verdict)
+        ]
 
 
-@pytest.fixture(params=["postgresql", "csv"])
+@pytest.fixture(params=KINDS)
 async def table(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> Table:
-    if request.param == "csv":
-        path = tmp_path / "t.csv"
-        lines = [",".join("" if cell is None else cell for cell in row) for row in ROWS]
-        path.write_text("\n".join(["mth,dy,cd,id", *lines, ""]))
-        source = DataSource(name="t", kind=SourceKind.CSV, location=str(path))
-    else:
-        connection = await asyncpg.connect(dsn)
-        await connection.execute("CREATE TABLE t (mth text, dy text, cd text, id text)")
-        await connection.executemany("INSERT INTO t VALUES ($1, $2, $3, $4)", ROWS)
-        await connection.close()
-        source = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="public.t")
+    source = await make_table(request.param, dsn, tmp_path, ["mth", "dy", "cd", "id"], ROWS)
     return Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
 
 
@@ -88,6 +87,22 @@ async def test_a_date_is_read_as_it_is_declared(table: Table) -> None:
         "3"
     ]
     assert await table.failing("column_values_to_be_between", since, MONTH_AND_DAY, {}) == []
+
+
+async def test_attributes_that_share_a_column_read_it_each_in_its_own_way(table: Table) -> None:
+    rules = [
+        TableRule(
+            id=form,
+            expectation="expect_column_values_to_be_between",
+            kwargs={"column": "When", "min_value": "2024-01-01"},
+            columns={"When": "dy"},
+            types={"When": DataType.DATE},
+            written={"When": form},
+        )
+        for form in ("%Y%m%d", "%Y-%m-%d")
+    ]
+
+    assert await table.all_failing(rules) == [["3"], ["1", "2", "4"]]
 
 
 async def test_codes_are_compared_as_what_the_attribute_holds(table: Table) -> None:

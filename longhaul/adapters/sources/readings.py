@@ -7,7 +7,7 @@ and never the query.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import ibis
@@ -66,22 +66,11 @@ _DECLARED: Mapping[DataType, Reading] = {
 
 
 class Reader:
-    """The columns of one bound table, each readable in all ways that its type allows.
+    """The columns of one bound table, each readable in all ways that its type allows."""
 
-    Args:
-        written: How the times of a column are written; in any way where nobody has said.
-    """
-
-    def __init__(
-        self,
-        rows: Any,
-        table: SourceTable,
-        dialect: Dialect,
-        written: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, rows: Any, table: SourceTable, dialect: Dialect) -> None:
         self.rows = rows
         self.dialect = dialect
-        self._written = written or {}
         self._names = {column.name for column in table.columns}
         self.number = cache(self._number)
         self.time = cache(self._time)
@@ -102,11 +91,15 @@ class Reader:
         """Whether there is a value."""
         return self.raw(name).notnull()
 
-    def as_(self, reading: Reading, name: str) -> Any:
-        """The column in a reading."""
+    def as_(self, reading: Reading, name: str, written: str | None = None) -> Any:
+        """The column in a reading.
+
+        Args:
+            written: How its times are written; in any way where nobody has said.
+        """
         how: Mapping[Reading, Callable[[str], Any]] = {
             Reading.NUMBER: self.number,
-            Reading.TIME: self.time,
+            Reading.TIME: partial(self.time, written=written),
             Reading.TRUTH: self.truth,
             Reading.TEXT: self.text,
         }
@@ -157,7 +150,7 @@ class Reader:
         is_number = (text.length() <= LONGEST_NUMBER) & text.re_search(NUMBER)
         return ibis.cases((is_number, number), else_=None)
 
-    def _time(self, name: str) -> Any:
+    def _time(self, name: str, written: str | None) -> Any:
         column = self.raw(name)
         kind = column.type()
         if kind.is_date():
@@ -167,8 +160,8 @@ class Reader:
         if kind.is_boolean() or kind.is_floating() or kind.is_decimal() or kind.is_time():
             raise _mismatch(name, "a time")
         text = self.text(name)
-        if name in self._written:
-            return self._written_time(text, WRITINGS[self._written[name]])
+        if written is not None:
+            return self._written_time(text, WRITINGS[written])
         cases = [
             (text.re_search(one.pattern), self._taken_apart(text, one)) for one in WRITINGS.values()
         ]
@@ -194,11 +187,6 @@ class Reader:
         for start, seconds in zip(rest[1:], (3_600, 60, 1), strict=False):
             time += part(start, 2) * (seconds * A_SECOND)
         return time
-
-    def holds_months(self, name: str) -> bool:
-        """Whether somebody has said that the column names no days."""
-        form = self._written.get(name)
-        return form is not None and not WRITINGS[form].has_day
 
     def is_written(self, name: str, writing: Writing) -> Any:
         """Whether a text is written in one way, and exists in the calendar."""

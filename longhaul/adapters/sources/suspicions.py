@@ -78,7 +78,7 @@ def measured(reader: Reader, attribute: SampledAttribute) -> Any | None:
     """
     assert attribute.column is not None
     reading = READINGS[attribute.data_type]
-    value = reader.as_(reading, attribute.column)
+    value = reader.as_(reading, attribute.column, attribute.written)
     if reading is Reading.TRUTH:
         return None
     return value.length() if reading is Reading.TEXT else value

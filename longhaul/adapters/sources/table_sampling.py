@@ -1,6 +1,6 @@
 """One table on its way to a sample: measured, counted, drawn from, in one snapshot."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from longhaul.adapters.sources.suspicions import (
     rule_suspicions,
 )
 from longhaul.core.errors import ItemFailed
+from longhaul.core.rule_execution import columns_of
 from longhaul.core.sampling import (
     Category,
     DrawnRow,
@@ -132,7 +133,7 @@ class TableSampling:
         named = {one.column for one in self._attributes}
         for rule in self._request.rules:
             columns = rule.rule.columns
-            named.update(columns.get(name, name) for name in _names_in(rule.rule.kwargs))
+            named.update(columns.get(name, name) for name in columns_of(rule.rule.kwargs))
         return [one.name for one in self._table.columns if one.name in {*named, *self._key}]
 
     def _pools(self) -> list[Pool]:
@@ -420,16 +421,3 @@ class TableSampling:
                 )
             )
         return drawn
-
-
-def _names_in(kwargs: Mapping[str, Any]) -> Iterator[str]:
-    """Every text in the arguments of a rule: attributes are among them."""
-    pending: list[Any] = list(kwargs.values())
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            pending += one.values()
-        elif isinstance(one, list):
-            pending += one

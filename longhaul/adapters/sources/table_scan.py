@@ -101,12 +101,7 @@ class TableScan:
         )
 
     def _read(self, rows: Any) -> Reader:
-        written = {
-            rule.columns.get(name, name): form
-            for rule in self._rules
-            for name, form in rule.written.items()
-        }
-        return Reader(rows, self._table, self._session.dialect, written)
+        return Reader(rows, self._table, self._session.dialect)
 
     def _narrow(self, rule: TableRule) -> CompiledRule:
         """The rule over no more columns than it needs: what Ibis takes long for is the width."""
