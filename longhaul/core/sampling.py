@@ -166,7 +166,7 @@ class TableSamples:
     Attributes:
         rows: Of the whole table.
         pools: Everything that was considered, drawn from or not.
-        problems: Attributes that could not be considered, and why, in words.
+        problems: Attributes that could not be considered, or not in all rows, and why, in words.
     """
 
     table: str

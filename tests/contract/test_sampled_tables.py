@@ -73,3 +73,29 @@ async def test_a_row_of_a_history_is_named_by_loan_and_month(
     assert [float(row.data["Balance"] or 0) for row in samples.drawn] == [
         balances[key] for key in keys if key[0] and key[1]
     ]
+
+
+async def test_of_rows_with_the_same_key_one_is_drawn_and_the_report_says_so(
+    history: DataSource, sampler: SourceSampler
+) -> None:
+    wanted = {Category.CLEAN: 150}
+
+    # Loan by loan there are 24 rows, and the month lies in no column of this table.
+    samples = await sampler.sample(request_of(history, key=["loan", "Month End"], wanted=wanted))
+
+    assert len({row.source_key["loan"] for row in samples.drawn}) == len(samples.drawn) == 150
+    assert all(row.source_key.keys() == {"loan"} for row in samples.drawn)
+    problem = samples.problems[1]
+    assert "no Month End" in problem
+    assert "200 of 4800" in problem
+
+
+async def test_a_table_without_a_part_of_the_key_may_name_its_rows_all_the_same(
+    history: DataSource, sampler: SourceSampler
+) -> None:
+    request = request_of(history, key=["loan", "month", "Portfolio"], wanted={Category.CLEAN: 10})
+
+    samples = await sampler.sample(request)
+
+    assert len(samples.drawn) == 10
+    assert not samples.problems

@@ -1,6 +1,6 @@
 """One table on its way to a sample: measured, counted, drawn from, in one snapshot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,7 @@ _LONGEST_STRATUM = 40
 _FEWEST_STRATA = 2
 
 _DIGITS = 8
+_TWICE = 2
 
 
 @ibis.udf.scalar.builtin(name="md5")  # type: ignore[untyped-decorator] # Ibis has no types
@@ -106,6 +107,7 @@ class TableSampling:
         self._rows, self._count = rows, int(count)
         self._reader = Reader(rows, self._table, self._session.dialect)
         pools = self._pools()
+        self._check_key()
         picks = draw(
             [*pools, *self._clean_pools(pools)],
             self._request.wanted,
@@ -128,6 +130,24 @@ class TableSampling:
                 yield replace(one, column=column)
             else:
                 self._problems[one.id] = "The table has no column for the attribute."
+
+    def _check_key(self) -> None:
+        """Say of each attribute if the part of the key that the table has names no single row."""
+        lacking = [name for name in self._request.key if name not in self._known]
+        if not lacking or self._key == list(self._table.key):
+            return
+        named = self._rows.select(**self._texts_of_key(self._rows)).distinct()
+        ((count,),) = self._session.fetch(named.aggregate(keys=named.count()))
+        if count < self._count:
+            problem = (
+                f"The table has no {' and no '.join(lacking)}, and what else names its rows names"
+                f" {count} of {self._count}; of rows with the same name one is drawn."
+            )
+            for one in self._attributes:
+                self._problems.setdefault(one.id, problem)
+
+    def _texts_of_key(self, rows: Any) -> dict[str, Any]:
+        return {f"k{number}": rows[name].cast("string") for number, name in enumerate(self._key)}
 
     def _columns(self) -> Sequence[str]:
         named = {one.column for one in self._attributes}
@@ -363,19 +383,19 @@ class TableSampling:
         else:
             rows = self._suspicious_rows(self._suspicions[name])
         assert attribute.column is not None
-        key = [rows[column].cast("string") for column in self._key]
-        place = self._place(key, name)
-        shown = {f"k{number}": column for number, column in enumerate(key)}
-        columns = {**shown, "value": rows[attribute.column].cast("string")}
-        ordered = rows.select(place=place, **columns).order_by(["place", *columns])
-        limit = most
-        while True:
-            answer = self._session.fetch(ordered.limit(limit))
-            # Rows with the same key count once: nobody could tell them apart.
-            found = {values[1:-1]: values[-1] for values in reversed(answer)}
-            if len(found) >= most or len(answer) < limit:
-                return [Found(key, found[key]) for key in reversed(found)][:most]
-            limit *= 2
+        key = self._texts_of_key(rows)
+        place, value = self._place(key.values(), name), rows[attribute.column].cast("string")
+        line = rows.select(place=place, **key, value=value)
+        # Rows with the same key count once: nobody could tell them apart.
+        enough = _TWICE * most
+        answer = self._session.fetch(line.order_by(line.columns).limit(enough))
+        found = {values[1:-1]: values[-1] for values in reversed(answer)}
+        if len(found) < most and len(answer) == enough:
+            # Grouping the whole pool takes several times as long as its first rows do.
+            once = line.group_by(["place", *key]).aggregate(value=line.value.min())
+            answer = self._session.fetch(once.order_by(once.columns).limit(most))
+            return [Found(values[1:-1], values[-1]) for values in answer]
+        return [Found(key, found[key]) for key in reversed(found)][:most]
 
     def _suspicious_rows(self, one: Suspicion) -> Any:
         if one.doubled is None:
@@ -384,7 +404,7 @@ class TableSampling:
         rows, groups = self._rows.filter(judged), self._doubled(one)
         return rows.semi_join(groups, [rows[name].identical_to(groups[name]) for name in columns])
 
-    def _place(self, key: Sequence[Any], name: str) -> Any:
+    def _place(self, key: Iterable[Any], name: str) -> Any:
         text = ibis.literal(f"{self._request.seed}|{name}")
         for column in key:
             text = text + "|" + column.fill_null("")
@@ -395,8 +415,8 @@ class TableSampling:
         if self._count <= rows:
             return None
         share = int(rows / self._count * 16**_DIGITS)
-        key = [self._rows[column].cast("string") for column in self._key]
-        return self._place(key, "part").left(_DIGITS) < f"{share:0{_DIGITS}x}"
+        key = self._texts_of_key(self._rows)
+        return self._place(key.values(), "part").left(_DIGITS) < f"{share:0{_DIGITS}x}"
 
     def _with_data(self, picks: Sequence[Pick]) -> Sequence[DrawnRow]:
         columns = {one.name: one.column or one.name for one in self._attributes}
