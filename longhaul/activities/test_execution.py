@@ -215,7 +215,9 @@ class CaseExecutionType(JobType[CaseParameters]):
             document = await self._documents.read(evidence.content_hash, evidence.content_type)
             frozen = context.job.frozen
             extractor = for_provider(frozen, offline=self._offline, model=self._model)
-            question = Question(attribute=case.attribute, keys=case.keys)
+            question = Question(
+                attribute=case.attribute, keys=case.keys, identifying=case.identifying
+            )
             return await extractor.extract(question, document, frozen, context.calls), False
         if evidence.source is None:
             raise ItemFailed("source_missing", "The evidence names no data source.")

@@ -70,6 +70,8 @@ class Case:
 
     Attributes:
         keys: What names the record: values by the names of the key attributes.
+        identifying: The names of those keys that tell it from most others; looked up where the
+            evidence is a document.
         evidence: What people gave, newest first; else the row in the source. None without any.
         executions: How often it has been executed.
         last_evidence_id: What the latest execution looked at.
@@ -80,6 +82,7 @@ class Case:
     expected: str | None
     keys: Mapping[str, str]
     evidence: Evidence | None
+    identifying: frozenset[str] = frozenset()
     executions: int = 0
     last_evidence_id: int | None = None
 

@@ -106,6 +106,66 @@ async def test_another_loans_value_is_not_taken() -> None:
     assert (found.value, found.keys, found.confidence) == (None, {}, 0.0)
 
 
+# The bank and the month are the same for every loan of a report.
+FOUR_KEYS = Question(
+    attribute=QUESTION.attribute,
+    keys=KEYS | {"Entity Type": "1", "Reporting Month": "202506", "Bank RSSD ID": "852218"},
+    identifying=frozenset(KEYS),
+)
+BANK = "Bank RSSD ID: 852218\nReporting Month: 202506\nEntity Type: 1\n"
+
+
+async def test_what_a_record_shares_with_others_does_not_name_it() -> None:
+    letter = f"{BANK}Loan Number: 4711000024\nOriginal LTV: 95.00\n"
+    row = "Loan Number,Bank RSSD ID,Original LTV\n4711000024,852218,95.00\n"
+
+    assert (await offline(letter, FOUR_KEYS)).value is None
+    assert (await offline(row, FOUR_KEYS)).value is None
+    # Without any loan's number it is not said whose value it is.
+    assert (await offline(f"{BANK}Original LTV: 95.00\n", FOUR_KEYS)).confidence < 0.5
+
+
+async def test_of_two_records_the_one_with_the_key_is_read() -> None:
+    found = await offline(BANK + MANY, FOUR_KEYS)
+
+    assert (found.value, found.confidence) == ("80.00", 0.9)
+
+
+async def test_a_record_may_go_on_over_the_page() -> None:
+    pages = ("Loan Number: 4711000024", "Original LTV: 95.00\nLoan Number: 4711000017", "-")
+    read = OfflineExtractor()
+
+    found = await read.extract(QUESTION, document(*pages, "Original LTV: 80.00"), {}, Answers())
+
+    assert (found.value, found.location["page"]) == ("80.00", 4)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("123", "Loan Number: 9123\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number: 1234\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number\n9123\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number: 123-4\nOriginal LTV: 95.00\n"),
+        ("123", "Your loan number 4 is not 123.\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number  Balance  Original LTV\n124          123      95.00\n"),
+        ("4711000017", "Loan Number: 4711000024 (once 4711000017)\nOriginal LTV: 95.00\n"),
+    ],
+)
+async def test_a_number_that_only_looks_like_the_key_is_another_record(key: str, text: str) -> None:
+    question = Question(attribute=QUESTION.attribute, keys={"Loan Number": key})
+
+    assert (await offline(text, question)).value is None
+
+
+async def test_words_about_a_key_name_no_record() -> None:
+    prose = "Please quote your loan number in all letters.\n"
+
+    found = await offline(f"Loan Number: 4711000017\n{prose}Original LTV: 80.00\n")
+
+    assert (found.value, found.confidence) == ("80.00", 0.9)
+
+
 async def test_a_value_without_any_key_is_little_trusted() -> None:
     found = await offline("Original LTV: 80.00")
 

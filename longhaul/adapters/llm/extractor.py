@@ -5,13 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longhaul.adapters.llm.prompts import load
-from longhaul.core.extraction import (
-    DocumentText,
-    Extraction,
-    ExtractionAnswer,
-    Question,
-    read_extraction,
-)
+from longhaul.core.extraction import DocumentText, Extraction, Question
+from longhaul.core.extraction_answers import ExtractionAnswer, read_extraction
 from longhaul.core.job_types import Calls
 
 TASK = "test_execution"

@@ -15,6 +15,7 @@ from longhaul.core.cases import (
     NewQuery,
 )
 from longhaul.core.errors import InvalidInput
+from longhaul.core.extraction import identifying
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.sources import DataSource, SourceKind
@@ -110,6 +111,20 @@ SELECT e.*, d.name AS source_name, d.kind AS source_kind, d.location, d.secret_r
 FROM evidence AS e LEFT JOIN data_source AS d ON d.id = e.data_source_id
 WHERE e.test_case_id = $1
 ORDER BY e.kind = 'source', e.id DESC LIMIT 1
+"""
+
+# Of the samples that were drawn together. Days and months are many, and still tell no record
+# from another.
+_DIFFERENT_KEYS = """
+SELECT k.key AS name, count(DISTINCT k.value) AS different
+FROM test_case AS c JOIN sample AS mine ON mine.id = c.sample_id
+    JOIN attribute AS target ON target.id = c.attribute_id
+    JOIN sample AS s ON s.set_id = mine.set_id
+    CROSS JOIN jsonb_each_text(s.key_values) AS k
+WHERE c.id = $1 AND NOT EXISTS (
+    SELECT FROM attribute AS a WHERE a.phase_id = target.phase_id AND a.name = k.key
+        AND a.data_type IN ('Date', 'DateTime', 'Boolean'))
+GROUP BY k.key
 """
 
 # In one order, so that two jobs wait for each other at most once.
@@ -226,13 +241,20 @@ class PostgresCases:
         if not rows:
             return None
         (row,) = rows
-        evidence = await tx.fetch(_EVIDENCE, case_id)
+        found = await tx.fetch(_EVIDENCE, case_id)
+        evidence = _evidence(found[0]) if found else None
+        keys = {name: value for name, value in row["key_values"].items() if value}
+        different: Mapping[str, int] = {}
+        if evidence and evidence.kind is EvidenceKind.DOCUMENT:
+            counted = await tx.fetch(_DIFFERENT_KEYS, case_id)
+            different = {one["name"]: one["different"] for one in counted}
         return Case(
             id=row["case_id"],
             attribute=read_attribute(row),
             expected=row["expected_value"],
-            keys=row["key_values"],
-            evidence=_evidence(evidence[0]) if evidence else None,
+            keys=keys,
+            evidence=evidence,
+            identifying=identifying(keys, different),
             executions=row["executions"] or 0,
             last_evidence_id=row["last_evidence_id"],
         )
