@@ -76,7 +76,8 @@ def read_separated(page: str) -> list[Line]:
 
 def words_of(name: str) -> str:
     """A pattern of a name as documents write it: the same words, whatever keeps them apart."""
-    return r"[\s_\-/,.]*".join(re.escape(word) for word in re.findall(r"[^\W_]+|[%#$]", name))
+    words = re.findall(r"[^\W_]+|[%#$]", name)
+    return r"[\s_\-/,.()&]*".join(map(re.escape, words)) + (r"\)?" if words else "")
 
 
 def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None:

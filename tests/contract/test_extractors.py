@@ -183,6 +183,54 @@ async def test_a_label_inside_a_longer_word_is_none() -> None:
     assert (await offline("Loan Number: 4711000017\nNoriginal LTV: 3\n")).value is None
 
 
+async def about(name: str, text: str) -> Extraction:
+    question = Question(attribute=make_attribute(name), keys=KEYS)
+    return await offline(f"Loan Number: 4711000017\n{text}", question)
+
+
+async def test_net_is_not_gross() -> None:
+    both = "Unpaid Principal Balance: 900.00\nUnpaid Principal Balance (Net): 850.00\n"
+    table = "Loan Number   UPB      UPB (Net)\n4711000017    900.00   850.00\n"
+
+    assert (await about("Unpaid Principal Balance (Net)", both)).value == "850.00"
+    assert (await about("Unpaid Principal Balance", both)).value == "900.00"
+    assert (await about("UPB (Net)", table)).value == "850.00"
+    # The gross one alone is fit for a look, not for trust.
+    gross = await about("Unpaid Principal Balance (Net)", both.splitlines()[0])
+    assert (gross.value, gross.confidence) == ("900.00", 0.45)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Debt to Income (DTI) Back-End", "Debt to Income Back-End: 36"),
+        ("Debt to Income (DTI) Back-End", "Debt to Income (DTI) Back-End: 36"),
+        ("Principal and Interest (P&I) Amount", "Principal and Interest Amount: 36"),
+        ("Loan to Value (%)", "Loan to Value: 36"),
+        ("Interest Rate", "- the interest rate: 36"),
+        ("Interest Rate", "14. Interest Rate: 36"),
+        ("Interest Rate", "M149 Interest Rate: 36"),
+        ("Interest Rate", "State: CA   Interest Rate: 36"),
+        ("Interest Rate", "It was paid. Interest Rate: 36"),
+    ],
+)
+async def test_what_is_no_part_of_a_label_does_not_hide_it(name: str, text: str) -> None:
+    found = await about(name, text)
+
+    assert (found.value, found.confidence) == ("36", 0.9)
+
+
+async def test_the_end_of_another_label_is_none() -> None:
+    other = "Current Interest Rate: 5.25\nMaximum interest rate   9.00\n"
+
+    assert (await about("Interest Rate", other)).value is None
+    assert (await about("Interest Rate", f"{other}Interest Rate: 4.00\n")).value == "4.00"
+
+
+async def test_the_next_column_of_a_header_is_no_value() -> None:
+    assert (await about("Original LTV", "State    Original LTV    UPB\n")).value is None
+
+
 async def test_pages_that_are_pictures_are_named() -> None:
     pictures = DocumentText(pages=("Loan Number: 4711000017", ""), without_text=(2,))
 

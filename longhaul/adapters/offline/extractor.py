@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from longhaul.adapters.offline.labels import DOUBT, behind, label
 from longhaul.core.attributes import Attribute
 from longhaul.core.extraction import DocumentText, Extraction, Question
 from longhaul.core.job_types import OFFLINE, Calls
@@ -16,7 +17,6 @@ from longhaul.core.layout import (
     below,
     read_separated,
     tables,
-    words_of,
 )
 from longhaul.core.records import Records
 
@@ -122,10 +122,9 @@ def _missing(document: DocumentText) -> str:
 def _on_page(
     number: int, page: str, question: Question, keys: Mapping[str, str], records: Records
 ) -> Iterator[_Found]:
-    is_label = _label(question.attribute)
-    lines = records.lines[number - 1]
+    lines, is_label = records.lines[number - 1], label(question.attribute)
     yield from _in_tables(number, lines, is_label, keys, records, aligned=True)
-    yield from _behind_labels(number, lines, is_label, records)
+    yield from _behind_labels(number, lines, question.attribute, records)
     yield from _in_tables(number, read_separated(page), is_label, keys, records, aligned=False)
 
 
@@ -140,15 +139,16 @@ def _in_tables(
 ) -> Iterator[_Found]:
     wanted = {_bare(value) for value in keys.values()}
     needed = {_bare(value) for value in records.named.values()}
-    for header, label, at in tables(lines, is_label):
+    for header, title, at in tables(lines, is_label):
+        trust = _trust(is_label.match(title.text))
         for place, row in enumerate(lines[at + 1 : at + 1 + MOST_ROWS], at + 1):
             named = wanted & {_bare(cell.text) for cell in row.cells}
             if not named & needed or records.share(number - 1, place) is None:
                 continue
-            cell = below(header, label, row, aligned=aligned)
+            cell = below(header, title, row, aligned=aligned)
             if cell is not None:
                 # A row that carries more of the keys is more surely the record's.
-                weight = round(0.95 - 0.2 * (1 - len(named) / len(wanted)), 2)
+                weight = round((0.95 - 0.2 * (1 - len(named) / len(wanted))) * trust, 2)
                 yield _Found(
                     page=number, cell=cell, line=row, weight=weight, why="In the record's row."
                 )
@@ -157,13 +157,10 @@ def _in_tables(
 def _behind_labels(
     number: int,
     lines: Sequence[Line],
-    is_label: re.Pattern[str],
+    attribute: Attribute,
     records: Records,
 ) -> Iterator[_Found]:
-    pattern = re.compile(
-        rf"(?<![0-9A-Za-z])(?:{is_label.pattern})(?P<colon> *[:=] *| {{2,}}|\t+)(?P<value>\S.*)",
-        is_label.flags,
-    )
+    pattern, is_label = behind(attribute), label(attribute)
     for at, line in enumerate(lines):
         share = records.share(number - 1, at)
         if share is None:
@@ -172,10 +169,11 @@ def _behind_labels(
         if found:
             value = re.split(r" {2,}|\t| \| ", found["value"].rstrip())[0].strip()
             cell = Cell(value, line.start + found.start("value"))
-            weight = (0.9 if ":" in found["colon"] else 0.8) * share
+            weight = (0.9 if ":" in found["colon"] else 0.8) * share * _trust(found)
             why = "Behind the attribute's label."
         elif (below_it := _below_label(lines, at, is_label)) is not None:
-            cell, weight, why = below_it, 0.6 * share, "Below the attribute's label."
+            weight = 0.6 * share * _trust(is_label.match(line.text.strip()))
+            cell, why = below_it, "Below the attribute's label."
         else:
             continue
         if cell.text:
@@ -192,12 +190,8 @@ def _below_label(lines: Sequence[Line], at: int, is_label: re.Pattern[str]) -> C
     return following[0]
 
 
-def _label(attribute: Attribute) -> re.Pattern[str]:
-    names = [attribute.name, re.sub(r"\(.*?\)", " ", attribute.name), attribute.column or ""]
-    if attribute.mdrm:
-        names.append(attribute.mdrm)
-    patterns = dict.fromkeys(words for name in names if (words := words_of(name)))
-    return re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE)
+def _trust(found: re.Match[str] | None) -> float:
+    return DOUBT if found and found["doubtful"] else 1.0
 
 
 def _bare(text: str) -> str:
