@@ -47,21 +47,6 @@ class DocumentText:
     pages: tuple[str, ...]
     without_text: tuple[int, ...] = ()
 
-    def find(self, quote: str, page: int | None = None) -> tuple[int, int, int] | None:
-        """Where words stand, to the letter but for the space between them.
-
-        Returns:
-            Number of the page, first character and length.
-        """
-        words = quote.split()
-        if not words:
-            return None
-        pattern = re.compile(r"\s+".join(map(re.escape, words)))
-        for number, text in enumerate(self.pages, start=1):
-            if page in (None, number) and (found := pattern.search(text)):
-                return number, found.start(), found.end() - found.start()
-        return None
-
     def holds(self, value: str) -> bool:
         """Whether a value stands anywhere, and not as a part of a longer one."""
         return bool(value) and any(whole(value).search(text) for text in self.pages)
@@ -118,6 +103,11 @@ class Documents(Protocol):
             ItemFailed: There is none, or it cannot be read; the code says why.
             Unavailable: The store did not answer.
         """
+
+
+def spaced(words: str) -> re.Pattern[str]:
+    """Words to the letter but for the space between them."""
+    return re.compile(r"\s+".join(map(re.escape, words.split())) or "(?!)")
 
 
 def whole(value: str) -> re.Pattern[str]:

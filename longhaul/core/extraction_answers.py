@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from longhaul.core.extraction import DocumentText, Extraction, Question
+from longhaul.core.extraction import DocumentText, Extraction, Question, spaced
 from longhaul.core.job_types import BadAnswer
+from longhaul.core.records import Records
 
 
 class FoundKey(BaseModel):
@@ -40,21 +41,28 @@ def read_extraction(
     answer: ExtractionAnswer,
     question: Question,
     document: DocumentText,
+    records: Records,
     frozen: Mapping[str, Any],
 ) -> Extraction:
     """Turn an answer into an extraction; what it quotes must stand in the document.
+
+    It must speak of the record as well. Where the document does not say whose the value is,
+    the answer is less sure than the model may be.
 
     Raises:
         BadAnswer: Everything that is wrong with it.
     """
     location: Mapping[str, Any] = {}
+    confidence = answer.confidence
     complaints = list(_key_complaints(answer, question, document))
     if answer.found:
-        located = _locate(answer, document)
+        complaints += _missing_keys(answer, records)
+        located = _located(answer, document, records)
         if isinstance(located, str):
             complaints.append(located)
         else:
-            location = located
+            location, share = located
+            confidence = min(confidence, share)
     elif answer.value:
         complaints.append("`value` must be null when `found` is false.")
     if complaints:
@@ -62,7 +70,7 @@ def read_extraction(
     return Extraction(
         value=answer.value if answer.found else None,
         keys={key.name: key.value for key in answer.primary_keys},
-        confidence=answer.confidence,
+        confidence=confidence,
         rationale=answer.rationale,
         provider=frozen["provider"],
         model=frozen["model"],
@@ -79,17 +87,46 @@ def _key_complaints(
             yield f"Primary key {number} has a name that is none of the record's keys."
         elif not document.holds(key.value):
             yield f"Primary key {number} does not stand in the document as you write it."
+        elif answer.found and not _is_ours(key, question):
+            yield f"Primary key {number} is that of another record."
 
 
-def _locate(answer: ExtractionAnswer, document: DocumentText) -> Mapping[str, Any] | str:
+def _is_ours(key: FoundKey, question: Question) -> bool:
+    """Whether a key is the record's; a day or a bank may be written in other ways."""
+    ours = question.identifiers.get(key.name)
+    return ours is None or key.value.strip().casefold() == ours.casefold()
+
+
+def _missing_keys(answer: ExtractionAnswer, records: Records) -> Iterable[str]:
+    if records.named and not {key.name for key in answer.primary_keys} & set(records.named):
+        names = " or ".join(records.named)
+        yield f"When `found` is true, the record's {names} must be among the primary keys."
+
+
+def _located(
+    answer: ExtractionAnswer, document: DocumentText, records: Records
+) -> tuple[Mapping[str, Any], float] | str:
+    """Where the quote stands and how surely it is about the record, or what is wrong with it."""
     if not answer.value or not answer.quote or answer.page is None:
         return "When `found` is true, `value`, `quote` and `page` are needed."
     if answer.page > len(document.pages):
         return f"The document has {len(document.pages)} pages."
-    found = document.find(answer.quote, answer.page)
-    if found is None:
-        return "The quote does not stand on that page to the letter; copy it from the text."
-    if " ".join(answer.value.split()) not in " ".join(answer.quote.split()):
+    if not spaced(answer.value).search(answer.quote):
         return "The value does not stand in the quote to the letter."
-    page, offset, length = found
-    return {"page": page, "offset": offset, "length": length, "quote": answer.quote}
+    shares: dict[tuple[int, int], float] = {}
+    for quote in spaced(answer.quote).finditer(document.pages[answer.page - 1]):
+        for value in spaced(answer.value).finditer(quote[0]):
+            share = records.share_at(answer.page - 1, quote.start() + value.start())
+            shares[quote.span()] = max(share or 0, shares.get(quote.span(), 0))
+    if not shares:
+        return "The quote does not stand on that page to the letter; copy it from the text."
+    # The same words may stand in the parts of several records.
+    (start, end), share = max(shares.items(), key=lambda one: one[1])
+    if not share:
+        return "The quote is from a part of the document about another record."
+    return {
+        "page": answer.page,
+        "offset": start,
+        "length": end - start,
+        "quote": answer.quote,
+    }, share

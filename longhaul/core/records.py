@@ -5,6 +5,7 @@ above what it says about it, or in the same row of a table.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from typing import TypeAlias
@@ -67,6 +68,11 @@ class Records:
             page, line: Counted from 0.
         """
         return self._shares[page, line]
+
+    def share_at(self, page: int, offset: int) -> float | None:
+        """The same of the line that a character of a page stands in."""
+        starts = [line.start for line in self.lines[page]]
+        return self._shares[page, max(bisect_right(starts, offset) - 1, 0)]
 
     def _shared(
         self, headings: Mapping[_Place, _Whose], rows: Mapping[_Place, _Whose]

@@ -14,7 +14,7 @@ from longhaul.core.job_types import BadAnswer
 from tests.rule_samples import make_attribute
 
 KEYS = {"Loan Number": "4711000017"}
-FROZEN = {"provider": "openai", "model": "gpt-x", "prompt_version": "1"}
+FROZEN = {"provider": "openai", "model": "gpt-x", "prompt_version": "2"}
 QUESTION = Question(attribute=make_attribute("Original LTV"), keys=KEYS)
 
 LETTER = """
@@ -310,15 +310,112 @@ async def test_a_document_cannot_leave_its_block_of_data() -> None:
     assert data["document"]["text"][0]["text"] == hostile
 
 
+OTHER = {"name": "Loan Number", "value": "4711000024"}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"primary_keys": [OTHER]}, "Primary key 1 is that of another record."),
+        ({"primary_keys": []}, "Loan Number must be among the primary keys"),
+        (
+            {"value": "95.00", "quote": "Original LTV: 95.00"},
+            "a part of the document about another",
+        ),
+        (
+            {"value": "70.00", "quote": "Original LTV: 70.00"},
+            "a part of the document about another",
+        ),
+    ],
+)
+async def test_an_answer_about_another_record_is_not_taken(
+    change: dict[str, Any], complaint: str
+) -> None:
+    good = GOOD | {"quote": "Original LTV: 80.00"}
+    answers = Answers(good | change, good)
+
+    found = await ModelExtractor().extract(QUESTION, document(MANY), FROZEN, answers)
+
+    assert found.value == "80.00"
+    assert complaint in answers.complaints[0]
+
+
+async def test_a_row_of_another_record_is_not_taken() -> None:
+    mine = GOOD | {"quote": "4711000017               80.00"}
+    answers = Answers(mine | {"value": "95.00", "quote": "TX       95.00"}, mine)
+
+    found = await ModelExtractor().extract(QUESTION, document(TABLE), FROZEN, answers)
+
+    assert (found.value, found.confidence) == ("80.00", 0.9)
+    assert "another record" in answers.complaints[0]
+
+
+async def test_a_model_is_no_surer_than_the_document() -> None:
+    nobody = GOOD | {"quote": "Original LTV: 80.00", "primary_keys": []}
+    keyless = document("Original LTV: 80.00")
+
+    found = await ModelExtractor().extract(QUESTION, keyless, FROZEN, Answers(nobody))
+
+    assert (found.value, found.keys, found.confidence) == ("80.00", {}, 0.5)
+
+
+def shown_to(answers: Answers) -> list[dict[str, Any]]:
+    (prompt,) = answers.prompts
+    data = json.loads(prompt.split("<data>")[1].split("</data>")[0])
+    parts = data["document"]["text"]
+    assert sum(len(one["text"]) for one in parts) <= MAX_TEXT
+    assert data["document"]["is_shown_in_parts"]
+    return list(parts)
+
+
 async def test_of_a_long_document_the_promising_pages_are_shown() -> None:
     answers = Answers(GOOD | {"page": 40})
     pages = [f"Page {number} " + "x" * 5_000 for number in range(1, 80)]
     pages[39] += LETTER
 
-    await ModelExtractor().extract(QUESTION, document(*pages), FROZEN, answers)
+    found = await ModelExtractor().extract(QUESTION, document(*pages), FROZEN, answers)
+
+    assert 40 in [one["page"] for one in shown_to(answers)]
+    assert found.rationale.startswith(GOOD["rationale"])
+    assert "of the text's 395," in found.rationale
+
+
+async def test_of_a_long_text_what_stands_around_labels_and_keys_is_shown() -> None:
+    def record(number: int) -> str:
+        filler = "\n".join(["Terms and conditions apply."] * 20)
+        return f"Loan Number: {number}\n{filler}\nOriginal LTV: {number % 97}.50\n{filler}\n"
+
+    text = "".join(map(record, range(5_000, 5_600)))
+    mine = Question(attribute=QUESTION.attribute, keys={"Loan Number": "5570"})
+    answers = Answers(
+        GOOD
+        | {
+            "value": "41.50",
+            "quote": "Original LTV: 41.50",
+            "primary_keys": [{"name": "Loan Number", "value": "5570"}],
+        }
+    )
+    assert text.index("5570") > 10 * MAX_TEXT
+
+    found = await ModelExtractor().extract(mine, document(text), FROZEN, answers)
+
+    # The same words stand under other loans as well.
+    assert found.location["offset"] == text.index("Original LTV: 41.50", text.index("5570"))
+    parts = shown_to(answers)
+    assert any("Loan Number: 5570" in one["text"] for one in parts)
+    assert any("Original LTV: 41.50" in one["text"] for one in parts)
+    for one in parts:
+        assert text[one["from"] : one["to"]] == one["text"]
+        assert one["length"] == len(text)
+
+
+async def test_a_document_that_fits_is_shown_whole() -> None:
+    answers = Answers(GOOD)
+
+    found = await ModelExtractor().extract(QUESTION, document(LETTER), FROZEN, answers)
 
     (prompt,) = answers.prompts
     data = json.loads(prompt.split("<data>")[1].split("</data>")[0])
-    shown = data["document"]["text"]
-    assert 40 in [one["page"] for one in shown]
-    assert sum(len(one["text"]) for one in shown) <= MAX_TEXT
+    assert data["document"]["text"] == [{"page": 1, "text": LETTER}]
+    assert data["identifying"] == ["Loan Number"]
+    assert found.rationale == GOOD["rationale"]
