@@ -67,12 +67,15 @@ class SourceTable:
             words are in double quotes.
         rows: About how many it has; None where nobody has counted.
         key: The columns of its primary key, as far as the source knows one.
+        dates: How the source itself writes times into its texts, such as `%Y-%m-%d`, whatever an
+            attribute says: a cell of Excel holds a day, and no writing of it.
     """
 
     name: str
     columns: Sequence[SourceColumn]
     rows: int | None = None
     key: Sequence[str] = ()
+    dates: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

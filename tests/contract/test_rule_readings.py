@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -48,12 +49,12 @@ class Table:
         (failing,) = await self.all_failing([rule])
         return failing
 
-    async def all_failing(self, rules: Sequence[TableRule]) -> list[list[str]]:
+    async def all_failing(self, rules: Sequence[TableRule], key: str = "id") -> list[list[str]]:
         """The ids of the rows that fail each of some rules."""
-        found = await self.evaluator.evaluate(self.source, None, rules, key=["id"])
+        found = await self.evaluator.evaluate(self.source, None, rules, key=[key])
         outcomes = [one.outcome for one in found.judged]
         return [
-            sorted(example["key"]["id"] for example in one.examples)
+            sorted(example["key"][key] for example in one.examples)
             for one in outcomes
             if isinstance(one, Verdict)
         ]
@@ -103,6 +104,34 @@ async def test_attributes_that_share_a_column_read_it_each_in_its_own_way(table:
     ]
 
     assert await table.all_failing(rules) == [["3"], ["1", "2", "4"]]
+
+
+@pytest.mark.parametrize("kind", ["integer", "numeric(8,0)", "numeric(12,2)", "numeric", "float8"])
+async def test_a_number_may_be_a_day(dsn: str, tmp_path: Path, kind: str) -> None:
+    rows = [("20240229", "20240228"), ("20240230", "20240228"), ("20240228", "20240229")]
+    columns = [f"day {kind}", f"before {kind}"]
+    source = await make_table(SourceKind.POSTGRESQL, dsn, tmp_path, columns, rows)
+    table = Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
+    about: dict[str, Any] = {
+        "columns": {"Day": "day", "Before": "before"},
+        "types": dict.fromkeys(("Day", "Before"), DataType.DATE),
+        "written": dict.fromkeys(("Day", "Before"), "%Y%m%d"),
+    }
+
+    def rule(name: str, **kwargs: str) -> TableRule:
+        return TableRule(id=name, expectation=f"expect_{name}", kwargs=kwargs, **about)
+
+    failing = await table.all_failing(
+        [
+            rule("column_values_to_match_strftime_format", column="Day", strftime_format="%Y%m%d"),
+            rule("column_values_to_be_between", column="Day", min_value="2024-02-29"),
+            rule("column_pair_values_a_to_be_greater_than_b", column_A="Day", column_B="Before"),
+        ],
+        key="day",
+    )
+
+    days = [[one[:8] for one in some] for some in failing]
+    assert days == [["20240230"], ["20240228", "20240230"], ["20240228", "20240230"]]
 
 
 async def test_codes_are_compared_as_what_the_attribute_holds(table: Table) -> None:

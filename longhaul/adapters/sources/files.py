@@ -110,7 +110,10 @@ class FileSession(Session):
                 yield SourceTable(name=quoted([path.stem]), columns=_texts(names)), path, ""
             case SourceKind.EXCEL:
                 for sheet, names in excel_files.read_sheets(path).items():
-                    yield SourceTable(name=quoted([sheet]), columns=_texts(names)), path, sheet
+                    table = SourceTable(
+                        name=quoted([sheet]), columns=_texts(names), dates=excel_files.DATES
+                    )
+                    yield table, path, sheet
             case _:
                 with self._translated():
                     relation = self._connection.read_parquet(str(path))

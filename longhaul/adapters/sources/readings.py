@@ -72,6 +72,7 @@ class Reader:
         self.rows = rows
         self.dialect = dialect
         self._names = {column.name for column in table.columns}
+        self._dates = table.dates
         self.number = cache(self._number)
         self.time = cache(self._time)
         self.truth = cache(self._truth)
@@ -157,11 +158,11 @@ class Reader:
             return _day(column) * A_DAY
         if kind.is_timestamp():
             return _day(column) * A_DAY + _clock(column)
-        if kind.is_boolean() or kind.is_floating() or kind.is_decimal() or kind.is_time():
+        if kind.is_boolean() or kind.is_time():
             raise _mismatch(name, "a time")
-        text = self.text(name)
+        text = self._digits(name)
         if written is not None:
-            return self._written_time(text, WRITINGS[written])
+            return ibis.coalesce(*(self._written_time(text, one) for one in self._forms(written)))
         cases = [
             (text.re_search(one.pattern), self._taken_apart(text, one)) for one in WRITINGS.values()
         ]
@@ -188,9 +189,25 @@ class Reader:
             time += part(start, 2) * (seconds * A_SECOND)
         return time
 
+    def _forms(self, written: str) -> list[Writing]:
+        return [WRITINGS[form] for form in dict.fromkeys((written, *self._dates))]
+
+    def _digits(self, name: str) -> Any:
+        """The column as text; of a number without what stands behind its point, if it is whole."""
+        kind, text = self.raw(name).type(), self.text(name)
+        is_exact = kind.is_decimal() and kind.scale == 0
+        if is_exact or not (kind.is_decimal() or kind.is_floating()):
+            return text
+        return text.re_replace(r"\.0*$", "")
+
+    def is_time_in(self, name: str, written: str) -> Any:
+        """Whether a text is a time that is written so, or as the source itself writes times."""
+        tests = [self.is_written(name, form).fill_null(False) for form in self._forms(written)]
+        return ibis.or_(*tests)
+
     def is_written(self, name: str, writing: Writing) -> Any:
         """Whether a text is written in one way, and exists in the calendar."""
-        text = self.text(name)
+        text = self._digits(name)
         if self.dialect is Dialect.POSTGRESQL:
             return times_in_postgres.written_time(text, writing).notnull()
         return text.re_search(writing.pattern)

@@ -296,7 +296,7 @@ def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     column = names.column(kwargs["column"])
     if names.reader.raw(column).type().is_temporal():
         return ibis.literal(True)
-    return names.reader.is_written(column, WRITINGS[kwargs["strftime_format"]])
+    return names.reader.is_time_in(column, kwargs["strftime_format"])
 
 
 def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
