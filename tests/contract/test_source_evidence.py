@@ -7,7 +7,8 @@ import pytest
 
 from longhaul.adapters.sources.evidence import SourceEvidence
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.core.sources import DataSource, SourceAccess
+from longhaul.core.errors import ItemFailed
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests.tables import KINDS, make_table
 
 MONTHS = [f"2024{month:02}" for month in range(1, 13)]
@@ -69,3 +70,40 @@ async def test_no_row_has_a_key_of_parts_of_others(
     key = {"loan": "9", "month": "202507"}
 
     assert await evidence.rows(history, "t", "balance", key) == []
+
+
+async def test_a_lookup_that_cannot_be_done_fails_alone(
+    history: DataSource, evidence: SourceEvidence
+) -> None:
+    async def balance(loan: str, column: str = "balance") -> object:
+        try:
+            return await evidence.rows(history, "t", column, {"loan": loan, "month": "202401"})
+        except ItemFailed as failed:
+            return failed.item_code
+
+    # In the database loans have numbers; to a file every key is a text.
+    strange = "type_mismatch" if history.kind is SourceKind.POSTGRESQL else []
+    found = await asyncio.gather(
+        *(balance(str(loan)) for loan in range(1, 31)),
+        balance("L-31"),
+        balance("32", column="gone"),
+        *(balance(str(loan)) for loan in range(33, 50)),
+    )
+
+    assert found == [
+        *([f"{loan}/202401"] for loan in range(1, 31)),
+        strange,
+        "column_missing",
+        *([f"{loan}/202401"] for loan in range(33, 50)),
+    ]
+
+
+async def test_a_table_that_is_not_there_fails_everybody(
+    history: DataSource, evidence: SourceEvidence
+) -> None:
+    found = await asyncio.gather(
+        *(evidence.rows(history, "u", "balance", {"loan": str(loan)}) for loan in range(3)),
+        return_exceptions=True,
+    )
+
+    assert [one.item_code for one in found if isinstance(one, ItemFailed)] == ["table_missing"] * 3

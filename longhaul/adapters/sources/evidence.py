@@ -106,32 +106,28 @@ class SourceEvidence:
         await asyncio.sleep(_GATHERING)
         # Whoever comes from now on gathers anew.
         del self._gatherings[place]
-        source, table, names = place
-        columns = sorted({one.column for one in gathering.wanted})
-        keys = [
-            dict(one) for one in {tuple((n, w.keys[n]) for n in names) for w in gathering.wanted}
-        ]
+        source, table, _ = place
+        wanted = list(gathering.wanted)
 
-        def read(session: Session) -> list[dict[str, str | None]]:
+        def read(session: Session) -> Sequence[Sequence[str | None] | ItemFailed]:
             # Ibis takes a second to import, which only a process that reads sources spends.
-            from longhaul.adapters.sources.rows import read_rows  # noqa: PLC0415
+            from longhaul.adapters.sources.lookups import Lookup, look_up  # noqa: PLC0415
 
-            return read_rows(session, session.table(table), columns, keys)
+            lookups = [Lookup(one.column, one.keys) for one in wanted]
+            return look_up(session, session.table(table), lookups)
 
         try:
-            rows = await self._sessions.run(source, read)
+            found: Sequence[Sequence[str | None] | Exception]
+            found = await self._sessions.run(source, read)
         except Exception as exc:  # noqa: BLE001 - it is raised where the answer is awaited
-            for one in gathering.wanted:
-                if not one.answer.done():
-                    one.answer.set_exception(exc)
-            return
-        by_key: dict[tuple[str | None, ...], list[dict[str, str | None]]] = {}
-        for row in rows:
-            by_key.setdefault(tuple(row[name] for name in names), []).append(row)
-        for one in gathering.wanted:
-            if not one.answer.done():
-                alike = by_key.get(tuple(one.keys[name] for name in names), [])
-                one.answer.set_result([row[one.column] for row in alike])
+            found = [exc] * len(wanted)
+        for one, answer in zip(wanted, found, strict=True):
+            if one.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                one.answer.set_exception(answer)
+            else:
+                one.answer.set_result(answer)
 
 
 def _ask(

@@ -6,8 +6,6 @@ from typing import Any
 import ibis
 
 from longhaul.adapters.sources.session import Session, any_of
-from longhaul.core.errors import ItemFailed
-from longhaul.core.sources import SourceTable
 
 # Keys that one query names.
 _AT_ONCE = 200
@@ -18,28 +16,21 @@ MOST_ALIKE = 10
 
 def read_rows(
     session: Session,
-    table: SourceTable,
+    bound: Any,
     columns: Iterable[str],
     keys: Sequence[Mapping[str, str | None]],
-    bound: Any | None = None,
 ) -> list[dict[str, str | None]]:
-    """The rows that have one of some keys, in the order of their values.
+    """The rows of a bound table that have one of some keys, in the order of their values.
 
     Args:
         keys: Values by column; all name the same columns.
-        bound: The table, where the session has bound it with these columns already.
 
     Raises:
-        ItemFailed: The table lacks a column, or a key does not read as its column's type.
+        QueryFailed: A key does not read as its column's type, or the table cannot be read.
     """
     if not keys:
         return []
     names = list(dict.fromkeys([*keys[0], *columns]))
-    known = {column.name for column in table.columns}
-    if not known.issuperset(names):
-        raise ItemFailed("column_missing", "The table has no such column.")
-    if bound is None:
-        bound = session.bind(table, names)
     # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
     shown = {f"c{number}": bound[name].cast("string") for number, name in enumerate(names)}
     width = len(keys[0])

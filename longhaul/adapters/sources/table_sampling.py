@@ -422,7 +422,7 @@ class TableSampling:
         columns = {one.name: one.column or one.name for one in self._attributes}
         keys = [dict(zip(self._key, pick.found.key, strict=True)) for pick in picks]
         by_key: dict[RowKey, list[dict[str, str | None]]] = {}
-        for row in read_rows(self._session, self._table, columns.values(), keys, self._rows):
+        for row in read_rows(self._session, self._rows, columns.values(), keys):
             by_key.setdefault(tuple(row[name] for name in self._key), []).append(row)
         of_attribute = {one.id: one.column for one in self._attributes}
         drawn = []
