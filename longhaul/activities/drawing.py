@@ -208,4 +208,7 @@ def _frame(scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]]) -> Fr
             for one in scope.attributes
         ],
         tables={samples.table: samples.rows for _, samples in looked_at},
+        columns={
+            name: column for _, samples in looked_at for name, column in samples.columns.items()
+        },
     )

@@ -166,11 +166,13 @@ class TableSamples:
     Attributes:
         rows: Of the whole table.
         pools: Everything that was considered, drawn from or not.
+        columns: The columns that the drawn rows' data comes from, by the attributes' names.
         problems: Attributes that could not be considered, or not in all rows, and why, in words.
     """
 
     table: str
     rows: int
+    columns: Mapping[str, str]
     drawn: Sequence[DrawnRow]
     pools: Sequence[Pool]
     problems: Mapping[int, str] = field(default_factory=dict)
@@ -317,11 +319,13 @@ class Frame:
     Attributes:
         rows: Of all tables together.
         attributes: For each attribute in scope how many rows every kind of reason had.
+        columns: The columns that the attributes were read from: mappings may change afterwards.
     """
 
     rows: int
     attributes: Sequence[Mapping[str, Any]]
     tables: Mapping[str, int]
+    columns: Mapping[str, str]
 
     def to_json(self) -> Mapping[str, Any]:
         """The frame as it is stored."""
@@ -329,6 +333,7 @@ class Frame:
             "rows": self.rows,
             "attributes": list(self.attributes),
             "tables": dict(self.tables),
+            "columns": dict(self.columns),
         }
 
 

@@ -37,7 +37,8 @@ _ENSURE_PHASE = """
 INSERT INTO phase (cycle_id, report_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 
-# The column is that of the mapping as it is now, else the attribute's own name.
+# The column is that which the sample was drawn from; where nobody has written it down that of
+# the mapping as it is now, else the attribute's own name.
 _MAKE_CASES = """
 WITH made AS (
     INSERT INTO test_case (cycle_id, report_id, phase_id, sample_id, attribute_id, expected_value,
@@ -57,10 +58,13 @@ WITH made AS (
     INSERT INTO evidence (test_case_id, kind, data_source_id, table_name, column_name, source_key,
                           created_by, created_at)
     SELECT made.id, 'source', one.data_source_id, one.table_name,
-           coalesce(m.column_name, a.name), one.source_key, 'system', clock_timestamp()
+           coalesce(f.frame -> 'columns' ->> a.name, m.column_name, a.name), one.source_key,
+           'system', clock_timestamp()
     FROM made JOIN sample AS one ON one.id = made.sample_id
         JOIN attribute AS a ON a.id = made.attribute_id
+        LEFT JOIN sample_frame AS f ON f.job_id = one.job_id
         LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
+            AND m.status <> 'rejected'
     WHERE one.data_source_id IS NOT NULL
 )
 SELECT count(*) AS made FROM made
@@ -101,6 +105,7 @@ FROM test_case AS c
     JOIN report AS r ON r.id = c.report_id
     JOIN sample AS s ON s.id = c.sample_id
     LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
+        AND m.status <> 'rejected'
     LEFT JOIN test_execution AS x ON x.test_case_id = c.id AND x.is_latest
 WHERE c.id = $1 AND c.is_active
 """

@@ -1,6 +1,6 @@
 """One table on its way to a sample: measured, counted, drawn from, in one snapshot."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,6 +118,7 @@ class TableSampling:
         return TableSamples(
             table=self._table.name,
             rows=self._count,
+            columns=self._columns_of_data(),
             drawn=self._with_data(picks),
             pools=pools,
             problems=self._problems,
@@ -418,8 +419,11 @@ class TableSampling:
         key = self._texts_of_key(self._rows)
         return self._place(key.values(), "part").left(_DIGITS) < f"{share:0{_DIGITS}x}"
 
+    def _columns_of_data(self) -> Mapping[str, str]:
+        return {one.name: one.column or one.name for one in self._attributes}
+
     def _with_data(self, picks: Sequence[Pick]) -> Sequence[DrawnRow]:
-        columns = {one.name: one.column or one.name for one in self._attributes}
+        columns = self._columns_of_data()
         keys = [dict(zip(self._key, pick.found.key, strict=True)) for pick in picks]
         by_key: dict[RowKey, list[dict[str, str | None]]] = {}
         for row in read_rows(self._session, self._rows, columns.values(), keys):
