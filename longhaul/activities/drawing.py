@@ -69,12 +69,15 @@ class _Collected:
     rows: dict[Category, list[DrawnRow]] = field(
         default_factory=lambda: {category: [] for category in Category}
     )
+    clean: dict[str, Sequence[int]] = field(default_factory=dict)
 
     def add(self, samples: TableSamples) -> None:
         for row in samples.drawn:
             category = row.pick.pool.category
             self.rows[category].append(row)
             self.left[category] -= 1
+        if samples.clean:
+            self.clean[samples.table] = samples.clean
 
     def keys_of(self, table: str) -> list[Mapping[str, str | None]]:
         return [row.source_key for rows in self.rows.values() for row in rows if row.table == table]
@@ -119,7 +122,7 @@ async def draw_all(
             collected.add(await sampler.sample(replace(request, taken=taken)))
     return Drawing(
         rows=collected.rows,
-        frame=_frame(scope, looked_at),
+        frame=_frame(scope, looked_at, [one for some in collected.clean.values() for one in some]),
         keys={samples.table: group.keys for group, samples in looked_at},
     )
 
@@ -189,7 +192,9 @@ def _keys(scope: Scope, source_id: int, table: str | None) -> dict[str, str]:
     }
 
 
-def _frame(scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]]) -> Frame:
+def _frame(
+    scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]], clean: Sequence[int]
+) -> Frame:
     counted: dict[int, Counter[str]] = {one.id: Counter() for one in scope.attributes}
     problems: dict[int, str] = {}
     for _, samples in looked_at:
@@ -211,4 +216,5 @@ def _frame(scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]]) -> Fr
         columns={
             name: column for _, samples in looked_at for name, column in samples.columns.items()
         },
+        clean=clean,
     )

@@ -167,6 +167,8 @@ class TableSamples:
         rows: Of the whole table.
         pools: Everything that was considered, drawn from or not.
         columns: The columns that the drawn rows' data comes from, by the attributes' names.
+        clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from;
+            empty where none were wanted.
         problems: Attributes that could not be considered, or not in all rows, and why, in words.
     """
 
@@ -175,6 +177,7 @@ class TableSamples:
     columns: Mapping[str, str]
     drawn: Sequence[DrawnRow]
     pools: Sequence[Pool]
+    clean: Sequence[int] = ()
     problems: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -320,12 +323,14 @@ class Frame:
         rows: Of all tables together.
         attributes: For each attribute in scope how many rows every kind of reason had.
         columns: The columns that the attributes were read from: mappings may change afterwards.
+        clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from.
     """
 
     rows: int
     attributes: Sequence[Mapping[str, Any]]
     tables: Mapping[str, int]
     columns: Mapping[str, str]
+    clean: Sequence[int]
 
     def to_json(self) -> Mapping[str, Any]:
         """The frame as it is stored."""
@@ -334,6 +339,7 @@ class Frame:
             "attributes": list(self.attributes),
             "tables": dict(self.tables),
             "columns": dict(self.columns),
+            "clean": list(self.clean),
         }
 
 
@@ -409,12 +415,16 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
 class SampleStatistics(Protocol):
     """What a sample of some size can tell about the rows that it was drawn from."""
 
-    def basis(self, population: int, size: int, random: int) -> Mapping[str, Any]:
+    def basis(
+        self, rows: int, clean: Sequence[int], *, size: int, random: int
+    ) -> Mapping[str, Any]:
         """The confidence that a sample gives, by the hypergeometric distribution.
 
         Args:
+            rows: Of the tables that were looked at.
+            clean: Those of them that nothing is the matter with, by stratum.
             size: Samples of all categories.
-            random: Those drawn by chance alone, which are the clean ones.
+            random: Those drawn by chance alone, which are from the clean ones.
         """
 
 

@@ -198,8 +198,12 @@ async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     unmapped = [name for name, column in bench.columns.items() if not column]
     assert all(attributes[name]["problem"] for name in unmapped)
     basis = result["statistical_basis"]
-    assert (basis["population"], basis["sample_size"], basis["random_samples"]) == (ROWS, 100, 30)
-    assert basis["required_for_95_percent"] == 57
+    assert (basis["rows"], basis["sample_size"], basis["random_samples"]) == (ROWS, 100, 30)
+    # Clean rows are drawn from those that nothing is the matter with, and tell about no others.
+    odd = sum(sum(one["rows"].values()) for one in attributes.values())
+    assert ROWS - odd < basis["population"] == ROWS - basis["screened_out"] < ROWS
+    assert basis["strata"] == len(set(clean))
+    assert 40 < basis["required_for_95_percent"] <= 57
 
 
 async def test_clean_rows_are_not_planted_anomalies(bench: SamplingBench) -> None:

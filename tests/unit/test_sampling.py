@@ -62,13 +62,15 @@ def test_a_sample_of_the_required_size_gives_the_confidence() -> None:
 
 
 def test_only_what_was_drawn_at_random_counts_for_the_basis() -> None:
-    basis = AuditStatistics().basis(1_000, 100, 30)
+    basis = AuditStatistics().basis(1_400, [600, 400], size=100, random=30)
 
     assert (basis["required_for_95_percent"], basis["random_samples"]) == (57, 30)
+    assert (basis["population"], basis["screened_out"], basis["strata"]) == (1_000, 400, 2)
     none_found = comb(950, 30) / comb(1_000, 30)
     assert basis["confidence_achieved"] == pytest.approx(1 - none_found, abs=1e-4)
     assert basis["confidence_if_all_were_random"] > 0.99
-    assert AuditStatistics().basis(0, 0, 0)["confidence_achieved"] == 0.0
+    nothing = AuditStatistics().basis(1_400, [], size=10, random=0)
+    assert (nothing["confidence_achieved"], nothing["population"]) == (0.0, 0)
 
 
 @given(st.integers(0, 1_000), st.lists(st.integers(0, 100), min_size=3, max_size=3))

@@ -95,6 +95,7 @@ class TableSampling:
         self._problems: dict[int, str] = {}
         self._attributes = list(self._usable(request.attributes))
         self._suspicions: dict[str, Suspicion] = {}
+        self._clean_counts: Sequence[int] = ()
 
     def run(self) -> TableSamples:
         """Measure, count and draw.
@@ -121,6 +122,7 @@ class TableSampling:
             columns=self._columns_of_data(),
             drawn=self._with_data(picks),
             pools=pools,
+            clean=self._clean_counts,
             problems=self._problems,
         )
 
@@ -285,7 +287,8 @@ class TableSampling:
         self._clean_test = ~any_of(tests) if tests else ibis.literal(True)
         self._doubles = [one for one in bad if one.doubled is not None]
         strata = self._strata()
-        parts = split_strata(wanted, [one.count for one in strata])
+        self._clean_counts = [one.count for one in strata]
+        parts = split_strata(wanted, self._clean_counts)
         clean = []
         self._strata_by_key: dict[str, _Stratum] = {}
         for number, (one, part) in enumerate(zip(strata, parts, strict=True)):
