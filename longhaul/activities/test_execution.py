@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -30,6 +31,10 @@ from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 
 QUERY = "query"
+
+# What the row that a sample was drawn from says about itself: fit for a look, not for trust.
+_OF_ITSELF = 0.5
+_ITSELF = "As the row says it that the sample was drawn from; no other evidence was given."
 
 _MOST_NAMED = 20
 
@@ -167,7 +172,7 @@ class CaseExecutionType(JobType[CaseParameters]):
             ordinal=item.ordinal,
             evidence_id=case.evidence.id,
             reason=reason,
-            outcome=outcome_of(extraction, comparison, was_there),
+            outcome=outcome_of(case.evidence.kind, extraction, comparison, was_there),
             extraction=extraction,
             comparison=comparison,
             duration_ms=round((time.monotonic() - started) * 1000),
@@ -226,12 +231,14 @@ class CaseExecutionType(JobType[CaseParameters]):
             column = _column(case, rows[0]) if rows else ""
             values: Sequence[str | None] = [row[column] for row in rows]
             keys = _same(case.keys, rows[0]) if rows else {}
-        else:
-            column, keys = evidence.column, case.keys
-            values = await self._sources.rows(
-                evidence.source, evidence.table, column, evidence.keys
-            )
-        return _read(values, column, keys), bool(values)
+            return _read(values, column, keys), bool(values)
+        values = await self._sources.rows(
+            evidence.source, evidence.table, evidence.column, evidence.keys
+        )
+        found = _read(values, evidence.column, case.keys)
+        if values:
+            found = replace(found, confidence=_OF_ITSELF, rationale=_ITSELF)
+        return found, bool(values)
 
     async def _report(
         self, tx: Transaction, parameters: CaseParameters, principal: Principal

@@ -34,10 +34,15 @@ class ExecutionReason(StrEnum):
 
 
 class ExecutionOutcome(StrEnum):
-    """How what was found stands to what was expected; no verdict on the test."""
+    """How what was found stands to what was expected; no verdict on the test.
+
+    `unchanged` is no match: the row that the sample was drawn from still says what it said then,
+    and nobody else has been asked.
+    """
 
     MATCH = "match"
     MISMATCH = "mismatch"
+    UNCHANGED = "unchanged"
     NOT_FOUND = "not_found"
 
 
@@ -224,7 +229,9 @@ class EvidenceSources(Protocol):
         """The values of a column in the rows with these keys, as texts."""
 
 
-def outcome_of(extraction: Extraction, comparison: Comparison, was_there: bool) -> ExecutionOutcome:
+def outcome_of(
+    kind: EvidenceKind, extraction: Extraction, comparison: Comparison, was_there: bool
+) -> ExecutionOutcome:
     """Name the outcome of an execution.
 
     Args:
@@ -233,4 +240,7 @@ def outcome_of(extraction: Extraction, comparison: Comparison, was_there: bool) 
     """
     if extraction.value is None and not was_there:
         return ExecutionOutcome.NOT_FOUND
-    return ExecutionOutcome.MATCH if comparison.equal else ExecutionOutcome.MISMATCH
+    if not comparison.equal:
+        return ExecutionOutcome.MISMATCH
+    is_itself = kind is EvidenceKind.SOURCE
+    return ExecutionOutcome.UNCHANGED if is_itself else ExecutionOutcome.MATCH

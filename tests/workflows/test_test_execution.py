@@ -152,7 +152,8 @@ async def test_every_sample_and_attribute_is_looked_up_in_the_source(bench: Benc
         "executed": 12,
         "failed": 0,
         "skipped": 0,
-        "by_outcome": {"match": 12, "mismatch": 0, "not_found": 0},
+        # The source is no witness of itself.
+        "by_outcome": {"match": 0, "mismatch": 0, "unchanged": 12, "not_found": 0},
         "pending_review": 12,
     }
     rows = await bench.executions(job.id)
@@ -160,6 +161,8 @@ async def test_every_sample_and_attribute_is_looked_up_in_the_source(bench: Benc
         (ordinal, 1, True) for ordinal in range(12)
     ]
     assert {row["test_result"] for row in rows} == {"pending_review"}
+    assert {row["confidence"] for row in rows} == {0.5}
+    assert all("no other evidence" in row["rationale"] for row in rows)
     assert [row["extracted_value"] for row in rows] == [value for row in ROWS for value in row]
     assert rows[0]["found_keys"] == {"Loan Number": "4711000017"}
     (audits,) = await bench.loans.fetch(
@@ -178,7 +181,12 @@ async def test_a_source_that_changed_since_the_sample_differs(bench: Bench) -> N
     job = await bench.run()
 
     assert job.result is not None
-    assert job.result["by_outcome"] == {"match": 7, "mismatch": 1, "not_found": 4}
+    assert job.result["by_outcome"] == {
+        "match": 0,
+        "mismatch": 1,
+        "unchanged": 7,
+        "not_found": 4,
+    }
     (row,) = [one for one in await bench.executions(job.id) if one["outcome"] == "mismatch"]
     assert row["comparison"]["difference"] == "1.5"
     assert (row["comparison"]["expected"], row["comparison"]["found"]) == ("80", "81.5")
@@ -404,7 +412,12 @@ async def test_a_pause_in_the_middle_changes_no_result(bench: Bench) -> None:
     assert 0 < paused.counts.done < len(cases)
     assert len(bench.extractor.started) == len(cases)
     assert job.result is not None
-    assert job.result["by_outcome"] == {"match": 11, "mismatch": 0, "not_found": 1}
+    assert job.result["by_outcome"] == {
+        "match": 11,
+        "mismatch": 0,
+        "unchanged": 0,
+        "not_found": 1,
+    }
     assert [row["number"] for row in await bench.executions(job_id)] == [1] * len(cases)
 
 
