@@ -194,8 +194,13 @@ class TableSampler(Protocol):
 
 
 def split(size: int, shares: Mapping[Category, float]) -> dict[Category, int]:
-    """Split a number by shares so that each part is within one of its share."""
-    exact = {category: size * shares.get(category, 0.0) for category in Category}
+    """Split a number by shares so that each part is within one of its share.
+
+    Args:
+        shares: They may add up to a little more or less than 1, as people round them.
+    """
+    whole = sum(shares.values()) or 1.0
+    exact = {category: size * shares.get(category, 0.0) / whole for category in Category}
     parts = {category: int(value + 1e-9) for category, value in exact.items()}
     left = size - sum(parts.values())
     by_rest = sorted(Category, key=lambda one: parts[one] - exact[one])

@@ -86,6 +86,17 @@ def test_a_distribution_is_met_within_one(size: int, weights: list[int]) -> None
     assert all(abs(parts[one] - size * shares[one]) < 1 + 1e-6 for one in Category)
 
 
+@pytest.mark.parametrize("boundary", [0.199, 0.1995, 0.2005, 0.201])
+@pytest.mark.parametrize("size", [1, 25, 999, 1_000])
+def test_shares_that_were_rounded_give_the_size_all_the_same(size: int, boundary: float) -> None:
+    shares = {Category.CLEAN: 0.3, Category.ANOMALY: 0.5, Category.BOUNDARY: boundary}
+
+    parts = split(size, shares)
+
+    assert sum(parts.values()) == size
+    assert all(abs(parts[one] - size * share) <= 1.5 for one, share in shares.items())
+
+
 def test_the_usual_sizes_are_split_as_everybody_expects() -> None:
     assert split(10, DEFAULT) == {"anomaly": 5, "boundary": 2, "clean": 3}
     assert split(100, DEFAULT) == {"anomaly": 50, "boundary": 20, "clean": 30}
