@@ -188,3 +188,25 @@ async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Pa
             assert [one.outcome for one in again.judged] == [unique, between, count]
         share = await sample(source, SampleOf(percentage=10))
         assert 300 < share.rows < 700
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_two_missing_values_of_a_record_are_the_same(
+    dsn: str, tmp_path: Path, kind: SourceKind
+) -> None:
+    rows = [("1", "a", "b", "c"), ("2", None, "b", "c"), ("3", None, None, "c"), ("4", *[None] * 3)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "x", "y", "z"], rows)
+    table = Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
+
+    def rule(ignore: str) -> TableRule:
+        return TableRule(
+            id=ignore,
+            expectation="expect_select_column_values_to_be_unique_within_record",
+            kwargs={"column_list": ["x", "y", "z"], "ignore_row_if": ignore},
+        )
+
+    failing = await table.all_failing(
+        [rule("all_values_are_missing"), rule("any_value_is_missing"), rule("never")]
+    )
+
+    assert failing == [["3"], [], ["3", "4"]]

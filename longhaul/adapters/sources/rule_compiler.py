@@ -338,11 +338,13 @@ def _are_equal(names: _Names, one: str, other: str) -> Any:
 
 
 def _unique_in_record(names: _Names, kwargs: Mapping[str, Any]) -> Any:
-    # Two missing values are not the same value.
-    clashes = [
-        _certain(_are_equal(names, *pair)) for pair in combinations(kwargs["column_list"], 2)
-    ]
-    return ~reduce(or_, clashes)
+    return ~reduce(or_, [_clash(names, *pair) for pair in combinations(kwargs["column_list"], 2)])
+
+
+def _clash(names: _Names, one: str, other: str) -> Any:
+    # Two missing values are the same value, as they are to Great Expectations.
+    are_missing = (~names.reader.present(names.column(name)) for name in (one, other))
+    return _certain(_are_equal(names, one, other)) | reduce(and_, are_missing)
 
 
 def _only(known: Iterable[Reading | None]) -> Reading | None:
