@@ -74,7 +74,7 @@ class FileSession(Session):
         types = {name: DuckDBType.from_string(kind) for name, kind, *_ in described}
         return ibis.table(types, name="rows")
 
-    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+    def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
         """Some of the rows, copied once more: the engine does not repeat its choice."""
         some = compiler(self.dialect)(sampled(rows, count, wanted))
         with self._translated(), self._timed():

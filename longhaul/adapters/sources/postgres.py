@@ -9,8 +9,9 @@ import psycopg
 from ibis.backends.sql.datatypes import PostgresType
 from psycopg import errors, pq
 
+from longhaul.adapters.sources.hashes import is_in_share, place
 from longhaul.adapters.sources.names import quoted, split
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, sampled
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, sampled, share_of
 from longhaul.core.errors import ItemFailed, Unavailable
 from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceTable
@@ -18,7 +19,7 @@ from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, Source
 CONNECT_SECONDS = 5
 
 _TABLES = """
-SELECT n.nspname, c.relname, c.reltuples,
+SELECT n.nspname, c.relname, c.relkind IN ('v', 'f') AS is_query, c.reltuples,
        array_agg(a.attname::text ORDER BY a.attnum) AS names,
        array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum) AS types,
        array_agg(NOT a.attnotnull ORDER BY a.attnum) AS nullable,
@@ -33,7 +34,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_table_privilege(c.oid, 'SEL
     AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
     AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
     AND (%(table)s::text IS NULL OR c.relname = %(table)s)
-GROUP BY c.oid, n.nspname, c.relname, c.reltuples
+GROUP BY c.oid, n.nspname, c.relname, c.relkind, c.reltuples
 ORDER BY n.nspname, c.relname
 """
 
@@ -84,9 +85,17 @@ class PostgresSession(Session):
         }
         return ibis.table(types, name=name, database=schema)
 
-    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+    def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
         """Some of the rows; the server repeats its choice in every query of the snapshot."""
-        return sampled(rows, count, wanted)
+        if not table.is_query:
+            return sampled(rows, count, wanted)
+        # A view has no blocks to choose from, and no order: its rows are chosen by what they hold.
+        whole = self.bind(table)
+        where = place("", (whole[name].cast("string") for name in whole.columns))
+        some = whole.filter(is_in_share(where, share_of(count, wanted)))
+        if wanted.size is not None:
+            some = some.order_by(where).limit(wanted.size)
+        return some.select(*rows.columns)
 
     def query(self, text: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Run one statement of somebody else's with values beside it.
@@ -161,6 +170,7 @@ def _location(source: DataSource) -> tuple[str | None, str | None]:
 def _table(
     schema: str,
     name: str,
+    is_query: bool,
     rows: float,
     names: Sequence[str],
     types: Sequence[str],
@@ -176,6 +186,7 @@ def _table(
         # Minus one until somebody has analysed the table.
         rows=round(rows) if rows >= 0 else None,
         key=tuple(key),
+        is_query=is_query,
     )
 
 

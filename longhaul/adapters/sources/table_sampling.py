@@ -8,6 +8,7 @@ import ibis
 from ibis.common.exceptions import IbisError
 
 from longhaul.adapters.regexes import Re2
+from longhaul.adapters.sources.hashes import is_in_share, place
 from longhaul.adapters.sources.readings import Reader, Reading, Unreadable
 from longhaul.adapters.sources.rows import read_rows
 from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, any_of
@@ -54,13 +55,7 @@ _STRATA_TRIED = 10
 _LONGEST_STRATUM = 40
 _FEWEST_STRATA = 2
 
-_DIGITS = 8
 _TWICE = 2
-
-
-@ibis.udf.scalar.builtin(name="md5")  # type: ignore[untyped-decorator] # Ibis has no types
-def _md5(text: str) -> str:  # type: ignore[empty-body] # the engines have the body
-    ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,8 +383,8 @@ class TableSampling:
             rows = self._suspicious_rows(self._suspicions[name])
         assert attribute.column is not None
         key = self._texts_of_key(rows)
-        place, value = self._place(key.values(), name), rows[attribute.column].cast("string")
-        line = rows.select(place=place, **key, value=value)
+        value = rows[attribute.column].cast("string")
+        line = rows.select(place=self._place(key.values(), name), **key, value=value)
         # Rows with the same key count once: nobody could tell them apart.
         enough = _TWICE * most
         answer = self._session.fetch(line.order_by(line.columns).limit(enough))
@@ -409,18 +404,14 @@ class TableSampling:
         return rows.semi_join(groups, [rows[name].identical_to(groups[name]) for name in columns])
 
     def _place(self, key: Iterable[Any], name: str) -> Any:
-        text = ibis.literal(f"{self._request.seed}|{name}")
-        for column in key:
-            text = text + "|" + column.fill_null("")
-        return _md5(text)
+        return place(f"{self._request.seed}|{name}", key)
 
     def _part(self, rows: int) -> Any | None:
         """About so many rows, always the same; None for all."""
         if self._count <= rows:
             return None
-        share = int(rows / self._count * 16**_DIGITS)
         key = self._texts_of_key(self._rows)
-        return self._place(key.values(), "part").left(_DIGITS) < f"{share:0{_DIGITS}x}"
+        return is_in_share(self._place(key.values(), "part"), rows / self._count)
 
     def _columns_of_data(self) -> Mapping[str, str]:
         return {one.name: one.column or one.name for one in self._attributes}

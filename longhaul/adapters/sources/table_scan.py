@@ -82,7 +82,7 @@ class TableScan:
         ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
         self._all_rows = int(count)
         if self._sample is not None:
-            rows = self._session.sample(rows, self._all_rows, self._sample)
+            rows = self._session.sample(self._table, rows, self._all_rows, self._sample)
             ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
         self._looked_at = int(count)
         self._reader = self._read(rows)
