@@ -99,9 +99,12 @@ async def draw_all(
         decided: Keys of rows that people have decided on, by table; they are not drawn again.
 
     Raises:
-        ItemFailed: A table cannot be read, or nothing is known to feed the attributes.
+        ItemFailed: A table cannot be read, no attribute is in scope, or nothing is known to feed
+            those that are.
         Unavailable: Our own database, where the source lies, did not answer.
     """
+    if not scope.attributes:
+        raise ItemFailed("nothing_in_scope", "The approved scoping has no attribute to test.")
     groups = _groups(scope)
     collected = _Collected(dict(wanted))
     looked_at: list[tuple[_Group, TableSamples]] = []

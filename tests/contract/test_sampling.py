@@ -4,7 +4,7 @@ import asyncio
 import csv
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +266,30 @@ async def test_a_new_job_replaces_what_nobody_decided(bench: SamplingBench) -> N
 
 async def test_scoping_says_which_attributes_are_sampled(bench: SamplingBench) -> None:
     chosen = list(bench.report.attribute_ids.values())[7:12]
+    await approve_scoping(bench, chosen, skipped=chosen[:1])
+
+    _, samples, result = await bench.sampled(target_sample_size=12)
+
+    assert {one["attribute_id"] for one in result["attribute_results"]} == set(chosen[1:])
+    assert {row["attribute_id"] for row in samples} <= set(chosen[1:])
+
+
+async def test_an_approved_scoping_may_leave_nothing_to_sample(bench: SamplingBench) -> None:
+    chosen = list(bench.report.attribute_ids.values())[7:9]
+    await approve_scoping(bench, chosen, skipped=chosen)
+    job, items = await bench.plan(
+        cycle_id=bench.report.cycle_id, report_id=bench.report.report_id, target_sample_size=3
+    )
+
+    failed = await bench.do(job, items[0])
+
+    assert isinstance(failed, Failed)
+    assert failed.code == "nothing_in_scope"
+
+
+async def approve_scoping(
+    bench: SamplingBench, attribute_ids: Sequence[int], *, skipped: Sequence[int]
+) -> None:
     (version,) = await bench.fetch(
         "INSERT INTO scoping_version (id, cycle_id, report_id, phase_id, number, status,"
         " created_by, created_at) VALUES (gen_random_uuid(), $1, $2, $3, 1, 'approved', 'u-1',"
@@ -274,7 +298,7 @@ async def test_scoping_says_which_attributes_are_sampled(bench: SamplingBench) -
         bench.report.report_id,
         bench.report.phase_ids["Scoping"],
     )
-    for attribute_id in chosen:
+    for attribute_id in attribute_ids:
         await bench.fetch(
             "INSERT INTO scoping_recommendation (version_id, attribute_id, recommendation,"
             " risk_score, regulatory_impact, data_complexity, common_errors,"
@@ -285,13 +309,8 @@ async def test_scoping_says_which_attributes_are_sampled(bench: SamplingBench) -
             " RETURNING version_id",
             version["id"],
             attribute_id,
-            "skip" if attribute_id == chosen[0] else "test",
+            "skip" if attribute_id in skipped else "test",
         )
-
-    _, samples, result = await bench.sampled(target_sample_size=12)
-
-    assert {one["attribute_id"] for one in result["attribute_results"]} == set(chosen[1:])
-    assert {row["attribute_id"] for row in samples} <= set(chosen[1:])
 
 
 async def test_the_set_that_was_submitted_meanwhile_takes_no_more(bench: SamplingBench) -> None:

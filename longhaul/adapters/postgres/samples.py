@@ -34,13 +34,13 @@ PHASE = "Sample Selection"
 MODEL = "seeded-draw"
 VERSION = "1"
 
+# One row where scoping was approved, also when nothing is to be tested.
 _SCOPED = """
-SELECT r.attribute_id
-FROM scoping_recommendation AS r JOIN scoping_version AS v ON v.id = r.version_id
-WHERE v.id = (SELECT id FROM scoping_version
-              WHERE cycle_id = $1 AND report_id = $2 AND status = 'approved'
-              ORDER BY number DESC LIMIT 1)
-    AND r.recommendation = 'test' AND r.status <> 'rejected'
+SELECT array_agg(r.attribute_id) FILTER (
+    WHERE r.recommendation = 'test' AND r.status <> 'rejected') AS attribute_ids
+FROM scoping_version AS v LEFT JOIN scoping_recommendation AS r ON r.version_id = v.id
+WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status = 'approved'
+GROUP BY v.id, v.number ORDER BY v.number DESC LIMIT 1
 """
 
 # What rule execution runs: both have approved, in the newest version that has such rules.
@@ -129,7 +129,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
         if attribute_ids is not None:
             wanted, scoped_by = set(attribute_ids), "request"
         elif rows := await tx.fetch(_SCOPED, cycle_id, report_id):
-            wanted, scoped_by = {row["attribute_id"] for row in rows}, "scoping"
+            wanted, scoped_by = set(rows[0]["attribute_ids"] or ()), "scoping"
         sources = await data_sources(tx, report_id)
         rules = await tx.fetch(_RULES, cycle_id, report_id)
         return Scope(
