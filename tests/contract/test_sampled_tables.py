@@ -8,9 +8,11 @@ import pytest
 
 from longhaul.adapters.sources.sampler import SourceSampler
 from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.expectations import LENGTHS
 from longhaul.core.formats import DataType
-from longhaul.core.sampling import Category, SampledAttribute, TableRequest
-from longhaul.core.sources import DataSource, SourceAccess
+from longhaul.core.rule_execution import TableRule
+from longhaul.core.sampling import Category, Risk, SampledAttribute, SampledRule, TableRequest
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests.tables import KINDS, make_table
 
 MONTHS = [f"2023{month:02}" for month in range(1, 13)] + [
@@ -54,9 +56,16 @@ def request_of(
     key: Sequence[str],
     wanted: Mapping[Category, int],
     attributes: Sequence[SampledAttribute] = (attribute(1, "balance", DataType.DECIMAL),),
+    rules: Sequence[SampledRule] = (),
 ) -> TableRequest:
     return TableRequest(
-        source=source, table=None, key=key, attributes=attributes, rules=(), seed=7, wanted=wanted
+        source=source,
+        table=None,
+        key=key,
+        attributes=attributes,
+        rules=rules,
+        seed=7,
+        wanted=wanted,
     )
 
 
@@ -99,3 +108,39 @@ async def test_a_table_without_a_part_of_the_key_may_name_its_rows_all_the_same(
 
     assert len(samples.drawn) == 10
     assert not samples.problems
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    names = ["A" * length for length in (1, 3, 3, 5, 8, 8, 9)]
+    rows = [(str(number), name) for number, name in enumerate(names)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "name"], rows)
+    lengths = SampledRule(
+        rule=TableRule(
+            id="r",
+            expectation=LENGTHS,
+            kwargs={"column": "Name", "min_value": 3, "max_value": 8},
+            columns={"Name": "name"},
+        ),
+        attribute_id=1,
+        name="3 to 8",
+        severity=Risk.LOW,
+    )
+
+    samples = await sampler.sample(
+        request_of(
+            source,
+            key=["id"],
+            wanted={Category.BOUNDARY: 7},
+            attributes=[attribute(1, "name", DataType.STRING)],
+            rules=[lengths],
+        )
+    )
+
+    by_rule = {pool.reason: pool.count for pool in samples.pools if pool.kind == "rule_boundary"}
+    assert by_rule == {
+        "The length of Name is the lowest value that the rule “3 to 8” names.": 2,
+        "The length of Name is the highest value that the rule “3 to 8” names.": 2,
+    }

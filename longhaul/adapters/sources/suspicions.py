@@ -14,7 +14,7 @@ from longhaul.adapters.sources.readings import (
     time_of,
 )
 from longhaul.adapters.sources.rule_compiler import MeasureRule, UniqueRule, compile_rule
-from longhaul.core.expectations import BETWEEN
+from longhaul.core.expectations import BETWEEN, LENGTHS
 from longhaul.core.sampling import Category, Kind, Risk, SampledAttribute, SampledRule
 
 # Numbers beyond are left out of means: their squares would overflow.
@@ -199,10 +199,11 @@ def _ends(
         kwargs = one.rule.kwargs
         if one.attribute_id != attribute.id or kwargs.get("column") != attribute.name:
             continue
-        if one.rule.expectation != BETWEEN:
+        read = _READ.get((one.rule.expectation, reading))
+        if read is None:
             continue
         for name, word in (("min_value", "lowest"), ("max_value", "highest")):
-            end = _READ[reading](kwargs.get(name)) if reading in _READ else None
+            end = read(kwargs.get(name))
             if end is not None:
                 yield end, f"{word} value that the rule “{one.name}” names", one.rule.id
     if measures.low is not None and measures.low != measures.high:
@@ -218,7 +219,12 @@ def _time(end: object) -> Any:
     return time_of(end) if isinstance(end, str) else None
 
 
-_READ: Mapping[Reading, Callable[[object], Any]] = {Reading.NUMBER: _number, Reading.TIME: _time}
+# What is measured of a text is its length.
+_READ: Mapping[tuple[str, Reading], Callable[[object], Any]] = {
+    (BETWEEN, Reading.NUMBER): _number,
+    (BETWEEN, Reading.TIME): _time,
+    (LENGTHS, Reading.TEXT): _number,
+}
 
 
 def figures(value: Any, reading: Reading, quartile_rows: Any | None) -> Mapping[str, Any]:
