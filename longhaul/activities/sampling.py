@@ -238,7 +238,7 @@ class SamplingType(JobType[SamplingParameters]):
             scope = await self._store.scope(
                 tx, wanted.cycle_id, wanted.report_id, wanted.attribute_ids
             )
-            decided = await self._store.decided_keys(tx, str(wanted.version_id))
+            decided = await self._store.decided_keys(tx, str(wanted.version_id), context.job.id)
         drawing = await draw_all(
             self._sampler, scope, wanted=_wanted(wanted), seed=wanted.seed, decided=decided
         )

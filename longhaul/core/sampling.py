@@ -394,9 +394,12 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
         """The attributes that are sampled, the rules that people approved, and the sources."""
 
     async def decided_keys(
-        self, tx: Transaction, set_id: str
+        self, tx: Transaction, set_id: str, job_id: str
     ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
-        """Keys of the rows in a set that people have decided on, by table."""
+        """Keys of the rows in a set that people have decided on, by table, but for a job's own.
+
+        Its own are drawn again when it draws again, whatever was decided on them meanwhile.
+        """
 
     async def taken(
         self, tx: Transaction, set_id: str, job_id: str, hashes: Sequence[str]

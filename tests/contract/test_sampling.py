@@ -168,6 +168,28 @@ async def test_the_same_seed_gives_the_same_samples_however_they_are_done(
     assert of(other) != of(first)
 
 
+async def test_what_is_decided_meanwhile_changes_no_drawing(bench: SamplingBench, dsn: str) -> None:
+    parameters = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    job, items = await bench.plan(**parameters, seed=7, target_sample_size=20)
+    undisturbed = [await bench.do(job, item) for item in items]
+    await bench.store(job, list(zip(items[:10], undisturbed[:10], strict=True)))
+    await bench.fetch("UPDATE sample SET tester_decision = 'rejected' RETURNING id")
+
+    # Another worker goes on, and draws for itself.
+    bench.type = sampling(
+        Resources(
+            database=bench.database,
+            regexes=BothDialects(bench.database),
+            sources=SourceAccess(own_dsn=dsn),
+        )
+    )
+    again = [await bench.do(job, item) for item in items[10:]]
+
+    assert [one.rows[0] for one in again if isinstance(one, Done)] == [
+        one.rows[0] for one in undisturbed[10:] if isinstance(one, Done)
+    ]
+
+
 async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     job, samples, result = await bench.sampled(target_sample_size=100)
 

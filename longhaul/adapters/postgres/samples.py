@@ -61,7 +61,8 @@ ORDER BY r.execution_order, r.id
 _IS_UNDECIDED = "tester_decision IS NULL AND report_owner_decision IS NULL AND status = 'pending'"
 
 _DECIDED = f"""
-SELECT table_name, source_key FROM sample WHERE set_id = $1 AND NOT ({_IS_UNDECIDED})
+SELECT table_name, source_key FROM sample
+WHERE set_id = $1 AND job_id IS DISTINCT FROM $2::uuid AND NOT ({_IS_UNDECIDED})
 """
 
 _TAKEN = f"""
@@ -144,11 +145,11 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
         )
 
     async def decided_keys(
-        self, tx: Transaction, set_id: str
+        self, tx: Transaction, set_id: str, job_id: str
     ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
-        """Keys of the rows in a set that people have decided on, by table."""
+        """Keys of the rows in a set that people have decided on, by table, but for a job's own."""
         found: dict[str, list[Mapping[str, str | None]]] = {}
-        for row in await tx.fetch(_DECIDED, set_id):
+        for row in await tx.fetch(_DECIDED, set_id, job_id):
             found.setdefault(row["table_name"], []).append(row["source_key"])
         return found
 
