@@ -216,26 +216,26 @@ class CaseExecutionType(JobType[CaseParameters]):
         self, case: Case, evidence: Evidence, context: ItemContext[CaseParameters]
     ) -> tuple[Extraction, bool]:
         """What the evidence says, and whether it speaks of the record at all."""
+        named = {name: value for name, value in case.keys.items() if value}
         if evidence.kind is EvidenceKind.DOCUMENT:
             document = await self._documents.read(evidence.content_hash, evidence.content_type)
             frozen = context.job.frozen
             extractor = for_provider(frozen, offline=self._offline, model=self._model)
-            question = Question(
-                attribute=case.attribute, keys=case.keys, identifying=case.identifying
-            )
+            question = Question(attribute=case.attribute, keys=named, identifying=case.identifying)
             return await extractor.extract(question, document, frozen, context.calls), False
         if evidence.source is None:
             raise ItemFailed("source_missing", "The evidence names no data source.")
         if evidence.kind is EvidenceKind.QUERY:
-            rows = await self._sources.query(evidence.source, evidence.query, evidence.parameters)
+            parameters = {**case.keys, **evidence.parameters}
+            rows = await self._sources.query(evidence.source, evidence.query, parameters)
             column = _column(case, rows[0]) if rows else ""
             values: Sequence[str | None] = [row[column] for row in rows]
-            keys = _same(case.keys, rows[0]) if rows else {}
+            keys = _same(named, rows[0]) if rows else {}
             return _read(values, column, keys), bool(values)
         values = await self._sources.rows(
             evidence.source, evidence.table, evidence.column, evidence.keys
         )
-        found = _read(values, evidence.column, case.keys)
+        found = _read(values, evidence.column, named)
         if values:
             found = replace(found, confidence=_OF_ITSELF, rationale=_ITSELF)
         return found, bool(values)

@@ -52,7 +52,8 @@ class Evidence:
 
     Attributes:
         content_hash: Of a document, in the blob store.
-        query: Read-only SQL with named parameters, such as `%(loan)s`.
+        query: Read-only SQL with named parameters, such as `%(loan)s`; those that are called like
+            a key of the record, such as `%(Loan Number)s`, have its value.
         table: Of the row in the source that the sample was drawn from.
         keys: Names that row: values by physical column.
     """
@@ -74,7 +75,8 @@ class Case:
     """A test case as it is executed.
 
     Attributes:
-        keys: What names the record: values by the names of the key attributes.
+        keys: What names the record: values by the names of the key attributes; None where it
+            has none.
         identifying: The names of those keys that tell it from most others; looked up where the
             evidence is a document.
         evidence: What people gave, newest first; else the row in the source. None without any.
@@ -85,7 +87,7 @@ class Case:
     id: int
     attribute: Attribute
     expected: str | None
-    keys: Mapping[str, str]
+    keys: Mapping[str, str | None]
     evidence: Evidence | None
     identifying: frozenset[str] = frozenset()
     executions: int = 0
@@ -142,7 +144,11 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewQuery:
-    """A query that is to be evidence."""
+    """A query that is to be evidence.
+
+    Attributes:
+        parameters: The same for all cases; they count more than the keys of the record.
+    """
 
     data_source_id: int
     query: str

@@ -118,7 +118,7 @@ def whole(value: str) -> re.Pattern[str]:
     )
 
 
-def identifying(keys: Mapping[str, str], different: Mapping[str, int]) -> frozenset[str]:
+def identifying(keys: Mapping[str, str | None], different: Mapping[str, int]) -> frozenset[str]:
     """The names of the keys that tell a record from most others.
 
     A loan's number does, and its bank and its month do not.
@@ -127,8 +127,9 @@ def identifying(keys: Mapping[str, str], different: Mapping[str, int]) -> frozen
         different: How many values each key has among the records that people look at; keys
             that never tell records apart are left out.
     """
-    counted = [name for name in keys if name in different] or list(keys)
+    known = {name: value for name, value in keys.items() if value}
+    counted = [name for name in known if name in different] or list(known)
     most = max((different.get(name, 0) for name in counted), default=0)
     if most < _COUNTED:
-        return frozenset(sorted(counted, key=lambda name: len(keys[name]))[-1:])
+        return frozenset(sorted(counted, key=lambda name: len(known[name]))[-1:])
     return frozenset(name for name in counted if 2 * different[name] > most)

@@ -248,7 +248,6 @@ class PostgresCases:
         (row,) = rows
         found = await tx.fetch(_EVIDENCE, case_id)
         evidence = _evidence(found[0]) if found else None
-        keys = {name: value for name, value in row["key_values"].items() if value}
         different: Mapping[str, int] = {}
         if evidence and evidence.kind is EvidenceKind.DOCUMENT:
             counted = await tx.fetch(_DIFFERENT_KEYS, case_id)
@@ -257,9 +256,9 @@ class PostgresCases:
             id=row["case_id"],
             attribute=read_attribute(row),
             expected=row["expected_value"],
-            keys=keys,
+            keys=row["key_values"],
             evidence=evidence,
-            identifying=identifying(keys, different),
+            identifying=identifying(row["key_values"], different),
             executions=row["executions"] or 0,
             last_evidence_id=row["last_evidence_id"],
         )
