@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from longhaul.activities.report_scope import RowId, is_visible
 from longhaul.core.cases import (
+    MOST_ROWS,
     Case,
     CaseReport,
     CaseStore,
@@ -304,6 +305,11 @@ def _read(values: Sequence[str | None], column: str, keys: Mapping[str, str]) ->
     if len(set(values)) > 1:
         raise ItemFailed(
             "evidence_ambiguous", "The source has several rows for the record, and they differ."
+        )
+    if len(values) > MOST_ROWS:
+        raise ItemFailed(
+            "evidence_ambiguous",
+            f"The source has more than {MOST_ROWS} rows for the record, too many to be about one.",
         )
     found = bool(values)
     return Extraction(

@@ -15,6 +15,9 @@ from longhaul.core.jobs import Job
 from longhaul.core.ports import Transaction
 from longhaul.core.sources import DataSource
 
+# Of evidence with more rows than this nobody says that they agree.
+MOST_ROWS = 10
+
 
 class EvidenceKind(StrEnum):
     """Where a piece of evidence says the value."""
@@ -227,12 +230,15 @@ class EvidenceSources(Protocol):
     async def query(
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
-        """The first few rows of a query, every value as a text."""
+        """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
 
     async def rows(
         self, source: DataSource, table: str, column: str, keys: Mapping[str, str]
     ) -> Sequence[str | None]:
-        """The values of a column in the rows with these keys, as texts."""
+        """The values of a column in the rows with these keys, as texts.
+
+        Of more than `MOST_ROWS` rows there is one more value.
+        """
 
 
 def outcome_of(

@@ -54,7 +54,8 @@ async def test_rows_of_the_same_key_leave_room_for_others(
 
     many, one = await asyncio.gather(*(evidence.rows(history, "t", "balance", key) for key in keys))
 
-    assert len(many) == 10
+    # One more than anybody looks at says that there are too many.
+    assert len(many) == 11
     assert one == ["9/202401"]
 
 

@@ -383,6 +383,17 @@ async def test_a_query_that_writes_or_cannot_run_fails_its_item_only(bench: Benc
     assert row["n"] == len(ROWS)
 
 
+async def test_evidence_of_more_rows_than_anybody_looks_at_is_none(bench: Bench) -> None:
+    await bench.make_cases()
+    cases = (await bench.cases("State"))[:2]
+    for case, rows in zip(cases, (10, 11), strict=True):
+        await bench.give_query([case], f"SELECT 'CA' FROM generate_series(1, {rows})")
+
+    job = await bench.run(test_case_ids=cases)
+
+    assert await bench.codes(job.id) == [None, "evidence_ambiguous"]
+
+
 async def test_with_our_own_login_no_query_is_run(bench: Bench) -> None:
     cases = await bench.make_cases()
     await bench.loans.fetch("UPDATE data_source SET secret_ref = NULL RETURNING 1")

@@ -10,14 +10,12 @@ from typing import Any, TypeAlias
 
 from longhaul.adapters.sources.session import Session
 from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.cases import MOST_ROWS
 from longhaul.core.errors import ItemFailed
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 
 QUERY_TIMEOUT = timedelta(seconds=30)
 MAX_QUERY = 20_000
-
-# What a query answers beyond this is no evidence about one record.
-MOST_ROWS = 10
 
 # Test cases of one table are looked up together when they come within this time.
 _GATHERING = 0.02
@@ -64,7 +62,7 @@ class SourceEvidence:
     async def query(
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
-        """The first few rows of a query, every value as a text."""
+        """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
         if source.kind is not SourceKind.POSTGRESQL:
             raise ItemFailed(
                 "query_not_allowed", "Queries are only run on PostgreSQL sources, not on files."
@@ -139,7 +137,7 @@ def _ask(
         f"SELECT to_jsonb(evidence)::text FROM (\n{query.strip().rstrip(';')}\n) AS evidence"  # noqa: S608
         " LIMIT %(most_rows_of_evidence)s"
     )
-    rows = session.query(text, {**parameters, "most_rows_of_evidence": MOST_ROWS})  # type: ignore[attr-defined] # of PostgreSQL
+    rows = session.query(text, {**parameters, "most_rows_of_evidence": MOST_ROWS + 1})  # type: ignore[attr-defined] # of PostgreSQL
     # Numbers are taken as they are written: a float would lose their digits.
     read = [json.loads(row, parse_float=str, parse_int=str) for (row,) in rows]
     return [{name: _text(value) for name, value in row.items()} for row in read]

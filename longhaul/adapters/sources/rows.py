@@ -6,12 +6,13 @@ from typing import Any
 import ibis
 
 from longhaul.adapters.sources.session import Session, any_of
+from longhaul.core.cases import MOST_ROWS
 
 # Keys that one query names.
 _AT_ONCE = 200
 
-# Rows with the same key that are of any use to a person.
-MOST_ALIKE = 10
+# Rows with the same key; the last of them only says that there are too many.
+_MOST_ALIKE = MOST_ROWS + 1
 
 
 def read_rows(
@@ -77,4 +78,4 @@ def _first_of_each(rows: Any, width: int) -> Any:
     columns = list(rows.columns)
     place = ibis.row_number().over(group_by=columns[:width], order_by=columns)
     numbered = rows.mutate(place=place)
-    return numbered.filter(numbered.place < MOST_ALIKE).order_by(columns).select(*columns)
+    return numbered.filter(numbered.place < _MOST_ALIKE).order_by(columns).select(*columns)
