@@ -40,6 +40,9 @@ ORDER BY n.nspname, c.relname
 
 _SCHEMA_AND_TABLE = 2
 
+# The schema of our own tables in our own database, which are nobody's source.
+_OURS = "public"
+
 
 class PostgresSession(Session):
     """One transaction over which every query sees the same rows."""
@@ -50,6 +53,10 @@ class PostgresSession(Session):
         super().__init__()
         self._schema, self._table = _location(source)
         self._is_own = source.is_own
+        if self._is_own and self._schema == _OURS:
+            raise ItemFailed(
+                "source_denied", "The schema public of Longhaul's own database is no data source."
+            )
         self._known: Sequence[SourceTable] | None = None
         try:
             self._connection = psycopg.connect(
@@ -70,8 +77,7 @@ class PostgresSession(Session):
             with self._translated(), self._connection.cursor() as cursor:
                 rows = cursor.execute(_TABLES, wanted).fetchall()
             if self._is_own and self._schema is None:
-                # Our own tables are nobody's source.
-                rows = [row for row in rows if row[0] != "public"]
+                rows = [row for row in rows if row[0] != _OURS]
             self._known = [_table(*row) for row in rows]
         return self._known
 
