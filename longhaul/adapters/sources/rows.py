@@ -50,18 +50,19 @@ def read_rows(
 
 
 def _has_one_of(bound: Any, keys: Sequence[Mapping[str, str | None]]) -> Any:
-    """Whether a row has one of some keys; those that differ in their last part are one test."""
-    *others, end = keys[0]
+    """Whether a row has one of some keys; those that differ in one column only are one test."""
+    different = {name: len({key[name] for key in keys}) for name in keys[0]}
+    *others, last = sorted(different, key=lambda name: different[name])
     by_others: dict[tuple[str | None, ...], list[str | None]] = {}
     for key in keys:
-        by_others.setdefault(tuple(key[name] for name in others), []).append(key[end])
+        by_others.setdefault(tuple(key[name] for name in others), []).append(key[last])
     return any_of(
         [
             ibis.and_(
                 *(_is_in(bound[name], [value]) for name, value in zip(others, rest, strict=True)),
-                _is_in(bound[end], ends),
+                _is_in(bound[last], values),
             )
-            for rest, ends in by_others.items()
+            for rest, values in by_others.items()
         ]
     )
 
