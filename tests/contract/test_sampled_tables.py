@@ -1,6 +1,7 @@
 """Samples of tables that the sample report is not like, on both engines."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from longhaul.adapters.sources.sampler import SourceSampler
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.core.expectations import LENGTHS
+from longhaul.core.expectations import LENGTHS, UNIQUE
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule
 from longhaul.core.sampling import Category, Risk, SampledAttribute, SampledRule, TableRequest
@@ -117,17 +118,21 @@ async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
     names = ["A" * length for length in (1, 3, 3, 5, 8, 8, 9)]
     rows = [(str(number), name) for number, name in enumerate(names)]
     source = await make_table(kind, dsn, tmp_path, ["id", "name"], rows)
-    lengths = SampledRule(
-        rule=TableRule(
-            id="r",
-            expectation=LENGTHS,
-            kwargs={"column": "Name", "min_value": 3, "max_value": 8},
-            columns={"Name": "name"},
-        ),
-        attribute_id=1,
-        name="3 to 8",
-        severity=Risk.LOW,
-    )
+    rules = [
+        SampledRule(
+            rule=TableRule(
+                id=f"{least} to {most}",
+                expectation=LENGTHS,
+                kwargs={"column": "Name", "min_value": least, "max_value": most},
+                columns={"Name": "name"},
+            ),
+            attribute_id=1,
+            name=f"{least} to {most}",
+            severity=Risk.LOW,
+        )
+        # Of a fixed length there is no boundary.
+        for least, most in ((3, 8), (5, 5))
+    ]
 
     samples = await sampler.sample(
         request_of(
@@ -135,7 +140,7 @@ async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
             key=["id"],
             wanted={Category.BOUNDARY: 7},
             attributes=[attribute(1, "name", DataType.STRING)],
-            rules=[lengths],
+            rules=rules,
         )
     )
 
@@ -144,3 +149,47 @@ async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
         "The length of Name is the lowest value that the rule “3 to 8” names.": 2,
         "The length of Name is the highest value that the rule “3 to 8” names.": 2,
     }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_clean_row_is_none_of_those_that_several_rules_find_twice(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    # Of the first two the names are the same, of the next two the codes.
+    rows = [("1", "a", "x"), ("2", "a", "y"), ("3", "b", "z"), ("4", "c", "z")]
+    rows += [(str(number), f"n{number}", f"c{number}") for number in range(5, 9)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "name", "code"], rows)
+    columns = ("name", "code")
+    rules = [
+        SampledRule(
+            rule=TableRule(id=column, expectation=UNIQUE, kwargs={"column": column}),
+            attribute_id=at,
+            name=f"{column} once",
+            severity=Risk.LOW,
+        )
+        for at, column in enumerate(columns)
+    ]
+    # Two attributes of a key may have the same rule.
+    twin = replace(rules[0], rule=replace(rules[0].rule, id="twin"), attribute_id=1)
+    attributes = [attribute(at, column, DataType.STRING) for at, column in enumerate(columns)]
+
+    samples = await sampler.sample(
+        request_of(
+            source,
+            key=["id"],
+            wanted={Category.ANOMALY: 8, Category.CLEAN: 8},
+            attributes=attributes,
+            rules=[*rules, twin],
+        )
+    )
+
+    drawn = {
+        category: sorted(
+            row.source_key["id"] or ""
+            for row in samples.drawn
+            if row.pick.pool.category is category
+        )
+        for category in (Category.ANOMALY, Category.CLEAN)
+    }
+    assert drawn == {Category.ANOMALY: ["1", "2", "3", "4"], Category.CLEAN: ["5", "6", "7", "8"]}
+    assert sum(samples.clean) == 4

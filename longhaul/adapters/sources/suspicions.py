@@ -200,7 +200,8 @@ def _ends(
         if one.attribute_id != attribute.id or kwargs.get("column") != attribute.name:
             continue
         read = _READ.get((one.rule.expectation, reading))
-        if read is None:
+        if read is None or kwargs.get("min_value") == kwargs.get("max_value"):
+            # Where one value only is allowed, every good row has it.
             continue
         for name, word in (("min_value", "lowest"), ("max_value", "highest")):
             end = read(kwargs.get(name))

@@ -356,10 +356,15 @@ class TableSampling:
 
     def _clean_rows(self, test: Any | None = None) -> Any:
         rows = self._rows.filter(self._clean_test if test is None else self._clean_test & test)
+        joined: list[Any] = []
         for one in self._doubles:
             assert one.doubled is not None
             columns, _ = one.doubled
             groups = self._doubled(one)
+            # Two rules may say the same, and Ibis cannot tell the same groups from themselves.
+            if any(groups.equals(other) for other in joined):
+                continue
+            joined.append(groups)
             rows = rows.anti_join(
                 groups, [rows[name].identical_to(groups[name]) for name in columns]
             )
