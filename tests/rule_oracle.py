@@ -212,8 +212,11 @@ def _are_equal(one: Any, other: Any) -> bool:
 
 def _differ(kwargs: Mapping[str, Any], row: Row) -> bool:
     values = [row[name] for name in kwargs["column_list"]]
+    # As in Great Expectations, whose Pandas engine counts the different values with NULL as one.
     return not any(
-        _are_equal(one, other) for at, one in enumerate(values) for other in values[at + 1 :]
+        _are_equal(one, other) or one is other is None
+        for at, one in enumerate(values)
+        for other in values[at + 1 :]
     )
 
 

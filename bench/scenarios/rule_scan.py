@@ -30,8 +30,8 @@ INTEGERS, DECIMALS, TEXTS, DATES = 54, 46, 9, 9
 # Reading a column takes as long for one rule as for the next, so that few are enough.
 PEER_RULES = 8
 
-TABLE = "bench_source"
-SOURCE = DataSource(name="bench", kind=SourceKind.POSTGRESQL, location=f"public.{TABLE}")
+TABLE = "bench.source"
+SOURCE = DataSource(name="bench", kind=SourceKind.POSTGRESQL, location=TABLE)
 
 _KINDS = {
     "i": ("integer", INTEGERS, "(n * {k} % 100000)::integer"),
@@ -107,7 +107,8 @@ async def _fill(dsn: str, rows: int) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            f"DROP TABLE IF EXISTS {TABLE}; CREATE UNLOGGED TABLE {TABLE} ({definitions})"
+            f"CREATE SCHEMA IF NOT EXISTS bench; DROP TABLE IF EXISTS {TABLE};"
+            f" CREATE UNLOGGED TABLE {TABLE} ({definitions})"
         )
         await connection.execute(
             f"INSERT INTO {TABLE} SELECT {values} FROM generate_series(1, {rows}::bigint) AS n"  # noqa: S608 - our own constants

@@ -10,6 +10,7 @@ from longhaul.core.sampling import (
     DrawnRow,
     Frame,
     SampledAttribute,
+    SampledRule,
     Scope,
     TableRequest,
     TableSampler,
@@ -56,6 +57,7 @@ class _Group:
     source: DataSource
     table: str | None
     attributes: Sequence[SampledAttribute]
+    rules: Sequence[SampledRule]
     keys: Mapping[str, str]
 
 
@@ -67,12 +69,15 @@ class _Collected:
     rows: dict[Category, list[DrawnRow]] = field(
         default_factory=lambda: {category: [] for category in Category}
     )
+    clean: dict[str, Sequence[int]] = field(default_factory=dict)
 
     def add(self, samples: TableSamples) -> None:
         for row in samples.drawn:
             category = row.pick.pool.category
             self.rows[category].append(row)
             self.left[category] -= 1
+        if samples.clean:
+            self.clean[samples.table] = samples.clean
 
     def keys_of(self, table: str) -> list[Mapping[str, str | None]]:
         return [row.source_key for rows in self.rows.values() for row in rows if row.table == table]
@@ -94,9 +99,12 @@ async def draw_all(
         decided: Keys of rows that people have decided on, by table; they are not drawn again.
 
     Raises:
-        ItemFailed: A table cannot be read, or nothing is known to feed the attributes.
+        ItemFailed: A table cannot be read, no attribute is in scope, or nothing is known to feed
+            those that are.
         Unavailable: Our own database, where the source lies, did not answer.
     """
+    if not scope.attributes:
+        raise ItemFailed("nothing_in_scope", "The approved scoping has no attribute to test.")
     groups = _groups(scope)
     collected = _Collected(dict(wanted))
     looked_at: list[tuple[_Group, TableSamples]] = []
@@ -105,19 +113,19 @@ async def draw_all(
             category: _share(left, [len(one.attributes) for one in groups[number:]])
             for category, left in collected.left.items()
         }
-        samples = await sampler.sample(_request(group, scope, share, seed, decided))
+        samples = await sampler.sample(_request(group, share, seed, decided))
         collected.add(samples)
         looked_at.append((group, samples))
     if len(groups) > 1:
         for group, before in looked_at[:-1]:
             if not any(collected.left.values()):
                 break
-            request = _request(group, scope, collected.left, seed, decided)
+            request = _request(group, collected.left, seed, decided)
             taken = [*request.taken, *collected.keys_of(before.table)]
             collected.add(await sampler.sample(replace(request, taken=taken)))
     return Drawing(
         rows=collected.rows,
-        frame=_frame(scope, looked_at),
+        frame=_frame(scope, looked_at, [one for some in collected.clean.values() for one in some]),
         keys={samples.table: group.keys for group, samples in looked_at},
     )
 
@@ -129,7 +137,6 @@ def _share(left: int, sizes: Sequence[int]) -> int:
 
 def _request(
     group: _Group,
-    scope: Scope,
     wanted: Mapping[Category, int],
     seed: int,
     decided: Mapping[str, Sequence[Mapping[str, str | None]]],
@@ -139,7 +146,7 @@ def _request(
         table=group.table,
         key=list(group.keys),
         attributes=group.attributes,
-        rules=scope.rules,
+        rules=group.rules,
         seed=seed,
         wanted=dict(wanted),
         taken=[key for keys in decided.values() for key in keys],
@@ -166,7 +173,13 @@ def _groups(scope: Scope) -> list[_Group]:
     # Table and source of a loose attribute are not known: it may be in the one that most are in.
     by_table[largest] += [replace(one, column=None) for one in loose]
     return [
-        _Group(scope.sources[source_id], table, attributes, _keys(scope, source_id, table))
+        _Group(
+            scope.sources[source_id],
+            table,
+            attributes,
+            scope.rules.get((source_id, table), ()),
+            _keys(scope, source_id, table),
+        )
         for (source_id, table), attributes in sorted(
             by_table.items(), key=lambda item: (item[0][0], item[0][1] or "")
         )
@@ -182,7 +195,9 @@ def _keys(scope: Scope, source_id: int, table: str | None) -> dict[str, str]:
     }
 
 
-def _frame(scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]]) -> Frame:
+def _frame(
+    scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]], clean: Sequence[int]
+) -> Frame:
     counted: dict[int, Counter[str]] = {one.id: Counter() for one in scope.attributes}
     problems: dict[int, str] = {}
     for _, samples in looked_at:
@@ -201,4 +216,8 @@ def _frame(scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]]) -> Fr
             for one in scope.attributes
         ],
         tables={samples.table: samples.rows for _, samples in looked_at},
+        columns={
+            name: column for _, samples in looked_at for name, column in samples.columns.items()
+        },
+        clean=clean,
     )

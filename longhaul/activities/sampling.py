@@ -219,7 +219,10 @@ class SamplingType(JobType[SamplingParameters]):
                 for one, count in totals.by_category.items()
             },
             "statistical_basis": self._statistics.basis(
-                frame["rows"], generated, totals.by_category[Category.CLEAN]
+                frame["rows"],
+                frame.get("clean", ()),
+                size=generated,
+                random=totals.by_category[Category.CLEAN],
             ),
             "attribute_results": [
                 {**one, "samples": totals.by_attribute.get(one["attribute_id"], 0)}
@@ -235,7 +238,7 @@ class SamplingType(JobType[SamplingParameters]):
             scope = await self._store.scope(
                 tx, wanted.cycle_id, wanted.report_id, wanted.attribute_ids
             )
-            decided = await self._store.decided_keys(tx, str(wanted.version_id))
+            decided = await self._store.decided_keys(tx, str(wanted.version_id), context.job.id)
         drawing = await draw_all(
             self._sampler, scope, wanted=_wanted(wanted), seed=wanted.seed, decided=decided
         )

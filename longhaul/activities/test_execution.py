@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from longhaul.activities.report_scope import RowId, is_visible
 from longhaul.core.cases import (
+    MOST_ROWS,
     Case,
     CaseReport,
     CaseStore,
@@ -30,6 +32,10 @@ from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 
 QUERY = "query"
+
+# What the row that a sample was drawn from says about itself: fit for a look, not for trust.
+_OF_ITSELF = 0.5
+_ITSELF = "As the row says it that the sample was drawn from; no other evidence was given."
 
 _MOST_NAMED = 20
 
@@ -167,7 +173,7 @@ class CaseExecutionType(JobType[CaseParameters]):
             ordinal=item.ordinal,
             evidence_id=case.evidence.id,
             reason=reason,
-            outcome=outcome_of(extraction, comparison, was_there),
+            outcome=outcome_of(case.evidence.kind, extraction, comparison, was_there),
             extraction=extraction,
             comparison=comparison,
             duration_ms=round((time.monotonic() - started) * 1000),
@@ -211,25 +217,29 @@ class CaseExecutionType(JobType[CaseParameters]):
         self, case: Case, evidence: Evidence, context: ItemContext[CaseParameters]
     ) -> tuple[Extraction, bool]:
         """What the evidence says, and whether it speaks of the record at all."""
+        named = {name: value for name, value in case.keys.items() if value}
         if evidence.kind is EvidenceKind.DOCUMENT:
             document = await self._documents.read(evidence.content_hash, evidence.content_type)
             frozen = context.job.frozen
             extractor = for_provider(frozen, offline=self._offline, model=self._model)
-            question = Question(attribute=case.attribute, keys=case.keys)
+            question = Question(attribute=case.attribute, keys=named, identifying=case.identifying)
             return await extractor.extract(question, document, frozen, context.calls), False
         if evidence.source is None:
             raise ItemFailed("source_missing", "The evidence names no data source.")
         if evidence.kind is EvidenceKind.QUERY:
-            rows = await self._sources.query(evidence.source, evidence.query, evidence.parameters)
+            parameters = {**case.keys, **evidence.parameters}
+            rows = await self._sources.query(evidence.source, evidence.query, parameters)
             column = _column(case, rows[0]) if rows else ""
             values: Sequence[str | None] = [row[column] for row in rows]
-            keys = _same(case.keys, rows[0]) if rows else {}
-        else:
-            column, keys = evidence.column, case.keys
-            values = await self._sources.rows(
-                evidence.source, evidence.table, column, evidence.keys
-            )
-        return _read(values, column, keys), bool(values)
+            keys = _same(named, rows[0]) if rows else {}
+            return _read(values, column, keys), bool(values)
+        values = await self._sources.rows(
+            evidence.source, evidence.table, evidence.column, evidence.keys
+        )
+        found = _read(values, evidence.column, named)
+        if values:
+            found = replace(found, confidence=_OF_ITSELF, rationale=_ITSELF)
+        return found, bool(values)
 
     async def _report(
         self, tx: Transaction, parameters: CaseParameters, principal: Principal
@@ -295,6 +305,11 @@ def _read(values: Sequence[str | None], column: str, keys: Mapping[str, str]) ->
     if len(set(values)) > 1:
         raise ItemFailed(
             "evidence_ambiguous", "The source has several rows for the record, and they differ."
+        )
+    if len(values) > MOST_ROWS:
+        raise ItemFailed(
+            "evidence_ambiguous",
+            f"The source has more than {MOST_ROWS} rows for the record, too many to be about one.",
         )
     found = bool(values)
     return Extraction(

@@ -1,6 +1,6 @@
 """What a sample tells about the rows it was drawn from, by the formulas of auditing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -61,21 +61,34 @@ def upper_limit(size: int, wrong: int, confidence: float) -> float:
 class AuditStatistics:
     """Says what a sample of some size is worth."""
 
-    def basis(self, population: int, size: int, random: int) -> Mapping[str, Any]:
-        """The confidence that a sample gives, by the hypergeometric distribution."""
+    def basis(
+        self, rows: int, clean: Sequence[int], *, size: int, random: int
+    ) -> Mapping[str, Any]:
+        """The confidence that a sample gives, by the hypergeometric distribution.
+
+        Rows that were looked for because something is odd say nothing about the rest, and those
+        drawn by chance nothing about the odd ones: the population is that of the clean rows. In
+        proportion to strata they tell at least as much as they would without.
+        """
+        population = sum(clean)
         needed = required_size(CONFIDENCE, TOLERABLE_RATE, population=population or None)
         return {
             "method": "hypergeometric, no error expected",
+            "rows": rows,
+            "screened_out": rows - population if clean else 0,
             "population": population,
+            "drawn_from": "rows without any suspicion, in proportion to their strata"
+            if len(clean) > 1
+            else "rows without any suspicion",
+            "strata": len(clean),
             "sample_size": size,
             "random_samples": random,
             "tolerable_error_rate": TOLERABLE_RATE,
-            # Rows that were looked for because something is odd say nothing about the rest.
             "confidence_achieved": _rounded(
                 achieved_confidence(random, population, TOLERABLE_RATE)
             ),
             "confidence_if_all_were_random": _rounded(
-                achieved_confidence(size, population, TOLERABLE_RATE)
+                achieved_confidence(size, rows, TOLERABLE_RATE)
             ),
             "required_for_95_percent": needed if population else 0,
             "upper_error_limit_if_no_error": (

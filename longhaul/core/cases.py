@@ -15,6 +15,9 @@ from longhaul.core.jobs import Job
 from longhaul.core.ports import Transaction
 from longhaul.core.sources import DataSource
 
+# Of evidence with more rows than this nobody says that they agree.
+MOST_ROWS = 10
+
 
 class EvidenceKind(StrEnum):
     """Where a piece of evidence says the value."""
@@ -34,10 +37,15 @@ class ExecutionReason(StrEnum):
 
 
 class ExecutionOutcome(StrEnum):
-    """How what was found stands to what was expected; no verdict on the test."""
+    """How what was found stands to what was expected; no verdict on the test.
+
+    `unchanged` is no match: the row that the sample was drawn from still says what it said then,
+    and nobody else has been asked.
+    """
 
     MATCH = "match"
     MISMATCH = "mismatch"
+    UNCHANGED = "unchanged"
     NOT_FOUND = "not_found"
 
 
@@ -47,7 +55,8 @@ class Evidence:
 
     Attributes:
         content_hash: Of a document, in the blob store.
-        query: Read-only SQL with named parameters, such as `%(loan)s`.
+        query: Read-only SQL with named parameters, such as `%(loan)s`; those that are called like
+            a key of the record, such as `%(Loan Number)s`, have its value.
         table: Of the row in the source that the sample was drawn from.
         keys: Names that row: values by physical column.
     """
@@ -69,7 +78,10 @@ class Case:
     """A test case as it is executed.
 
     Attributes:
-        keys: What names the record: values by the names of the key attributes.
+        keys: What names the record: values by the names of the key attributes; None where it
+            has none.
+        identifying: The names of those keys that tell it from most others; looked up where the
+            evidence is a document.
         evidence: What people gave, newest first; else the row in the source. None without any.
         executions: How often it has been executed.
         last_evidence_id: What the latest execution looked at.
@@ -78,8 +90,9 @@ class Case:
     id: int
     attribute: Attribute
     expected: str | None
-    keys: Mapping[str, str]
+    keys: Mapping[str, str | None]
     evidence: Evidence | None
+    identifying: frozenset[str] = frozenset()
     executions: int = 0
     last_evidence_id: int | None = None
 
@@ -134,7 +147,11 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewQuery:
-    """A query that is to be evidence."""
+    """A query that is to be evidence.
+
+    Attributes:
+        parameters: The same for all cases; they count more than the keys of the record.
+    """
 
     data_source_id: int
     query: str
@@ -213,15 +230,20 @@ class EvidenceSources(Protocol):
     async def query(
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
-        """The first few rows of a query, every value as a text."""
+        """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
 
     async def rows(
         self, source: DataSource, table: str, column: str, keys: Mapping[str, str]
     ) -> Sequence[str | None]:
-        """The values of a column in the rows with these keys, as texts."""
+        """The values of a column in the rows with these keys, as texts.
+
+        Of more than `MOST_ROWS` rows there is one more value.
+        """
 
 
-def outcome_of(extraction: Extraction, comparison: Comparison, was_there: bool) -> ExecutionOutcome:
+def outcome_of(
+    kind: EvidenceKind, extraction: Extraction, comparison: Comparison, was_there: bool
+) -> ExecutionOutcome:
     """Name the outcome of an execution.
 
     Args:
@@ -230,4 +252,7 @@ def outcome_of(extraction: Extraction, comparison: Comparison, was_there: bool) 
     """
     if extraction.value is None and not was_there:
         return ExecutionOutcome.NOT_FOUND
-    return ExecutionOutcome.MATCH if comparison.equal else ExecutionOutcome.MISMATCH
+    if not comparison.equal:
+        return ExecutionOutcome.MISMATCH
+    is_itself = kind is EvidenceKind.SOURCE
+    return ExecutionOutcome.UNCHANGED if is_itself else ExecutionOutcome.MATCH

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from enum import StrEnum
 from typing import Any
 
@@ -97,10 +97,13 @@ _PLAIN = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 # A number of more digits than this is an account or a joke.
 _LONGEST = 100
 
+# Digits that no sum of two such numbers exceeds, with exponents of three digits.
+_EXACT = 2_300
+
 
 def read_number(text: str) -> Number | None:
     """Read a number with signs, brackets, currency, percent and thousands separators."""
-    text = unicodedata.normalize("NFKC", text).replace("\u2212", "-").strip()
+    text = _usual(text).replace("\u2212", "-").strip()
     if len(text) > _LONGEST:
         return None
     is_negative = False
@@ -119,7 +122,8 @@ def read_number(text: str) -> Number | None:
         value = Decimal(digits)
     except InvalidOperation:
         return None
-    return Number(-value if is_negative ^ sign ^ inner else value, is_percent)
+    # A minus before it would round it.
+    return Number(value.copy_negate() if is_negative ^ sign ^ inner else value, is_percent)
 
 
 def _without_sign(text: str) -> tuple[str, bool]:
@@ -144,16 +148,17 @@ def _compare_numbers(left: str, right: str) -> Comparison | None:
         return None
     notes = []
     value, other = expected.value, found.value
-    if expected.is_percent != found.is_percent:
-        notes.append("percent")
-        # 80 % is written as 80 in one place and as 0.8 in the next.
-        if value != other:
-            shrunk = (_hundredth(expected), _hundredth(found))
-            if shrunk[0] == shrunk[1]:
-                value, other = shrunk
-    difference = other - value
+    with localcontext(prec=_EXACT):
+        if expected.is_percent != found.is_percent:
+            notes.append("percent")
+            # 80 % is written as 80 in one place and as 0.8 in the next.
+            if value != other:
+                shrunk = (_hundredth(expected), _hundredth(found))
+                if shrunk[0] == shrunk[1]:
+                    value, other = shrunk
+        difference = other - value
     return Comparison(
-        equal=difference == 0,
+        equal=value == other,
         kind=Kind.NUMBER,
         difference=_written(difference),
         expected=_written(expected.value),
@@ -239,7 +244,7 @@ _OVERLOOKED = (
 
 
 def _compare_texts(left: str, right: str) -> Comparison:
-    expected, found = (unicodedata.normalize("NFKC", text) for text in (left, right))
+    expected, found = _usual(left), _usual(right)
     notes: list[str] = []
     equal = expected == found
     for note, simplify in _OVERLOOKED:
@@ -257,6 +262,21 @@ def _compare_texts(left: str, right: str) -> Comparison:
         found=right,
         notes=tuple(notes) if equal else (),
     )
+
+
+# 1\u00b2 is not 12, and what stands in a circle or a fraction is no digit either.
+_MEANING = ("<super>", "<circle>", "<fraction>")
+
+
+def _usual(text: str) -> str:
+    """A text in its usual characters, but for those whose form means something."""
+    parts = (
+        char
+        if unicodedata.decomposition(char).startswith(_MEANING)
+        else unicodedata.normalize("NFKC", char)
+        for char in text
+    )
+    return unicodedata.normalize("NFC", "".join(parts))
 
 
 def _text(value: object) -> str | None:

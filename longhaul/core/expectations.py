@@ -213,9 +213,17 @@ def check_expectation(
 
 
 def kwargs_hash(kwargs: Mapping[str, Any]) -> str:
-    """The same for kwargs that mean the same: part of a rule's natural key."""
-    text = json.dumps(_canonical(kwargs), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The same for kwargs that mean the same: part of a rule's natural key.
+
+    Stored rules keep the hash that they were stored with, so whoever changes what comes out of
+    this also migrates those.
+    """
+    meant = {
+        name: value
+        for name, value in kwargs.items()
+        if _written(_canonical(value)) not in _DEFAULTS.get(name, ())
+    }
+    return hashlib.sha256(_written(_canonical(meant)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,14 +526,38 @@ def _is_clean(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
+# What a kwarg says that might as well not be there.
+_DEFAULTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("strict_min", "strict_max", "or_equal"), ("false",)),
+    "mostly": ("1",),
+    "ignore_row_if": ('"both_values_are_missing"', '"all_values_are_missing"'),
+}
+
+# Lists whose order says nothing, and in which nothing counts twice.
+_SETS = frozenset({"value_set", "column_list", "parameter", "conditions"})
+
+
 def _canonical(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _canonical(one) for key, one in value.items()}
+        return {
+            key: _as_set(one) if key in _SETS else _canonical(one) for key, one in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_canonical(one) for one in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def _as_set(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return _canonical(value)
+    found = {_written(one): one for one in map(_canonical, value)}
+    return [found[key] for key in sorted(found)]
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _shown(value: object) -> str:

@@ -1,14 +1,15 @@
 """What is looked for in a piece of evidence, and what was found there."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from longhaul.core.attributes import Attribute
-from longhaul.core.job_types import BadAnswer, Calls
+from longhaul.core.job_types import Calls
+
+# Of fewer records it cannot be said by counting which keys tell them apart.
+_COUNTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +18,21 @@ class Question:
 
     Attributes:
         keys: What names the record: values by the names of the key attributes.
+        identifying: The names of those keys that tell it from most others; all when empty.
     """
 
     attribute: Attribute
     keys: Mapping[str, str]
+    identifying: frozenset[str] = frozenset()
+
+    @property
+    def identifiers(self) -> Mapping[str, str]:
+        """The keys that tell the record from most others."""
+        return {
+            name: value
+            for name, value in self.keys.items()
+            if not self.identifying or name in self.identifying
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,25 +47,9 @@ class DocumentText:
     pages: tuple[str, ...]
     without_text: tuple[int, ...] = ()
 
-    def find(self, quote: str, page: int | None = None) -> tuple[int, int, int] | None:
-        """Where words stand, to the letter but for the space between them.
-
-        Returns:
-            Number of the page, first character and length.
-        """
-        words = quote.split()
-        if not words:
-            return None
-        pattern = re.compile(r"\s+".join(map(re.escape, words)))
-        for number, text in enumerate(self.pages, start=1):
-            if page in (None, number) and (found := pattern.search(text)):
-                return number, found.start(), found.end() - found.start()
-        return None
-
     def holds(self, value: str) -> bool:
         """Whether a value stands anywhere, and not as a part of a longer one."""
-        pattern = re.compile(rf"(?<![0-9A-Za-z]){re.escape(value)}(?![0-9A-Za-z])", re.IGNORECASE)
-        return bool(value) and any(pattern.search(text) for text in self.pages)
+        return bool(value) and any(whole(value).search(text) for text in self.pages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,87 +105,31 @@ class Documents(Protocol):
         """
 
 
-class FoundKey(BaseModel):
-    """A key of the record that stands in the document."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    name: str = Field(max_length=500, description="the key's name, as in the data")
-    value: str = Field(max_length=500, description="as it is written in the document")
+def spaced(words: str) -> re.Pattern[str]:
+    """Words to the letter but for the space between them."""
+    return re.compile(r"\s+".join(map(re.escape, words.split())) or "(?!)")
 
 
-class ExtractionAnswer(BaseModel):
-    """Where the document says the value of the attribute, if it does."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    found: bool = Field(description="whether the document says the value for this record")
-    value: str | None = Field(None, max_length=2_000, description="exactly as it is written")
-    quote: str | None = Field(
-        None, max_length=2_000, description="the words around the value, exactly as written"
+def whole(value: str) -> re.Pattern[str]:
+    """A value where it is no part of a longer word or number."""
+    return re.compile(
+        rf"(?<![0-9A-Za-z])(?<![0-9][-./]){re.escape(value)}(?![0-9A-Za-z])(?![-./][0-9])",
+        re.IGNORECASE,
     )
-    page: int | None = Field(None, ge=1, description="the page that the quote is from")
-    primary_keys: list[FoundKey] = Field(
-        default_factory=list, max_length=20, description="keys of the record that you found"
-    )
-    confidence: float = Field(ge=0, le=1, description="0 to 1: how sure you are")
-    rationale: str = Field(min_length=1, max_length=2_000, description="why it is this value")
 
 
-def read_extraction(
-    answer: ExtractionAnswer,
-    question: Question,
-    document: DocumentText,
-    frozen: Mapping[str, Any],
-) -> Extraction:
-    """Turn an answer into an extraction; what it quotes must stand in the document.
+def identifying(keys: Mapping[str, str | None], different: Mapping[str, int]) -> frozenset[str]:
+    """The names of the keys that tell a record from most others.
 
-    Raises:
-        BadAnswer: Everything that is wrong with it.
+    A loan's number does, and its bank and its month do not.
+
+    Args:
+        different: How many values each key has among the records that people look at; keys
+            that never tell records apart are left out.
     """
-    location: Mapping[str, Any] = {}
-    complaints = list(_key_complaints(answer, question, document))
-    if answer.found:
-        located = _locate(answer, document)
-        if isinstance(located, str):
-            complaints.append(located)
-        else:
-            location = located
-    elif answer.value:
-        complaints.append("`value` must be null when `found` is false.")
-    if complaints:
-        raise BadAnswer("\n".join(complaints))
-    return Extraction(
-        value=answer.value if answer.found else None,
-        keys={key.name: key.value for key in answer.primary_keys},
-        confidence=answer.confidence,
-        rationale=answer.rationale,
-        provider=frozen["provider"],
-        model=frozen["model"],
-        prompt_version=frozen["prompt_version"],
-        location=location,
-    )
-
-
-def _key_complaints(
-    answer: ExtractionAnswer, question: Question, document: DocumentText
-) -> Iterable[str]:
-    for number, key in enumerate(answer.primary_keys, start=1):
-        if key.name not in question.keys:
-            yield f"Primary key {number} has a name that is none of the record's keys."
-        elif not document.holds(key.value):
-            yield f"Primary key {number} does not stand in the document as you write it."
-
-
-def _locate(answer: ExtractionAnswer, document: DocumentText) -> Mapping[str, Any] | str:
-    if not answer.value or not answer.quote or answer.page is None:
-        return "When `found` is true, `value`, `quote` and `page` are needed."
-    if answer.page > len(document.pages):
-        return f"The document has {len(document.pages)} pages."
-    found = document.find(answer.quote, answer.page)
-    if found is None:
-        return "The quote does not stand on that page to the letter; copy it from the text."
-    if " ".join(answer.value.split()) not in " ".join(answer.quote.split()):
-        return "The value does not stand in the quote to the letter."
-    page, offset, length = found
-    return {"page": page, "offset": offset, "length": length, "quote": answer.quote}
+    known = {name: value for name, value in keys.items() if value}
+    counted = [name for name in known if name in different] or list(known)
+    most = max((different.get(name, 0) for name in counted), default=0)
+    if most < _COUNTED:
+        return frozenset(sorted(counted, key=lambda name: len(known[name]))[-1:])
+    return frozenset(name for name in counted if 2 * different[name] > most)

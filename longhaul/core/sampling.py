@@ -53,6 +53,7 @@ class SampledAttribute:
 
     Attributes:
         column: None where nothing is known to feed it but perhaps a column of its own name.
+        written: How its times are written, such as `%Y%m%d`; in any way where nobody has said.
     """
 
     id: int
@@ -64,6 +65,7 @@ class SampledAttribute:
     source_id: int | None = None
     table: str | None = None
     column: str | None = None
+    written: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,13 +166,18 @@ class TableSamples:
     Attributes:
         rows: Of the whole table.
         pools: Everything that was considered, drawn from or not.
-        problems: Attributes that could not be considered, and why, in words.
+        columns: The columns that the drawn rows' data comes from, by the attributes' names.
+        clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from;
+            empty where none were wanted.
+        problems: Attributes that could not be considered, or not in all rows, and why, in words.
     """
 
     table: str
     rows: int
+    columns: Mapping[str, str]
     drawn: Sequence[DrawnRow]
     pools: Sequence[Pool]
+    clean: Sequence[int] = ()
     problems: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -187,8 +194,13 @@ class TableSampler(Protocol):
 
 
 def split(size: int, shares: Mapping[Category, float]) -> dict[Category, int]:
-    """Split a number by shares so that each part is within one of its share."""
-    exact = {category: size * shares.get(category, 0.0) for category in Category}
+    """Split a number by shares so that each part is within one of its share.
+
+    Args:
+        shares: They may add up to a little more or less than 1, as people round them.
+    """
+    whole = sum(shares.values()) or 1.0
+    exact = {category: size * shares.get(category, 0.0) / whole for category in Category}
     parts = {category: int(value + 1e-9) for category, value in exact.items()}
     left = size - sum(parts.values())
     by_rest = sorted(Category, key=lambda one: parts[one] - exact[one])
@@ -315,11 +327,15 @@ class Frame:
     Attributes:
         rows: Of all tables together.
         attributes: For each attribute in scope how many rows every kind of reason had.
+        columns: The columns that the attributes were read from: mappings may change afterwards.
+        clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from.
     """
 
     rows: int
     attributes: Sequence[Mapping[str, Any]]
     tables: Mapping[str, int]
+    columns: Mapping[str, str]
+    clean: Sequence[int]
 
     def to_json(self) -> Mapping[str, Any]:
         """The frame as it is stored."""
@@ -327,6 +343,8 @@ class Frame:
             "rows": self.rows,
             "attributes": list(self.attributes),
             "tables": dict(self.tables),
+            "columns": dict(self.columns),
+            "clean": list(self.clean),
         }
 
 
@@ -336,13 +354,14 @@ class Scope:
 
     Attributes:
         keys: The key attributes, in scope or not: they name the rows.
+        rules: By the data source and the table that rule execution asks them of.
         scoped_by: `scoping` where people have approved which attributes are tested, `request`
             where the job names them, else `report`.
     """
 
     attributes: Sequence[SampledAttribute]
     keys: Sequence[SampledAttribute]
-    rules: Sequence[SampledRule]
+    rules: Mapping[tuple[int, str | None], Sequence[SampledRule]]
     sources: Mapping[int, DataSource]
     scoped_by: str
 
@@ -375,9 +394,12 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
         """The attributes that are sampled, the rules that people approved, and the sources."""
 
     async def decided_keys(
-        self, tx: Transaction, set_id: str
+        self, tx: Transaction, set_id: str, job_id: str
     ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
-        """Keys of the rows in a set that people have decided on, by table."""
+        """Keys of the rows in a set that people have decided on, by table, but for a job's own.
+
+        Its own are drawn again when it draws again, whatever was decided on them meanwhile.
+        """
 
     async def taken(
         self, tx: Transaction, set_id: str, job_id: str, hashes: Sequence[str]
@@ -401,12 +423,16 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
 class SampleStatistics(Protocol):
     """What a sample of some size can tell about the rows that it was drawn from."""
 
-    def basis(self, population: int, size: int, random: int) -> Mapping[str, Any]:
+    def basis(
+        self, rows: int, clean: Sequence[int], *, size: int, random: int
+    ) -> Mapping[str, Any]:
         """The confidence that a sample gives, by the hypergeometric distribution.
 
         Args:
+            rows: Of the tables that were looked at.
+            clean: Those of them that nothing is the matter with, by stratum.
             size: Samples of all categories.
-            random: Those drawn by chance alone, which are the clean ones.
+            random: Those drawn by chance alone, which are from the clean ones.
         """
 
 

@@ -106,9 +106,11 @@ class Measures:
     """What the rules of an attribute measured when they last ran.
 
     Attributes:
-        failed_rules: Those that at least one row broke.
-        most_failed_rows: Of the rule that most rows broke.
-        worst_pass_rate: 0-100; of the rule that most rows broke.
+        failed_rules: Those that did not hold; one that tolerates its failing rows did.
+        most_rows: That a rule has looked at.
+        most_failed_rows: Of the failed rule that most rows broke. A rule about the whole table,
+            such as about a mean, is broken by none.
+        worst_pass_rate: 0-100; of the same rule.
     """
 
     rules: int

@@ -67,12 +67,17 @@ class SourceTable:
             words are in double quotes.
         rows: About how many it has; None where nobody has counted.
         key: The columns of its primary key, as far as the source knows one.
+        is_query: Whether its rows are the answer of a query, as those of a view are.
+        dates: How the source itself writes times into its texts, such as `%Y-%m-%d`, whatever an
+            attribute says: a cell of Excel holds a day, and no writing of it.
     """
 
     name: str
     columns: Sequence[SourceColumn]
     rows: int | None = None
     key: Sequence[str] = ()
+    is_query: bool = False
+    dates: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,10 @@ async def test_the_pages_of_a_pdf_are_read_with_their_columns() -> None:
         (b"\xef\xbb\xbfUPB: 1", "UPB: 1"),
         ("UPB: 1".encode("utf-16"), "UPB: 1"),
         ("Größe: 5 €".encode("cp1252"), "Größe: 5 €"),
+        (
+            b"A file that begins with %PDF-1.7 is a PDF.",
+            "A file that begins with %PDF-1.7 is a PDF.",
+        ),
     ],
 )
 async def test_texts_are_read_in_the_usual_encodings(content: bytes, text: str) -> None:

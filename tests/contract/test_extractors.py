@@ -14,7 +14,7 @@ from longhaul.core.job_types import BadAnswer
 from tests.rule_samples import make_attribute
 
 KEYS = {"Loan Number": "4711000017"}
-FROZEN = {"provider": "openai", "model": "gpt-x", "prompt_version": "1"}
+FROZEN = {"provider": "openai", "model": "gpt-x", "prompt_version": "2"}
 QUESTION = Question(attribute=make_attribute("Original LTV"), keys=KEYS)
 
 LETTER = """
@@ -106,6 +106,66 @@ async def test_another_loans_value_is_not_taken() -> None:
     assert (found.value, found.keys, found.confidence) == (None, {}, 0.0)
 
 
+# The bank and the month are the same for every loan of a report.
+FOUR_KEYS = Question(
+    attribute=QUESTION.attribute,
+    keys=KEYS | {"Entity Type": "1", "Reporting Month": "202506", "Bank RSSD ID": "852218"},
+    identifying=frozenset(KEYS),
+)
+BANK = "Bank RSSD ID: 852218\nReporting Month: 202506\nEntity Type: 1\n"
+
+
+async def test_what_a_record_shares_with_others_does_not_name_it() -> None:
+    letter = f"{BANK}Loan Number: 4711000024\nOriginal LTV: 95.00\n"
+    row = "Loan Number,Bank RSSD ID,Original LTV\n4711000024,852218,95.00\n"
+
+    assert (await offline(letter, FOUR_KEYS)).value is None
+    assert (await offline(row, FOUR_KEYS)).value is None
+    # Without any loan's number it is not said whose value it is.
+    assert (await offline(f"{BANK}Original LTV: 95.00\n", FOUR_KEYS)).confidence < 0.5
+
+
+async def test_of_two_records_the_one_with_the_key_is_read() -> None:
+    found = await offline(BANK + MANY, FOUR_KEYS)
+
+    assert (found.value, found.confidence) == ("80.00", 0.9)
+
+
+async def test_a_record_may_go_on_over_the_page() -> None:
+    pages = ("Loan Number: 4711000024", "Original LTV: 95.00\nLoan Number: 4711000017", "-")
+    read = OfflineExtractor()
+
+    found = await read.extract(QUESTION, document(*pages, "Original LTV: 80.00"), {}, Answers())
+
+    assert (found.value, found.location["page"]) == ("80.00", 4)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("123", "Loan Number: 9123\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number: 1234\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number\n9123\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number: 123-4\nOriginal LTV: 95.00\n"),
+        ("123", "Your loan number 4 is not 123.\nOriginal LTV: 95.00\n"),
+        ("123", "Loan Number  Balance  Original LTV\n124          123      95.00\n"),
+        ("4711000017", "Loan Number: 4711000024 (once 4711000017)\nOriginal LTV: 95.00\n"),
+    ],
+)
+async def test_a_number_that_only_looks_like_the_key_is_another_record(key: str, text: str) -> None:
+    question = Question(attribute=QUESTION.attribute, keys={"Loan Number": key})
+
+    assert (await offline(text, question)).value is None
+
+
+async def test_words_about_a_key_name_no_record() -> None:
+    prose = "Please quote your loan number in all letters.\n"
+
+    found = await offline(f"Loan Number: 4711000017\n{prose}Original LTV: 80.00\n")
+
+    assert (found.value, found.confidence) == ("80.00", 0.9)
+
+
 async def test_a_value_without_any_key_is_little_trusted() -> None:
     found = await offline("Original LTV: 80.00")
 
@@ -121,6 +181,54 @@ async def test_values_that_disagree_are_little_trusted() -> None:
 
 async def test_a_label_inside_a_longer_word_is_none() -> None:
     assert (await offline("Loan Number: 4711000017\nNoriginal LTV: 3\n")).value is None
+
+
+async def about(name: str, text: str) -> Extraction:
+    question = Question(attribute=make_attribute(name), keys=KEYS)
+    return await offline(f"Loan Number: 4711000017\n{text}", question)
+
+
+async def test_net_is_not_gross() -> None:
+    both = "Unpaid Principal Balance: 900.00\nUnpaid Principal Balance (Net): 850.00\n"
+    table = "Loan Number   UPB      UPB (Net)\n4711000017    900.00   850.00\n"
+
+    assert (await about("Unpaid Principal Balance (Net)", both)).value == "850.00"
+    assert (await about("Unpaid Principal Balance", both)).value == "900.00"
+    assert (await about("UPB (Net)", table)).value == "850.00"
+    # The gross one alone is fit for a look, not for trust.
+    gross = await about("Unpaid Principal Balance (Net)", both.splitlines()[0])
+    assert (gross.value, gross.confidence) == ("900.00", 0.45)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Debt to Income (DTI) Back-End", "Debt to Income Back-End: 36"),
+        ("Debt to Income (DTI) Back-End", "Debt to Income (DTI) Back-End: 36"),
+        ("Principal and Interest (P&I) Amount", "Principal and Interest Amount: 36"),
+        ("Loan to Value (%)", "Loan to Value: 36"),
+        ("Interest Rate", "- the interest rate: 36"),
+        ("Interest Rate", "14. Interest Rate: 36"),
+        ("Interest Rate", "M149 Interest Rate: 36"),
+        ("Interest Rate", "State: CA   Interest Rate: 36"),
+        ("Interest Rate", "It was paid. Interest Rate: 36"),
+    ],
+)
+async def test_what_is_no_part_of_a_label_does_not_hide_it(name: str, text: str) -> None:
+    found = await about(name, text)
+
+    assert (found.value, found.confidence) == ("36", 0.9)
+
+
+async def test_the_end_of_another_label_is_none() -> None:
+    other = "Current Interest Rate: 5.25\nMaximum interest rate   9.00\n"
+
+    assert (await about("Interest Rate", other)).value is None
+    assert (await about("Interest Rate", f"{other}Interest Rate: 4.00\n")).value == "4.00"
+
+
+async def test_the_next_column_of_a_header_is_no_value() -> None:
+    assert (await about("Original LTV", "State    Original LTV    UPB\n")).value is None
 
 
 async def test_pages_that_are_pictures_are_named() -> None:
@@ -202,15 +310,112 @@ async def test_a_document_cannot_leave_its_block_of_data() -> None:
     assert data["document"]["text"][0]["text"] == hostile
 
 
+OTHER = {"name": "Loan Number", "value": "4711000024"}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"primary_keys": [OTHER]}, "Primary key 1 is that of another record."),
+        ({"primary_keys": []}, "Loan Number must be among the primary keys"),
+        (
+            {"value": "95.00", "quote": "Original LTV: 95.00"},
+            "a part of the document about another",
+        ),
+        (
+            {"value": "70.00", "quote": "Original LTV: 70.00"},
+            "a part of the document about another",
+        ),
+    ],
+)
+async def test_an_answer_about_another_record_is_not_taken(
+    change: dict[str, Any], complaint: str
+) -> None:
+    good = GOOD | {"quote": "Original LTV: 80.00"}
+    answers = Answers(good | change, good)
+
+    found = await ModelExtractor().extract(QUESTION, document(MANY), FROZEN, answers)
+
+    assert found.value == "80.00"
+    assert complaint in answers.complaints[0]
+
+
+async def test_a_row_of_another_record_is_not_taken() -> None:
+    mine = GOOD | {"quote": "4711000017               80.00"}
+    answers = Answers(mine | {"value": "95.00", "quote": "TX       95.00"}, mine)
+
+    found = await ModelExtractor().extract(QUESTION, document(TABLE), FROZEN, answers)
+
+    assert (found.value, found.confidence) == ("80.00", 0.9)
+    assert "another record" in answers.complaints[0]
+
+
+async def test_a_model_is_no_surer_than_the_document() -> None:
+    nobody = GOOD | {"quote": "Original LTV: 80.00", "primary_keys": []}
+    keyless = document("Original LTV: 80.00")
+
+    found = await ModelExtractor().extract(QUESTION, keyless, FROZEN, Answers(nobody))
+
+    assert (found.value, found.keys, found.confidence) == ("80.00", {}, 0.5)
+
+
+def shown_to(answers: Answers) -> list[dict[str, Any]]:
+    (prompt,) = answers.prompts
+    data = json.loads(prompt.split("<data>")[1].split("</data>")[0])
+    parts = data["document"]["text"]
+    assert sum(len(one["text"]) for one in parts) <= MAX_TEXT
+    assert data["document"]["is_shown_in_parts"]
+    return list(parts)
+
+
 async def test_of_a_long_document_the_promising_pages_are_shown() -> None:
     answers = Answers(GOOD | {"page": 40})
     pages = [f"Page {number} " + "x" * 5_000 for number in range(1, 80)]
     pages[39] += LETTER
 
-    await ModelExtractor().extract(QUESTION, document(*pages), FROZEN, answers)
+    found = await ModelExtractor().extract(QUESTION, document(*pages), FROZEN, answers)
+
+    assert 40 in [one["page"] for one in shown_to(answers)]
+    assert found.rationale.startswith(GOOD["rationale"])
+    assert "of the text's 395," in found.rationale
+
+
+async def test_of_a_long_text_what_stands_around_labels_and_keys_is_shown() -> None:
+    def record(number: int) -> str:
+        filler = "\n".join(["Terms and conditions apply."] * 20)
+        return f"Loan Number: {number}\n{filler}\nOriginal LTV: {number % 97}.50\n{filler}\n"
+
+    text = "".join(map(record, range(5_000, 5_600)))
+    mine = Question(attribute=QUESTION.attribute, keys={"Loan Number": "5570"})
+    answers = Answers(
+        GOOD
+        | {
+            "value": "41.50",
+            "quote": "Original LTV: 41.50",
+            "primary_keys": [{"name": "Loan Number", "value": "5570"}],
+        }
+    )
+    assert text.index("5570") > 10 * MAX_TEXT
+
+    found = await ModelExtractor().extract(mine, document(text), FROZEN, answers)
+
+    # The same words stand under other loans as well.
+    assert found.location["offset"] == text.index("Original LTV: 41.50", text.index("5570"))
+    parts = shown_to(answers)
+    assert any("Loan Number: 5570" in one["text"] for one in parts)
+    assert any("Original LTV: 41.50" in one["text"] for one in parts)
+    for one in parts:
+        assert text[one["from"] : one["to"]] == one["text"]
+        assert one["length"] == len(text)
+
+
+async def test_a_document_that_fits_is_shown_whole() -> None:
+    answers = Answers(GOOD)
+
+    found = await ModelExtractor().extract(QUESTION, document(LETTER), FROZEN, answers)
 
     (prompt,) = answers.prompts
     data = json.loads(prompt.split("<data>")[1].split("</data>")[0])
-    shown = data["document"]["text"]
-    assert 40 in [one["page"] for one in shown]
-    assert sum(len(one["text"]) for one in shown) <= MAX_TEXT
+    assert data["document"]["text"] == [{"page": 1, "text": LETTER}]
+    assert data["identifying"] == ["Loan Number"]
+    assert found.rationale == GOOD["rationale"]

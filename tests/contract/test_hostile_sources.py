@@ -19,7 +19,7 @@ from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests.conftest import until
 
 HOSTILE = '"; drop table victim; --'
-OWN = DataSource(name="own", kind=SourceKind.POSTGRESQL, location="public.t")
+OWN = DataSource(name="own", kind=SourceKind.POSTGRESQL, location="landing.t")
 
 
 def rule(expectation: str, **kwargs: Any) -> TableRule:
@@ -53,6 +53,7 @@ def evaluator(access: SourceAccess) -> SourceRuleEvaluator:
 @pytest.fixture
 async def connection(dsn: str) -> AsyncIterator[Any]:
     opened = await asyncpg.connect(dsn)
+    await opened.execute("CREATE SCHEMA landing; SET search_path TO landing")
     yield opened
     await opened.close()
 
@@ -209,7 +210,7 @@ async def test_a_source_is_never_written_to(connection: Any, access: SourceAcces
     await connection.execute(
         "CREATE TABLE notes (a text);"
         "CREATE FUNCTION note() RETURNS text LANGUAGE sql VOLATILE AS"
-        " $$INSERT INTO notes VALUES ('x') RETURNING a$$;"
+        " $$INSERT INTO landing.notes VALUES ('x') RETURNING a$$;"
         "CREATE VIEW t AS SELECT note() AS a"
     )
 

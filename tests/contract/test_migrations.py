@@ -1,6 +1,7 @@
 """The schema: the same however many bring it up at once, and down and up again."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 
@@ -8,6 +9,7 @@ import asyncpg
 import pytest
 
 from longhaul.adapters.postgres.migrate import migrate
+from longhaul.core.expectations import IN_SET, kwargs_hash
 from longhaul.local import postgres
 from tests.conftest import Servers
 from tests.stack import COMMANDS
@@ -30,6 +32,18 @@ SELECT conrelid::regclass::text AS name, conname, pg_get_constraintdef(oid) AS t
 FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
 ORDER BY name, conname
+"""
+
+
+SEED = """
+INSERT INTO report (name, regulation, lob) VALUES ('r', 'r', 'r');
+INSERT INTO cycle (name, starts_on) VALUES ('c', now());
+INSERT INTO cycle_report SELECT c.id, r.id FROM cycle AS c, report AS r;
+INSERT INTO phase (cycle_id, report_id, name) SELECT cycle_id, report_id, 'p' FROM cycle_report;
+INSERT INTO attribute (phase_id, line_no, name, mdrm, data_type, mandatory, description, format)
+SELECT id, 1, 'Flag', '', 'String', 'Mandatory', '', '' FROM phase;
+INSERT INTO rule_version (id, cycle_id, report_id, phase_id, number, status, created_by, created_at)
+SELECT gen_random_uuid(), cycle_id, report_id, id, 1, 'draft', 'u-1', now() FROM phase;
 """
 
 
@@ -103,3 +117,36 @@ async def test_migrating_again_changes_nothing(dsn: str) -> None:
     await migrate(dsn)
 
     assert await schema(dsn) == before
+
+
+async def test_rules_that_mean_the_same_get_the_same_hash(empty: str) -> None:
+    await migrate(empty, to="0012")
+    sets = [["Y", "N"], ["N", "Y"], ["A", "B"]]
+    connection = await asyncpg.connect(empty)
+    try:
+        await connection.execute(SEED)
+        for number, values in enumerate(sets):
+            await connection.execute(
+                "INSERT INTO rule (version_id, attribute_id, expectation, kwargs, kwargs_hash,"
+                " name, rule_type, severity, execution_order, rationale, confidence, provider,"
+                " model, prompt_version, created_at) SELECT v.id, a.id, $1, $2, $3, $3, 'validity',"
+                " 'low', 1, '', 1, 'offline', '', '1', now()"
+                " FROM rule_version AS v, attribute AS a",
+                IN_SET,
+                json.dumps({"column": "Flag", "value_set": values}),
+                f"old {number}",
+            )
+
+        await migrate(empty)
+
+        rows = await connection.fetch("SELECT name, kwargs_hash FROM rule ORDER BY name")
+    finally:
+        await connection.close()
+    hashes = {row["name"]: row["kwargs_hash"] for row in rows}
+    expected = [kwargs_hash({"column": "Flag", "value_set": one}) for one in sets]
+    assert expected[0] == expected[1]
+    # Of two that mean the same one keeps its own, so that neither is lost.
+    assert sorted([hashes["old 0"], hashes["old 1"]]) == sorted(
+        [expected[0], next(one for one in hashes.values() if one.startswith("old"))]
+    )
+    assert hashes["old 2"] == expected[2]

@@ -114,9 +114,11 @@ async def test_a_run_is_reported_with_all_that_belongs_to_it(
         await store_rule(tx, run.version_id, one, 8, Stored(), report_owner=None)
         await store_rule(tx, run.version_id, two, 9, Stored(), tester="rejected")
         await tx.execute(
-            "INSERT INTO pde_mapping (phase_id, attribute_id, table_name, column_name)"
-            " SELECT phase_id, id, 'loans', 'occ_cd' FROM attribute WHERE id = $1",
+            "INSERT INTO pde_mapping (phase_id, attribute_id, table_name, column_name, status)"
+            " SELECT phase_id, id, 'loans', 'occ_cd', CASE id WHEN $1 THEN 'approved'"
+            " ELSE 'rejected' END FROM attribute WHERE id IN ($1, $2)",
             one,
+            two,
         )
 
     report = await report_of(database, reports, run.job)

@@ -1,8 +1,9 @@
 """How texts are read once an attribute has said what they are: on both engines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import SampleOf, TableRule, TableVerdicts, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from tests.tables import KINDS, make_table
 
 ROWS = [
     ("202402", "20240229", "01", "1"),
@@ -44,25 +46,23 @@ class Table:
             types=types,
             written=written,
         )
-        found = await self.evaluator.evaluate(self.source, None, [rule], key=["id"])
-        outcome = found.judged[0].outcome
-        assert isinstance(outcome, Verdict), outcome
-        return sorted(example["key"]["id"] for example in outcome.examples)
+        (failing,) = await self.all_failing([rule])
+        return failing
+
+    async def all_failing(self, rules: Sequence[TableRule], key: str = "id") -> list[list[str]]:
+        """The ids of the rows that fail each of some rules."""
+        found = await self.evaluator.evaluate(self.source, None, rules, key=[key])
+        outcomes = [one.outcome for one in found.judged]
+        return [
+            sorted(example["key"][key] for example in one.examples)
+            for one in outcomes
+            if isinstance(one, Verdict)
+        ]
 
 
-@pytest.fixture(params=["postgresql", "csv"])
+@pytest.fixture(params=KINDS)
 async def table(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> Table:
-    if request.param == "csv":
-        path = tmp_path / "t.csv"
-        lines = [",".join("" if cell is None else cell for cell in row) for row in ROWS]
-        path.write_text("\n".join(["mth,dy,cd,id", *lines, ""]))
-        source = DataSource(name="t", kind=SourceKind.CSV, location=str(path))
-    else:
-        connection = await asyncpg.connect(dsn)
-        await connection.execute("CREATE TABLE t (mth text, dy text, cd text, id text)")
-        await connection.executemany("INSERT INTO t VALUES ($1, $2, $3, $4)", ROWS)
-        await connection.close()
-        source = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="public.t")
+    source = await make_table(request.param, dsn, tmp_path, ["mth", "dy", "cd", "id"], ROWS)
     return Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
 
 
@@ -90,6 +90,50 @@ async def test_a_date_is_read_as_it_is_declared(table: Table) -> None:
     assert await table.failing("column_values_to_be_between", since, MONTH_AND_DAY, {}) == []
 
 
+async def test_attributes_that_share_a_column_read_it_each_in_its_own_way(table: Table) -> None:
+    rules = [
+        TableRule(
+            id=form,
+            expectation="expect_column_values_to_be_between",
+            kwargs={"column": "When", "min_value": "2024-01-01"},
+            columns={"When": "dy"},
+            types={"When": DataType.DATE},
+            written={"When": form},
+        )
+        for form in ("%Y%m%d", "%Y-%m-%d")
+    ]
+
+    assert await table.all_failing(rules) == [["3"], ["1", "2", "4"]]
+
+
+@pytest.mark.parametrize("kind", ["integer", "numeric(8,0)", "numeric(12,2)", "numeric", "float8"])
+async def test_a_number_may_be_a_day(dsn: str, tmp_path: Path, kind: str) -> None:
+    rows = [("20240229", "20240228"), ("20240230", "20240228"), ("20240228", "20240229")]
+    columns = [f"day {kind}", f"before {kind}"]
+    source = await make_table(SourceKind.POSTGRESQL, dsn, tmp_path, columns, rows)
+    table = Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
+    about: dict[str, Any] = {
+        "columns": {"Day": "day", "Before": "before"},
+        "types": dict.fromkeys(("Day", "Before"), DataType.DATE),
+        "written": dict.fromkeys(("Day", "Before"), "%Y%m%d"),
+    }
+
+    def rule(name: str, **kwargs: str) -> TableRule:
+        return TableRule(id=name, expectation=f"expect_{name}", kwargs=kwargs, **about)
+
+    failing = await table.all_failing(
+        [
+            rule("column_values_to_match_strftime_format", column="Day", strftime_format="%Y%m%d"),
+            rule("column_values_to_be_between", column="Day", min_value="2024-02-29"),
+            rule("column_pair_values_a_to_be_greater_than_b", column_A="Day", column_B="Before"),
+        ],
+        key="day",
+    )
+
+    days = [[one[:8] for one in some] for some in failing]
+    assert days == [["20240230"], ["20240228", "20240230"], ["20240228", "20240230"]]
+
+
 async def test_codes_are_compared_as_what_the_attribute_holds(table: Table) -> None:
     as_number = {"column": "Code", "value_set": [1]}
     as_text = {"column": "Code", "value_set": ["1"]}
@@ -110,9 +154,14 @@ async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Pa
     path.write_text("id\n" + "".join(f"{number}\n" for number in range(5_000)))
     file = DataSource(name="t", kind=SourceKind.CSV, location=str(path))
     connection = await asyncpg.connect(dsn)
-    await connection.execute("CREATE TABLE t AS SELECT generate_series(0, 4999) AS id")
+    await connection.execute("CREATE SCHEMA landing")
+    await connection.execute("CREATE TABLE landing.t AS SELECT generate_series(0, 4999) AS id")
+    await connection.execute(
+        "CREATE VIEW landing.v AS SELECT id, ARRAY[id] AS ids, '1'::bytea AS b FROM landing.t"
+    )
     await connection.close()
-    own = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="public.t")
+    own = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="landing.t")
+    view = DataSource(name="v", kind=SourceKind.POSTGRESQL, location="landing.v")
     evaluator = SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn)))
 
     async def sample(source: DataSource, wanted: SampleOf) -> TableVerdicts:
@@ -130,7 +179,7 @@ async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Pa
         ]
         return await evaluator.evaluate(source, None, rules, key=["id"], sample=wanted, examples=9)
 
-    for source in (own, file):
+    for source in (own, view, file):
         found = await sample(source, SampleOf(size=200))
         unique, between, count = (one.outcome for one in found.judged)
         assert 100 < found.rows <= 200
@@ -140,7 +189,29 @@ async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Pa
         assert unique.considered == between.failed == found.rows
         assert count.success
         again = await sample(source, SampleOf(size=200))
-        if source is own:
+        if source is not file:
             assert [one.outcome for one in again.judged] == [unique, between, count]
         share = await sample(source, SampleOf(percentage=10))
         assert 300 < share.rows < 700
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_two_missing_values_of_a_record_are_the_same(
+    dsn: str, tmp_path: Path, kind: SourceKind
+) -> None:
+    rows = [("1", "a", "b", "c"), ("2", None, "b", "c"), ("3", None, None, "c"), ("4", *[None] * 3)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "x", "y", "z"], rows)
+    table = Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
+
+    def rule(ignore: str) -> TableRule:
+        return TableRule(
+            id=ignore,
+            expectation="expect_select_column_values_to_be_unique_within_record",
+            kwargs={"column_list": ["x", "y", "z"], "ignore_row_if": ignore},
+        )
+
+    failing = await table.all_failing(
+        [rule("all_values_are_missing"), rule("any_value_is_missing"), rule("never")]
+    )
+
+    assert failing == [["3"], [], ["3", "4"]]

@@ -277,8 +277,9 @@ def figures(rule: TableRule, judged: Judged) -> object:
 
 @pytest.fixture
 def postgres(dsn: str) -> Iterator[Opener]:
-    source = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="public.t")
+    source = DataSource(name="t", kind=SourceKind.POSTGRESQL, location="landing.t")
     with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA landing; SET search_path TO landing")
         columns = [
             sql.SQL("{} " + kind).format(sql.Identifier(name)) for name, kind in TYPES.items()
         ]

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,28 @@ async def test_the_same_seed_gives_the_same_samples_however_they_are_done(
     assert of(other) != of(first)
 
 
+async def test_what_is_decided_meanwhile_changes_no_drawing(bench: SamplingBench, dsn: str) -> None:
+    parameters = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    job, items = await bench.plan(**parameters, seed=7, target_sample_size=20)
+    undisturbed = [await bench.do(job, item) for item in items]
+    await bench.store(job, list(zip(items[:10], undisturbed[:10], strict=True)))
+    await bench.fetch("UPDATE sample SET tester_decision = 'rejected' RETURNING id")
+
+    # Another worker goes on, and draws for itself.
+    bench.type = sampling(
+        Resources(
+            database=bench.database,
+            regexes=BothDialects(bench.database),
+            sources=SourceAccess(own_dsn=dsn),
+        )
+    )
+    again = [await bench.do(job, item) for item in items[10:]]
+
+    assert [one.rows[0] for one in again if isinstance(one, Done)] == [
+        one.rows[0] for one in undisturbed[10:] if isinstance(one, Done)
+    ]
+
+
 async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     job, samples, result = await bench.sampled(target_sample_size=100)
 
@@ -198,8 +220,12 @@ async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     unmapped = [name for name, column in bench.columns.items() if not column]
     assert all(attributes[name]["problem"] for name in unmapped)
     basis = result["statistical_basis"]
-    assert (basis["population"], basis["sample_size"], basis["random_samples"]) == (ROWS, 100, 30)
-    assert basis["required_for_95_percent"] == 57
+    assert (basis["rows"], basis["sample_size"], basis["random_samples"]) == (ROWS, 100, 30)
+    # Clean rows are drawn from those that nothing is the matter with, and tell about no others.
+    odd = sum(sum(one["rows"].values()) for one in attributes.values())
+    assert ROWS - odd < basis["population"] == ROWS - basis["screened_out"] < ROWS
+    assert basis["strata"] == len(set(clean))
+    assert 40 < basis["required_for_95_percent"] <= 57
 
 
 async def test_clean_rows_are_not_planted_anomalies(bench: SamplingBench) -> None:
@@ -262,6 +288,30 @@ async def test_a_new_job_replaces_what_nobody_decided(bench: SamplingBench) -> N
 
 async def test_scoping_says_which_attributes_are_sampled(bench: SamplingBench) -> None:
     chosen = list(bench.report.attribute_ids.values())[7:12]
+    await approve_scoping(bench, chosen, skipped=chosen[:1])
+
+    _, samples, result = await bench.sampled(target_sample_size=12)
+
+    assert {one["attribute_id"] for one in result["attribute_results"]} == set(chosen[1:])
+    assert {row["attribute_id"] for row in samples} <= set(chosen[1:])
+
+
+async def test_an_approved_scoping_may_leave_nothing_to_sample(bench: SamplingBench) -> None:
+    chosen = list(bench.report.attribute_ids.values())[7:9]
+    await approve_scoping(bench, chosen, skipped=chosen)
+    job, items = await bench.plan(
+        cycle_id=bench.report.cycle_id, report_id=bench.report.report_id, target_sample_size=3
+    )
+
+    failed = await bench.do(job, items[0])
+
+    assert isinstance(failed, Failed)
+    assert failed.code == "nothing_in_scope"
+
+
+async def approve_scoping(
+    bench: SamplingBench, attribute_ids: Sequence[int], *, skipped: Sequence[int]
+) -> None:
     (version,) = await bench.fetch(
         "INSERT INTO scoping_version (id, cycle_id, report_id, phase_id, number, status,"
         " created_by, created_at) VALUES (gen_random_uuid(), $1, $2, $3, 1, 'approved', 'u-1',"
@@ -270,7 +320,7 @@ async def test_scoping_says_which_attributes_are_sampled(bench: SamplingBench) -
         bench.report.report_id,
         bench.report.phase_ids["Scoping"],
     )
-    for attribute_id in chosen:
+    for attribute_id in attribute_ids:
         await bench.fetch(
             "INSERT INTO scoping_recommendation (version_id, attribute_id, recommendation,"
             " risk_score, regulatory_impact, data_complexity, common_errors,"
@@ -281,13 +331,8 @@ async def test_scoping_says_which_attributes_are_sampled(bench: SamplingBench) -
             " RETURNING version_id",
             version["id"],
             attribute_id,
-            "skip" if attribute_id == chosen[0] else "test",
+            "skip" if attribute_id in skipped else "test",
         )
-
-    _, samples, result = await bench.sampled(target_sample_size=12)
-
-    assert {one["attribute_id"] for one in result["attribute_results"]} == set(chosen[1:])
-    assert {row["attribute_id"] for row in samples} <= set(chosen[1:])
 
 
 async def test_the_set_that_was_submitted_meanwhile_takes_no_more(bench: SamplingBench) -> None:

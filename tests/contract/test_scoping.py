@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
@@ -14,6 +14,7 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.scoping import PostgresScoping
 from longhaul.adapters.regexes import BothDialects
 from longhaul.core.errors import InvalidInput
+from longhaul.core.expectations import BETWEEN, MEAN
 from longhaul.core.items import Done, Failed, Item, ItemResult, Skipped
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
@@ -255,9 +256,9 @@ async def test_what_rules_measured_last_raises_the_risk_and_is_kept(bench: Bench
     id_, clean_id = bench.seeded.attribute_ids[13], bench.seeded.attribute_ids[14]
     calm, items = await bench.plan_all()
     before = await bench.do(calm, items[13])
-    await measure(bench, id_, [(1_000, 900)], days_ago=9)
-    await measure(bench, id_, [(1_000, 120), (1_000, 3), (1_000, 0)], days_ago=1)
-    await measure(bench, clean_id, [(1_000, 0)], days_ago=1)
+    await measure(bench, id_, [Ran(1_000, 900)], days_ago=9)
+    await measure(bench, id_, [Ran(1_000, 120), Ran(1_000, 3), Ran(1_000, 0)], days_ago=1)
+    await measure(bench, clean_id, [Ran(1_000, 0)], days_ago=1)
 
     job, items = await bench.plan_all()
     ended = await bench.run(job, items[13:15])
@@ -277,9 +278,37 @@ async def test_what_rules_measured_last_raises_the_risk_and_is_kept(bench: Bench
     assert clean["measured"]["failed_rules"] == 0
 
 
-async def measure(
-    bench: Bench, attribute_id: int, results: list[tuple[int, int]], *, days_ago: int
+async def test_rules_about_tables_and_tolerated_rows_are_measured_for_what_they_are(
+    bench: Bench,
 ) -> None:
+    odd, tolerated = bench.seeded.attribute_ids[13:15]
+    # Of a mean there is one, and it fails as a whole; of the rows three are broken.
+    mean = Ran(1_000, 1, MEAN)
+    await measure(bench, odd, [mean, Ran(1_000, 3), Ran(1_000, 90, status="passed")], days_ago=1)
+    await measure(bench, tolerated, [Ran(1_000, 4, status="passed")], days_ago=1)
+
+    async with bench.database.begin() as tx:
+        of_odd = await PostgresScoping().measures(tx, odd)
+        of_tolerated = await PostgresScoping().measures(tx, tolerated)
+
+    assert of_odd == Measures(
+        rules=3, failed_rules=2, most_rows=1_000, most_failed_rows=3, worst_pass_rate=99.7
+    )
+    assert of_tolerated == Measures(
+        rules=1, failed_rules=0, most_rows=1_000, most_failed_rows=0, worst_pass_rate=100.0
+    )
+
+
+class Ran(NamedTuple):
+    """What a rule measured; it failed where a row did, unless it tolerates some."""
+
+    total: int
+    failed: int
+    expectation: str = BETWEEN
+    status: str | None = None
+
+
+async def measure(bench: Bench, attribute_id: int, results: list[Ran], *, days_ago: int) -> None:
     """Store rules of an attribute with what they measured in one job."""
     job_id = uuid.uuid4()
     (version,) = await bench.fetch(
@@ -289,23 +318,27 @@ async def measure(
         " FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id WHERE a.id = $1 RETURNING id",
         attribute_id,
     )
-    for number, (total, failed) in enumerate(results):
+    for number, ran in enumerate(results):
+        considered = 1 if ran.expectation == MEAN else ran.total
         await bench.fetch(
             "WITH stored AS (INSERT INTO rule (version_id, attribute_id, expectation, kwargs,"
             " kwargs_hash, name, rule_type, severity, execution_order, rationale, confidence,"
-            " provider, model, prompt_version, created_at) VALUES ($1, $2, 'e', '{}', $3, 'r',"
+            " provider, model, prompt_version, created_at) VALUES ($1, $2, $8, '{}', $3, 'r',"
             " 'validity', 'low', 1, '', 1, 'offline', '', '1', now()) RETURNING id)"
             " INSERT INTO rule_result (job_id, ordinal, version_id, rule_id, table_name,"
             " table_rows, execution_status, total, considered, passed, failed, pass_rate,"
             " has_anomaly, duration_ms, created_at) SELECT $4, 0, $1, id, 't', $5::bigint,"
-            " CASE WHEN $6 > 0 THEN 'failed' ELSE 'passed' END, $5, $5, $5 - $6, $6,"
-            " 100.0 * ($5 - $6) / $5, $6 > 0, 1, now() - make_interval(days => $7)"
+            " $9, $5, $10::bigint, $10 - $6, $6, 100.0 * ($10 - $6) / $10, $6 > 0, 1,"
+            " now() - make_interval(days => $7)"
             " FROM stored RETURNING rule_id",
             version["id"],
             attribute_id,
             str(number),
             job_id,
-            total,
-            failed,
+            ran.total,
+            ran.failed,
             days_ago,
+            ran.expectation,
+            ran.status or ("failed" if ran.failed else "passed"),
+            considered,
         )

@@ -43,6 +43,16 @@ async def test_a_table_of_our_own_database_is_a_source(
     assert {one.name for one in await sources.tables(own())} == {loaded.table}
 
 
+@pytest.mark.parametrize("location", ["public", "public.job", '"public".job'])
+async def test_our_own_tables_are_nobodys_source(
+    database: PostgresDatabase, sources: SourceSessions, location: str
+) -> None:
+    with pytest.raises(ItemFailed) as failed:
+        await sources.tables(own(location))
+
+    assert failed.value.item_code == "source_denied"
+
+
 async def test_a_secret_is_looked_up_where_it_is_needed(
     database: PostgresDatabase, sources: SourceSessions
 ) -> None:

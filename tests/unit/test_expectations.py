@@ -270,6 +270,50 @@ def test_the_hash_of_kwargs_does_not_depend_on_their_order(kwargs: dict[str, Any
     assert kwargs_hash(dict(reversed(kwargs.items()))) == kwargs_hash(kwargs)
 
 
+def condition(*values: str) -> dict[str, Any]:
+    return {"column": {"name": "Loan Type"}, "operator": "IN", "parameter": list(values)}
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ({"value_set": ["Y", "N"]}, {"value_set": ["N", "Y", "N"]}),
+        ({"value_set": [2, 1]}, {"value_set": [1.0, 2]}),
+        ({"column_list": ["a", "b"]}, {"column_list": ["b", "a"]}),
+        ({"min_value": 1}, {"min_value": 1, "strict_min": False, "strict_max": False}),
+        ({"column_A": "a"}, {"column_A": "a", "ignore_row_if": "both_values_are_missing"}),
+        ({"column_list": ["a"]}, {"column_list": ["a"], "ignore_row_if": "all_values_are_missing"}),
+        ({"column": "a"}, {"column": "a", "mostly": 1.0}),
+        ({"row_condition": condition("1", "2")}, {"row_condition": condition("2", "1")}),
+        (
+            {"row_condition": {"type": "and", "conditions": [condition("1"), condition("2")]}},
+            {"row_condition": {"type": "and", "conditions": [condition("2"), condition("1")]}},
+        ),
+    ],
+)
+def test_kwargs_that_mean_the_same_have_the_same_hash(
+    one: dict[str, Any], same: dict[str, Any]
+) -> None:
+    assert kwargs_hash(one) == kwargs_hash(same)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"value_set": [1]}, {"value_set": ["1"]}),
+        ({"value_set": [1]}, {"value_set": [True]}),
+        ({"min_value": 1}, {"min_value": 1, "strict_min": True}),
+        ({"column": "a"}, {"column": "a", "mostly": 0.99}),
+        ({"column_A": "a", "column_B": "b"}, {"column_A": "b", "column_B": "a"}),
+        ({"column_A": "a"}, {"column_A": "a", "ignore_row_if": "neither"}),
+    ],
+)
+def test_kwargs_that_mean_something_else_have_another_hash(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    assert kwargs_hash(one) != kwargs_hash(other)
+
+
 def test_numbers_that_are_equal_have_equal_hashes() -> None:
     assert kwargs_hash({"min_value": 1}) == kwargs_hash({"min_value": 1.0})
     assert kwargs_hash({"min_value": 1}) != kwargs_hash({"min_value": True})

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from longhaul.adapters.llm.mapper import ModelMapper
 from longhaul.adapters.offline.classification import classify
 from longhaul.adapters.offline.mapper import OfflineMapper
 from longhaul.core.formats import DataType
@@ -23,6 +24,16 @@ from longhaul.core.mappings import (
 )
 from tests.job_bench import NoCalls
 from tests.rule_samples import form_attributes, make_attribute
+
+
+class Chooses:
+    """A model that is sure of one column."""
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+
+    async def ask(self, **_: Any) -> MappingAnswer:
+        return answer(column=self._column, confidence=1.0)
 
 
 class NoColumns:
@@ -142,6 +153,28 @@ async def test_two_columns_that_names_cannot_tell_apart_are_for_a_person_to_look
 
     assert proposal.is_stored
     assert not proposal.is_auto_approved
+
+
+@pytest.mark.parametrize(
+    ("chosen", "approved"),
+    [("orig_ltv", True), ("ltv_orig", True), ("curr_ltv", False), ("etl_btch_id", False)],
+)
+async def test_a_model_is_only_believed_of_what_names_say_best(chosen: str, approved: bool) -> None:
+    shortlist = (
+        candidate("orig_ltv", 0.95),
+        candidate("ltv_orig", 0.9),
+        candidate("curr_ltv", 0.89),
+        candidate("etl_btch_id", 0.1),
+    )
+    frozen = {"provider": "openai", "model": "gpt-x", "prompt_version": "1"}
+
+    proposal = await ModelMapper().propose(
+        make_attribute(), shortlist, NoColumns(), frozen, Chooses(chosen)
+    )
+
+    assert proposal.column is not None
+    assert proposal.column.name == chosen
+    assert (proposal.is_stored, proposal.is_auto_approved) == (True, approved)
 
 
 async def test_without_candidates_there_is_no_mapping() -> None:

@@ -113,12 +113,26 @@ async def test_a_first_payment_comes_after_the_closing() -> None:
 async def test_what_names_the_record_is_unique_and_the_rest_of_its_key_together_with_it() -> None:
     number = await drafts_of("Loan Number")
     month = await drafts_of("Reporting As of Month Date")
+    bank = await drafts_of("National Bank RSSD ID")
 
-    assert number[UNIQUE].severity is Severity.CRITICAL
-    assert month[COMPOUND_UNIQUE].kwargs == {
-        "column_list": ["Loan Number", "Reporting As of Month Date"]
-    }
+    # A history has a loan once a month.
+    loan_and_month = ["Loan Number", "Reporting As of Month Date"]
+    assert number[COMPOUND_UNIQUE].severity is Severity.CRITICAL
+    assert number[COMPOUND_UNIQUE].kwargs == {"column_list": loan_and_month}
+    assert UNIQUE not in number
+    assert month[COMPOUND_UNIQUE].kwargs == {"column_list": loan_and_month}
+    assert bank[COMPOUND_UNIQUE].kwargs["column_list"][:2] == loan_and_month
     assert month[MATCH_STRFTIME].kwargs["strftime_format"] == "%Y%m"
+
+
+async def test_without_a_period_what_names_the_record_is_unique_by_itself() -> None:
+    number = make_attribute("Loan Number", DataType.STRING, format="Character(32)", is_key=True)
+
+    proposal = await OfflineRuleWriter().propose(number, ["Original LTV"], {}, NoCalls())
+
+    assert {"column": "Loan Number"} in [
+        draft.kwargs for draft in proposal.drafts if draft.expectation == UNIQUE
+    ]
 
 
 async def test_a_conditional_field_is_only_needed_where_another_calls_for_it() -> None:
@@ -206,7 +220,7 @@ async def test_the_analyst_says_that_no_model_was_asked() -> None:
     assert (proposal.provider, bool(proposal.model), proposal.prompt_version) == (
         "offline",
         True,
-        "1",
+        "2",
     )
 
 

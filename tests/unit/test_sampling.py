@@ -62,13 +62,15 @@ def test_a_sample_of_the_required_size_gives_the_confidence() -> None:
 
 
 def test_only_what_was_drawn_at_random_counts_for_the_basis() -> None:
-    basis = AuditStatistics().basis(1_000, 100, 30)
+    basis = AuditStatistics().basis(1_400, [600, 400], size=100, random=30)
 
     assert (basis["required_for_95_percent"], basis["random_samples"]) == (57, 30)
+    assert (basis["population"], basis["screened_out"], basis["strata"]) == (1_000, 400, 2)
     none_found = comb(950, 30) / comb(1_000, 30)
     assert basis["confidence_achieved"] == pytest.approx(1 - none_found, abs=1e-4)
     assert basis["confidence_if_all_were_random"] > 0.99
-    assert AuditStatistics().basis(0, 0, 0)["confidence_achieved"] == 0.0
+    nothing = AuditStatistics().basis(1_400, [], size=10, random=0)
+    assert (nothing["confidence_achieved"], nothing["population"]) == (0.0, 0)
 
 
 @given(st.integers(0, 1_000), st.lists(st.integers(0, 100), min_size=3, max_size=3))
@@ -82,6 +84,17 @@ def test_a_distribution_is_met_within_one(size: int, weights: list[int]) -> None
 
     assert sum(parts.values()) == size
     assert all(abs(parts[one] - size * shares[one]) < 1 + 1e-6 for one in Category)
+
+
+@pytest.mark.parametrize("boundary", [0.199, 0.1995, 0.2005, 0.201])
+@pytest.mark.parametrize("size", [1, 25, 999, 1_000])
+def test_shares_that_were_rounded_give_the_size_all_the_same(size: int, boundary: float) -> None:
+    shares = {Category.CLEAN: 0.3, Category.ANOMALY: 0.5, Category.BOUNDARY: boundary}
+
+    parts = split(size, shares)
+
+    assert sum(parts.values()) == size
+    assert all(abs(parts[one] - size * share) <= 1.5 for one, share in shares.items())
 
 
 def test_the_usual_sizes_are_split_as_everybody_expects() -> None:

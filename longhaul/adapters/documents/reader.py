@@ -16,7 +16,8 @@ PDF = "application/pdf"
 TEXT = "text/plain"
 
 _MAGIC = b"%PDF-"
-# The header may stand behind some junk; Acrobat looks for it in the first kilobyte.
+# The header may stand behind some junk; Acrobat looks for it in the first kilobyte. A text may
+# speak of it there.
 _MAGIC_WITHIN = 1_024
 
 _KEPT = 4
@@ -82,7 +83,7 @@ async def read_document(content: bytes, content_type: str = "") -> DocumentText:
         raise _failed("too_large")
     if not content.strip():
         raise _failed("empty")
-    if content_type == PDF or _MAGIC in content[:_MAGIC_WITHIN]:
+    if _is_pdf(content, content_type):
         document = await _read_pdf(content)
     else:
         text = await asyncio.to_thread(_decode, content)
@@ -92,6 +93,12 @@ async def read_document(content: bytes, content_type: str = "") -> DocumentText:
     if not any(page.strip() for page in document.pages):
         raise _failed("no_text_layer" if document.without_text else "empty")
     return document
+
+
+def _is_pdf(content: bytes, content_type: str) -> bool:
+    if content_type == TEXT:
+        return content.lstrip().startswith(_MAGIC)
+    return content_type == PDF or _MAGIC in content[:_MAGIC_WITHIN]
 
 
 async def _read_pdf(content: bytes) -> DocumentText:

@@ -1,23 +1,21 @@
 """Asks a model where a document says a value, and believes only what stands there to the letter."""
 
-import re
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from longhaul.adapters.llm.excerpts import Excerpt, excerpts
 from longhaul.adapters.llm.prompts import load
-from longhaul.core.extraction import (
-    DocumentText,
-    Extraction,
-    ExtractionAnswer,
-    Question,
-    read_extraction,
-)
+from longhaul.core.extraction import DocumentText, Extraction, Question
+from longhaul.core.extraction_answers import ExtractionAnswer, read_extraction
 from longhaul.core.job_types import Calls
+from longhaul.core.records import Records
 
 TASK = "test_execution"
 STEP = "extraction"
 
-# What of a document goes into a prompt; of a longer one the pages that look most promising.
+# What of a document goes into a prompt; of a longer one the parts that look most promising.
 MAX_TEXT = 40_000
 MAX_DESCRIPTION = 2_000
 
@@ -36,9 +34,10 @@ class ModelExtractor:
         calls: Calls,
     ) -> Extraction:
         """Find the value, or say that it is not there."""
+        records, shown = await asyncio.to_thread(_look_over, question, document)
 
         async def check(answer: ExtractionAnswer) -> None:
-            read_extraction(answer, question, document, frozen)
+            read_extraction(answer, question, document, records, frozen)
 
         prompt = load(TASK, frozen["prompt_version"], "document")
         answer = await calls.ask(
@@ -46,14 +45,22 @@ class ModelExtractor:
             provider=frozen["provider"],
             model=frozen["model"],
             instructions=prompt.instructions,
-            prompt=prompt.about(_described(question, document)),
+            prompt=prompt.about(_described(question, document, shown)),
             answer=ExtractionAnswer,
             check=check,
         )
-        return read_extraction(answer, question, document, frozen)
+        found = read_extraction(answer, question, document, records, frozen)
+        return replace(found, rationale=found.rationale + _cut(document, shown))
 
 
-def _described(question: Question, document: DocumentText) -> Mapping[str, Any]:
+def _look_over(question: Question, document: DocumentText) -> tuple[Records, Sequence[Excerpt]]:
+    records = Records(question, document)
+    return records, excerpts(question, document, records, MAX_TEXT)
+
+
+def _described(
+    question: Question, document: DocumentText, shown: Sequence[Excerpt]
+) -> Mapping[str, Any]:
     attribute = question.attribute
     return {
         "attribute": {
@@ -65,30 +72,26 @@ def _described(question: Question, document: DocumentText) -> Mapping[str, Any]:
             "physical_column": attribute.column,
         },
         "record_keys": dict(question.keys),
+        "identifying": list(question.identifiers),
         "document": {
             "pages": len(document.pages),
             "pages_without_text": list(document.without_text),
-            "text": _chosen(question, document),
+            "is_shown_in_parts": bool(_cut(document, shown)),
+            "text": [_part(document, one) for one in shown],
         },
     }
 
 
-def _chosen(question: Question, document: DocumentText) -> Sequence[Mapping[str, Any]]:
-    """The pages that fit, best first chosen, in their order."""
-    words = {word.casefold() for word in re.findall(r"\w{3,}", question.attribute.name)}
+def _part(document: DocumentText, one: Excerpt) -> Mapping[str, Any]:
+    page = document.pages[one.page]
+    part = {"page": one.page + 1, "text": page[one.start : one.end]}
+    if one.end - one.start == len(page):
+        return part
+    return {**part, "from": one.start, "to": one.end, "length": len(page)}
 
-    def promise(page: str) -> tuple[bool, int]:
-        folded = page.casefold()
-        has_key = any(value.casefold() in folded for value in question.keys.values() if value)
-        return has_key, sum(word in folded for word in words)
 
-    ranked = sorted(
-        range(len(document.pages)), key=lambda index: promise(document.pages[index]), reverse=True
-    )
-    left = MAX_TEXT
-    chosen: dict[int, str] = {}
-    for index in ranked:
-        if left > 0 and document.pages[index].strip():
-            chosen[index] = document.pages[index][:left]
-            left -= len(chosen[index])
-    return [{"page": index + 1, "text": chosen[index]} for index in sorted(chosen)]
+def _cut(document: DocumentText, shown: Sequence[Excerpt]) -> str:
+    """What people are told when a model has not seen all of a document."""
+    length = sum(len(page) for page in document.pages if page.strip())
+    seen = sum(one.end - one.start for one in shown)
+    return f" The model was shown {seen:,} of the text's {length:,} characters." * (seen < length)

@@ -23,9 +23,10 @@ from longhaul.core.mappings import (
 TASK = "pde_mapping"
 STEP = "mapping"
 
-# A column whose name says nothing of the attribute is looked at by a person, however sure
-# the model is: what it read may have been written to mislead it.
+# A column whose name says nothing of the attribute, or clearly less than another one's, is looked
+# at by a person, however sure the model is: what it read may have been written to mislead it.
 _SUPPORTED_FROM = 0.3
+_NEAR_THE_FIRST = 0.05
 _UNSUPPORTED_AT_MOST = AUTO_APPROVED_FROM - 0.01
 
 
@@ -114,7 +115,8 @@ def _confidence(
         # Of nothing one cannot be sure; what the model said goes into the rationale.
         return 0.0
     agreement = next((one.score for one in shortlist if one.column == column), 0.0)
-    if agreement < _SUPPORTED_FROM:
+    best = max((one.score for one in shortlist), default=0.0)
+    if agreement < max(_SUPPORTED_FROM, round(best - _NEAR_THE_FIRST, 3)):
         return min(answer.confidence, _UNSUPPORTED_AT_MOST)
     return answer.confidence
 

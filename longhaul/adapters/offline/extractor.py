@@ -2,25 +2,26 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from longhaul.adapters.offline.layout import (
+from longhaul.adapters.offline.labels import DOUBT, behind, label
+from longhaul.core.attributes import Attribute
+from longhaul.core.extraction import DocumentText, Extraction, Question
+from longhaul.core.job_types import OFFLINE, Calls
+from longhaul.core.layout import (
     MOST_ROWS,
     Cell,
     Line,
     below,
-    read_lines,
     read_separated,
     tables,
 )
-from longhaul.core.attributes import Attribute
-from longhaul.core.extraction import DocumentText, Extraction, Question
-from longhaul.core.job_types import OFFLINE, Calls
+from longhaul.core.records import Records
 
 MODEL = "labels"
-VERSION = "1"
+VERSION = "2"
 
 _QUOTE = 300
 
@@ -68,10 +69,11 @@ class OfflineExtractor:
 
 def _extract(question: Question, document: DocumentText) -> Extraction:
     keys = {name: value for name, value in question.keys.items() if document.holds(value)}
+    records = Records(question, document)
     found = [
         one
         for number, page in enumerate(document.pages, start=1)
-        for one in _on_page(number, page, question, keys)
+        for one in _on_page(number, page, question, keys, records)
     ]
     if not found:
         return _extraction(None, keys, 0.0, _missing(document), {})
@@ -118,14 +120,12 @@ def _missing(document: DocumentText) -> str:
 
 
 def _on_page(
-    number: int, page: str, question: Question, keys: Mapping[str, str]
+    number: int, page: str, question: Question, keys: Mapping[str, str], records: Records
 ) -> Iterator[_Found]:
-    is_label = _label(question.attribute)
-    for read, aligned in ((read_lines, True), (read_separated, False)):
-        lines = read(page)
-        yield from _in_tables(number, lines, is_label, keys, aligned=aligned)
-        if aligned:
-            yield from _behind_labels(number, lines, is_label, question, keys)
+    lines, is_label = records.lines[number - 1], label(question.attribute)
+    yield from _in_tables(number, lines, is_label, keys, records, aligned=True)
+    yield from _behind_labels(number, lines, question.attribute, records)
+    yield from _in_tables(number, read_separated(page), is_label, keys, records, aligned=False)
 
 
 def _in_tables(
@@ -133,17 +133,22 @@ def _in_tables(
     lines: Sequence[Line],
     is_label: re.Pattern[str],
     keys: Mapping[str, str],
+    records: Records,
     *,
     aligned: bool,
 ) -> Iterator[_Found]:
     wanted = {_bare(value) for value in keys.values()}
-    for header, label, at in tables(lines, is_label):
-        for row in lines[at + 1 : at + 1 + MOST_ROWS]:
+    needed = {_bare(value) for value in records.named.values()}
+    for header, title, at in tables(lines, is_label):
+        trust = _trust(is_label.match(title.text))
+        for place, row in enumerate(lines[at + 1 : at + 1 + MOST_ROWS], at + 1):
             named = wanted & {_bare(cell.text) for cell in row.cells}
-            cell = below(header, label, row, aligned=aligned) if named else None
+            if not named & needed or records.share(number - 1, place) is None:
+                continue
+            cell = below(header, title, row, aligned=aligned)
             if cell is not None:
                 # A row that carries more of the keys is more surely the record's.
-                weight = round(0.95 - 0.2 * (1 - len(named) / len(wanted)), 2)
+                weight = round((0.95 - 0.2 * (1 - len(named) / len(wanted))) * trust, 2)
                 yield _Found(
                     page=number, cell=cell, line=row, weight=weight, why="In the record's row."
                 )
@@ -152,27 +157,23 @@ def _in_tables(
 def _behind_labels(
     number: int,
     lines: Sequence[Line],
-    is_label: re.Pattern[str],
-    question: Question,
-    keys: Mapping[str, str],
+    attribute: Attribute,
+    records: Records,
 ) -> Iterator[_Found]:
-    belongs = _records(lines, question, keys)
-    pattern = re.compile(
-        rf"(?<![0-9A-Za-z])(?:{is_label.pattern})(?P<colon> *[:=] *| {{2,}}|\t+)(?P<value>\S.*)",
-        is_label.flags,
-    )
+    pattern, is_label = behind(attribute), label(attribute)
     for at, line in enumerate(lines):
-        share = belongs(at)
+        share = records.share(number - 1, at)
         if share is None:
             continue
         found = pattern.search(line.text)
         if found:
             value = re.split(r" {2,}|\t| \| ", found["value"].rstrip())[0].strip()
             cell = Cell(value, line.start + found.start("value"))
-            weight = (0.9 if ":" in found["colon"] else 0.8) * share
+            weight = (0.9 if ":" in found["colon"] else 0.8) * share * _trust(found)
             why = "Behind the attribute's label."
         elif (below_it := _below_label(lines, at, is_label)) is not None:
-            cell, weight, why = below_it, 0.6 * share, "Below the attribute's label."
+            weight = 0.6 * share * _trust(is_label.match(line.text.strip()))
+            cell, why = below_it, "Below the attribute's label."
         else:
             continue
         if cell.text:
@@ -189,48 +190,8 @@ def _below_label(lines: Sequence[Line], at: int, is_label: re.Pattern[str]) -> C
     return following[0]
 
 
-def _records(
-    lines: Sequence[Line], question: Question, keys: Mapping[str, str]
-) -> Callable[[int], float | None]:
-    """Says how surely a line belongs to the record: None where it belongs to another one.
-
-    A document about one record names its key anywhere; one about many names the key of each
-    above what it says about it.
-    """
-    names = [_words(name) for name in question.keys]
-    heading = re.compile("|".join(f"(?:{name})" for name in names) or r"(?!)", re.IGNORECASE)
-    wanted = [_bare(value) for value in keys.values()]
-    headings = [
-        (number, any(value in _bare(line.text) for value in wanted))
-        for number, line in enumerate(lines)
-        if heading.search(line.text)
-    ]
-    if not wanted:
-        # Whose values these are is not said: fit for a look, not for trust.
-        return lambda at: None if headings else 0.5
-    if not any(is_ours for _, is_ours in headings):
-        return lambda at: 0.8
-    has_others = any(not is_ours for _, is_ours in headings) and len(names) == 1
-
-    def belongs(at: int) -> float | None:
-        if not has_others:
-            return 1.0
-        above = [is_ours for number, is_ours in headings if number <= at]
-        return 1.0 if above and above[-1] else None
-
-    return belongs
-
-
-def _label(attribute: Attribute) -> re.Pattern[str]:
-    names = [attribute.name, re.sub(r"\(.*?\)", " ", attribute.name), attribute.column or ""]
-    if attribute.mdrm:
-        names.append(attribute.mdrm)
-    patterns = dict.fromkeys(words for name in names if (words := _words(name)))
-    return re.compile("|".join(f"(?:{one})" for one in patterns), re.IGNORECASE)
-
-
-def _words(name: str) -> str:
-    return r"[\s_\-/,.]*".join(re.escape(word) for word in re.findall(r"[^\W_]+|[%#$]", name))
+def _trust(found: re.Match[str] | None) -> float:
+    return DOUBT if found and found["doubtful"] else 1.0
 
 
 def _bare(text: str) -> str:

@@ -521,6 +521,8 @@ LAST_DAY = "2099-12-31"
 
 # Fields that name the record itself.
 IDENTIFIER = r"^(loan|account|reference|facility) (number|id|identifier)$"
+# What a row of a history is of: every record may be there once a period.
+PERIOD = "^(reporting|as of).*(month|date)"
 MONTH = "reporting.*month|as of.*(month|date)"
 
 STATES = (

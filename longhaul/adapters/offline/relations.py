@@ -10,6 +10,7 @@ from longhaul.adapters.offline.meanings import (
     IDENTIFIER,
     NEEDED,
     NUMBER_ORDERS,
+    PERIOD,
     SAMES,
     Order,
     is_about,
@@ -58,36 +59,31 @@ def presence(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
 
 
 def keys(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """That what names a record names only one."""
+    """That what names a record names only one, or one in a period where the report has such."""
     name = attribute.name
-    identifiers = [other for other in siblings if is_about(IDENTIFIER, other)]
-    if is_about(IDENTIFIER, name) or (attribute.is_key and not identifiers):
-        yield Idea(
-            expectation=UNIQUE,
-            kwargs={"column": name},
-            name=f"{name} occurs once",
-            description=f"No two records carry the same {name}.",
-            rule_type=RuleType.UNIQUENESS,
-            severity=Severity.HIGH,
-            rationale="The field names the record; a record that is there twice is counted twice "
-            "in every total of the report.",
-            confidence=0.9,
-            weight=98,
-        )
+    identifiers = [one for one in (name, *siblings) if is_about(IDENTIFIER, one)][:1]
+    names_record = identifiers == [name] or (attribute.is_key and not identifiers)
+    if not names_record and not attribute.is_key:
+        return
+    periods = [one for one in siblings if is_about(PERIOD, one)][:1] if identifiers else []
+    columns = list(dict.fromkeys([*identifiers, *periods, name]))
+    together, is_alone = " and ".join(columns), columns == [name]
+    yield Idea(
+        expectation=UNIQUE if is_alone else COMPOUND_UNIQUE,
+        kwargs={"column": name} if is_alone else {"column_list": columns},
+        name=f"{name} occurs once" if is_alone else f"{together} occur together once",
+        description=f"No two records carry the same {together}.",
+        rule_type=RuleType.UNIQUENESS,
+        severity=Severity.HIGH,
+        rationale="The field names the record; a record that is there twice is counted twice "
+        "in every total of the report."
+        if names_record
+        else f"{name} is part of the key, which names each record together with {identifiers[0]}.",
+        confidence=0.9 if names_record else 0.85,
+        weight=98 if names_record else 91,
+    )
+    if names_record:
         yield rows(weight=56)
-    elif attribute.is_key:
-        yield Idea(
-            expectation=COMPOUND_UNIQUE,
-            kwargs={"column_list": [identifiers[0], name]},
-            name=f"{identifiers[0]} and {name} occur together once",
-            description=f"No two records carry the same {identifiers[0]} and {name}.",
-            rule_type=RuleType.UNIQUENESS,
-            severity=Severity.HIGH,
-            rationale=f"{name} is part of the key, which names each record together with "
-            f"{identifiers[0]}.",
-            confidence=0.85,
-            weight=91,
-        )
 
 
 def orders(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:

@@ -15,6 +15,7 @@ from longhaul.core.cases import (
     NewQuery,
 )
 from longhaul.core.errors import InvalidInput
+from longhaul.core.extraction import identifying
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.sources import DataSource, SourceKind
@@ -36,7 +37,8 @@ _ENSURE_PHASE = """
 INSERT INTO phase (cycle_id, report_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 
-# The column is that of the mapping as it is now, else the attribute's own name.
+# The column is that which the sample was drawn from; where nobody has written it down that of
+# the mapping as it is now, else the attribute's own name.
 _MAKE_CASES = """
 WITH made AS (
     INSERT INTO test_case (cycle_id, report_id, phase_id, sample_id, attribute_id, expected_value,
@@ -56,10 +58,13 @@ WITH made AS (
     INSERT INTO evidence (test_case_id, kind, data_source_id, table_name, column_name, source_key,
                           created_by, created_at)
     SELECT made.id, 'source', one.data_source_id, one.table_name,
-           coalesce(m.column_name, a.name), one.source_key, 'system', clock_timestamp()
+           coalesce(f.frame -> 'columns' ->> a.name, m.column_name, a.name), one.source_key,
+           'system', clock_timestamp()
     FROM made JOIN sample AS one ON one.id = made.sample_id
         JOIN attribute AS a ON a.id = made.attribute_id
+        LEFT JOIN sample_frame AS f ON f.job_id = one.job_id
         LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
+            AND m.status <> 'rejected'
     WHERE one.data_source_id IS NOT NULL
 )
 SELECT count(*) AS made FROM made
@@ -100,6 +105,7 @@ FROM test_case AS c
     JOIN report AS r ON r.id = c.report_id
     JOIN sample AS s ON s.id = c.sample_id
     LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
+        AND m.status <> 'rejected'
     LEFT JOIN test_execution AS x ON x.test_case_id = c.id AND x.is_latest
 WHERE c.id = $1 AND c.is_active
 """
@@ -110,6 +116,20 @@ SELECT e.*, d.name AS source_name, d.kind AS source_kind, d.location, d.secret_r
 FROM evidence AS e LEFT JOIN data_source AS d ON d.id = e.data_source_id
 WHERE e.test_case_id = $1
 ORDER BY e.kind = 'source', e.id DESC LIMIT 1
+"""
+
+# Of the samples that were drawn together. Days and months are many, and still tell no record
+# from another.
+_DIFFERENT_KEYS = """
+SELECT k.key AS name, count(DISTINCT k.value) AS different
+FROM test_case AS c JOIN sample AS mine ON mine.id = c.sample_id
+    JOIN attribute AS target ON target.id = c.attribute_id
+    JOIN sample AS s ON s.set_id = mine.set_id
+    CROSS JOIN jsonb_each_text(s.key_values) AS k
+WHERE c.id = $1 AND NOT EXISTS (
+    SELECT FROM attribute AS a WHERE a.phase_id = target.phase_id AND a.name = k.key
+        AND a.data_type IN ('Date', 'DateTime', 'Boolean'))
+GROUP BY k.key
 """
 
 # In one order, so that two jobs wait for each other at most once.
@@ -226,13 +246,19 @@ class PostgresCases:
         if not rows:
             return None
         (row,) = rows
-        evidence = await tx.fetch(_EVIDENCE, case_id)
+        found = await tx.fetch(_EVIDENCE, case_id)
+        evidence = _evidence(found[0]) if found else None
+        different: Mapping[str, int] = {}
+        if evidence and evidence.kind is EvidenceKind.DOCUMENT:
+            counted = await tx.fetch(_DIFFERENT_KEYS, case_id)
+            different = {one["name"]: one["different"] for one in counted}
         return Case(
             id=row["case_id"],
             attribute=read_attribute(row),
             expected=row["expected_value"],
             keys=row["key_values"],
-            evidence=_evidence(evidence[0]) if evidence else None,
+            evidence=evidence,
+            identifying=identifying(row["key_values"], different),
             executions=row["executions"] or 0,
             last_evidence_id=row["last_evidence_id"],
         )

@@ -62,6 +62,7 @@ SELECT a.name, a.line_no, a.mdrm, a.data_type, a.mandatory, a.is_key, a.is_cde,
        m.table_name, m.column_name
 FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
     LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
+        AND m.status <> 'rejected'
 WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active ORDER BY a.line_no, a.id
 """
 

@@ -1,23 +1,18 @@
 """Rules on their way to a table, and what executing them has shown."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from longhaul.adapters.postgres.data_sources import data_sources
-from longhaul.core.formats import DataType, UnknownFormat, parse_format
-from longhaul.core.ports import Row, Transaction
+from longhaul.adapters.postgres.table_rules import key_of, place_rules, report_attributes
+from longhaul.core.ports import Transaction
 from longhaul.core.rule_execution import (
     ApprovedRule,
     Dimension,
-    Fault,
     NewRuleResult,
     ResultTotals,
-    TableRule,
     Target,
     Targets,
-    columns_of,
 )
-from longhaul.core.sources import DataSource
 
 PAGE = 1_000
 
@@ -38,15 +33,6 @@ FROM job_item AS i JOIN rule AS r ON r.id = (i.payload ->> 'rule_id')::uuid
     JOIN attribute AS a ON a.id = r.attribute_id JOIN phase AS p ON p.id = a.phase_id
 WHERE i.job_id = $1 AND i.state = 'open' AND {_APPROVED}
 ORDER BY i.ordinal
-"""
-
-_ATTRIBUTES = """
-SELECT a.name, a.data_type, a.format, a.is_key, m.data_source_id, m.table_name, m.column_name
-FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
-    LEFT JOIN pde_mapping AS m ON m.phase_id = a.phase_id AND m.attribute_id = a.id
-        AND m.status <> 'rejected'
-WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active
-ORDER BY a.line_no, a.id
 """
 
 _INSERT = """
@@ -100,9 +86,21 @@ class PostgresRuleResults:
         if not rules:
             return Targets(targets=(), faults={})
         report_id = rules[0]["report_id"]
-        rows = await tx.fetch(_ATTRIBUTES, rules[0]["cycle_id"], report_id)
-        sources = list((await data_sources(tx, report_id)).values())
-        return _group(rules, {row["name"]: row for row in rows}, sources)
+        attributes = await report_attributes(tx, rules[0]["cycle_id"], report_id)
+        sources = await data_sources(tx, report_id)
+        placed = place_rules(rules, attributes, sources)
+        return Targets(
+            targets=[
+                Target(
+                    source=sources[place[0]],
+                    table=place[1],
+                    key=key_of(attributes, place),
+                    rules=found,
+                )
+                for place, found in placed.by_place.items()
+            ],
+            faults=placed.faults,
+        )
 
     async def store(
         self, tx: Transaction, version_id: str, job_id: str, results: Sequence[NewRuleResult]
@@ -146,86 +144,3 @@ def _record(new: NewRuleResult) -> dict[str, object]:
         "examples": verdict.examples,
         "duration_ms": new.duration_ms,
     }
-
-
-_Place = tuple[int, str | None]
-
-_NO_SOURCE = Fault(
-    code="no_source",
-    sentence="The attribute is not mapped, and the report has not just one table to look in.",
-)
-_SCATTERED = Fault(
-    code="several_tables", sentence="The rule compares attributes that lie in different tables."
-)
-
-
-def _group(
-    rules: Sequence[Row], attributes: Mapping[str, Row], sources: Sequence[DataSource]
-) -> Targets:
-    """Sort rules by the table that they are to be asked of."""
-    faults: dict[str, Fault] = {}
-    places: dict[_Place, list[TableRule]] = defaultdict(list)
-    by_id = {source.id: source for source in sources}
-    usual = _usual(attributes.values(), sources)
-    for row in rules:
-        names = [row["attribute"], *columns_of(row["kwargs"])]
-        found = {name: attributes[name] for name in names if name in attributes}
-        mapped = {place for one in found.values() if (place := _place(one))}
-        own = found.get(row["attribute"])
-        place = (_place(own) if own else None) or next(iter(mapped), None) or usual
-        rule_id = str(row["id"])
-        if place is None or place[0] not in by_id:
-            faults[rule_id] = _NO_SOURCE
-        elif len(mapped) > 1:
-            faults[rule_id] = _SCATTERED
-        else:
-            places[place].append(_table_rule(rule_id, row, found))
-    return Targets(
-        targets=[
-            Target(source=by_id[place[0]], table=place[1], key=_key(attributes, place), rules=found)
-            for place, found in places.items()
-        ],
-        faults=faults,
-    )
-
-
-def _usual(attributes: Iterable[Row], sources: Sequence[DataSource]) -> _Place | None:
-    """Where an attribute is looked for that nobody has mapped, if there is one place only."""
-    places = {place for one in attributes if (place := _place(one))}
-    if len(places) == 1:
-        return places.pop()
-    if not places and len(sources) == 1 and sources[0].id is not None:
-        return sources[0].id, None
-    return None
-
-
-def _place(attribute: Row) -> _Place | None:
-    if attribute["data_source_id"] is None:
-        return None
-    return attribute["data_source_id"], attribute["table_name"]
-
-
-def _key(attributes: Mapping[str, Row], place: _Place) -> Sequence[str]:
-    return [
-        row["column_name"] or name
-        for name, row in attributes.items()
-        if row["is_key"] and _place(row) in (place, None)
-    ]
-
-
-def _table_rule(rule_id: str, row: Row, found: Mapping[str, Row]) -> TableRule:
-    return TableRule(
-        id=rule_id,
-        expectation=row["expectation"],
-        kwargs=row["kwargs"],
-        columns={name: one["column_name"] or name for name, one in found.items()},
-        types={name: DataType(one["data_type"]) for name, one in found.items()},
-        written={name: form for name, one in found.items() if (form := _written(one["format"]))},
-    )
-
-
-def _written(format_text: str) -> str | None:
-    try:
-        return parse_format(format_text).strftime
-    except UnknownFormat:
-        return None

@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.data_sources import data_sources
+from longhaul.adapters.postgres.table_rules import (
+    Place,
+    place_rules,
+    report_attributes,
+    written_as,
+)
 from longhaul.adapters.postgres.versions import PostgresVersions
 from longhaul.core.attributes import Obligation
 from longhaul.core.formats import DataType
 from longhaul.core.job_types import OFFLINE
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Row, Transaction
-from longhaul.core.rule_execution import TableRule
 from longhaul.core.sampling import (
     Category,
     Frame,
@@ -22,35 +27,26 @@ from longhaul.core.sampling import (
     Scope,
     key_hash,
 )
+from longhaul.core.sources import DataSource
 
 PHASE = "Sample Selection"
 
 MODEL = "seeded-draw"
 VERSION = "1"
 
-_ATTRIBUTES = """
-SELECT a.id, a.name, a.data_type, a.mandatory, a.is_key, a.is_cde, m.data_source_id,
-       m.table_name, m.column_name
-FROM attribute AS a JOIN phase AS p ON p.id = a.phase_id
-    LEFT JOIN pde_mapping AS m
-        ON m.phase_id = a.phase_id AND m.attribute_id = a.id AND m.status <> 'rejected'
-WHERE p.cycle_id = $1 AND p.report_id = $2 AND a.is_active
-ORDER BY a.line_no, a.id
-"""
-
+# One row where scoping was approved, also when nothing is to be tested.
 _SCOPED = """
-SELECT r.attribute_id
-FROM scoping_recommendation AS r JOIN scoping_version AS v ON v.id = r.version_id
-WHERE v.id = (SELECT id FROM scoping_version
-              WHERE cycle_id = $1 AND report_id = $2 AND status = 'approved'
-              ORDER BY number DESC LIMIT 1)
-    AND r.recommendation = 'test' AND r.status <> 'rejected'
+SELECT array_agg(r.attribute_id) FILTER (
+    WHERE r.recommendation = 'test' AND r.status <> 'rejected') AS attribute_ids
+FROM scoping_version AS v LEFT JOIN scoping_recommendation AS r ON r.version_id = v.id
+WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status = 'approved'
+GROUP BY v.id, v.number ORDER BY v.number DESC LIMIT 1
 """
 
 # What rule execution runs: both have approved, in the newest version that has such rules.
 _RULES = """
-SELECT r.id, r.attribute_id, r.expectation, r.kwargs, r.name, r.severity
-FROM rule AS r
+SELECT r.id, r.attribute_id, a.name AS attribute, r.expectation, r.kwargs, r.name, r.severity
+FROM rule AS r JOIN attribute AS a ON a.id = r.attribute_id
 WHERE r.tester_decision = 'approved' AND r.report_owner_decision = 'approved'
     AND r.version_id = (
         SELECT v.id FROM rule_version AS v
@@ -65,7 +61,8 @@ ORDER BY r.execution_order, r.id
 _IS_UNDECIDED = "tester_decision IS NULL AND report_owner_decision IS NULL AND status = 'pending'"
 
 _DECIDED = f"""
-SELECT table_name, source_key FROM sample WHERE set_id = $1 AND NOT ({_IS_UNDECIDED})
+SELECT table_name, source_key FROM sample
+WHERE set_id = $1 AND job_id IS DISTINCT FROM $2::uuid AND NOT ({_IS_UNDECIDED})
 """
 
 _TAKEN = f"""
@@ -127,29 +124,32 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
 
         Key attributes are always among them: they name the rows.
         """
-        every = [_attribute(row) for row in await tx.fetch(_ATTRIBUTES, cycle_id, report_id)]
+        attributes = await report_attributes(tx, cycle_id, report_id)
+        every = [_attribute(row) for row in attributes.values()]
         wanted, scoped_by = {one.id for one in every}, "report"
         if attribute_ids is not None:
             wanted, scoped_by = set(attribute_ids), "request"
         elif rows := await tx.fetch(_SCOPED, cycle_id, report_id):
-            wanted, scoped_by = {row["attribute_id"] for row in rows}, "scoping"
-        columns = {one.name: one.column for one in every if one.column}
-        types = {one.name: one.data_type for one in every}
-        rules = [_rule(row, columns, types) for row in await tx.fetch(_RULES, cycle_id, report_id)]
+            wanted, scoped_by = set(rows[0]["attribute_ids"] or ()), "scoping"
+        sources = await data_sources(tx, report_id)
+        rules = await tx.fetch(_RULES, cycle_id, report_id)
         return Scope(
             attributes=[one for one in every if one.id in wanted],
             keys=[one for one in every if one.is_key],
-            rules=[one for one in rules if one.attribute_id in wanted],
-            sources=await data_sources(tx, report_id),
+            rules={
+                place: [one for one in found if one.attribute_id in wanted]
+                for place, found in _sampled(rules, attributes, sources).items()
+            },
+            sources=sources,
             scoped_by=scoped_by,
         )
 
     async def decided_keys(
-        self, tx: Transaction, set_id: str
+        self, tx: Transaction, set_id: str, job_id: str
     ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
-        """Keys of the rows in a set that people have decided on, by table."""
+        """Keys of the rows in a set that people have decided on, by table, but for a job's own."""
         found: dict[str, list[Mapping[str, str | None]]] = {}
-        for row in await tx.fetch(_DECIDED, set_id):
+        for row in await tx.fetch(_DECIDED, set_id, job_id):
             found.setdefault(row["table_name"], []).append(row["source_key"])
         return found
 
@@ -204,23 +204,26 @@ def _attribute(row: Row) -> SampledAttribute:
         source_id=row["data_source_id"],
         table=row["table_name"],
         column=row["column_name"],
+        written=written_as(row["format"]),
     )
 
 
-def _rule(row: Row, columns: Mapping[str, str], types: Mapping[str, DataType]) -> SampledRule:
-    rule = TableRule(
-        id=str(row["id"]),
-        expectation=row["expectation"],
-        kwargs=row["kwargs"],
-        columns=columns,
-        types=types,
-    )
-    return SampledRule(
-        rule=rule,
-        attribute_id=row["attribute_id"],
-        name=row["name"],
-        severity=Risk(row["severity"]),
-    )
+def _sampled(
+    rules: Sequence[Row], attributes: Mapping[str, Row], sources: Mapping[int, DataSource]
+) -> Mapping[Place, Sequence[SampledRule]]:
+    by_id = {str(row["id"]): row for row in rules}
+    return {
+        place: [
+            SampledRule(
+                rule=rule,
+                attribute_id=by_id[rule.id]["attribute_id"],
+                name=by_id[rule.id]["name"],
+                severity=Risk(by_id[rule.id]["severity"]),
+            )
+            for rule in found
+        ]
+        for place, found in place_rules(rules, attributes, sources).by_place.items()
+    }
 
 
 def _record(one: NewSample) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.versions import PostgresVersions
+from longhaul.core.expectations import VOCABULARY
 from longhaul.core.ports import Transaction
 from longhaul.core.scoping import (
     Measures,
@@ -55,16 +56,25 @@ ON CONFLICT (version_id, attribute_id) DO NOTHING
 # Of the last job that ran rules of the attribute; a rule that could not run measured nothing.
 _MEASURES = """
 WITH measured AS (
-    SELECT x.* FROM rule AS r JOIN rule_result AS x ON x.rule_id = r.id WHERE r.attribute_id = $1
+    SELECT x.*, x.execution_status = 'failed' AS has_failed,
+           r.expectation = ANY ($2) AS is_by_row
+    FROM rule AS r JOIN rule_result AS x ON x.rule_id = r.id WHERE r.attribute_id = $1
+), latest AS (
+    SELECT * FROM measured
+    WHERE job_id = (SELECT job_id FROM measured ORDER BY created_at DESC LIMIT 1)
+), worst AS (
+    SELECT failed, pass_rate FROM latest WHERE has_failed AND is_by_row
+    ORDER BY failed DESC, pass_rate LIMIT 1
 )
 SELECT count(*) AS rules,
-       count(*) FILTER (WHERE failed > 0) AS failed_rules,
+       count(*) FILTER (WHERE has_failed) AS failed_rules,
        coalesce(max(total), 0) AS most_rows,
-       coalesce(max(failed), 0) AS most_failed_rows,
-       min(pass_rate) AS worst_pass_rate
-FROM measured
-WHERE job_id = (SELECT job_id FROM measured ORDER BY created_at DESC LIMIT 1)
+       coalesce((SELECT failed FROM worst), 0) AS most_failed_rows,
+       coalesce((SELECT pass_rate FROM worst), 100) AS worst_pass_rate
+FROM latest
 """
+
+_BY_ROW = [name for name, one in VOCABULARY.items() if one.by_row]
 
 _TOTALS = """
 SELECT count(*) FILTER (WHERE recommendation = 'test') AS test,
@@ -92,7 +102,7 @@ class PostgresScoping(PostgresVersions, PostgresAttributes):
 
     async def measures(self, tx: Transaction, attribute_id: int) -> Measures | None:
         """What the rules of an attribute measured when they last ran; None if none has run."""
-        (row,) = await tx.fetch(_MEASURES, attribute_id)
+        (row,) = await tx.fetch(_MEASURES, attribute_id, _BY_ROW)
         return Measures(**row) if row["rules"] else None
 
     async def hold_decided(

@@ -8,17 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from longhaul.adapters.sources.rows import MOST_ALIKE, read_rows
 from longhaul.adapters.sources.session import Session
 from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.cases import MOST_ROWS
 from longhaul.core.errors import ItemFailed
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 
 QUERY_TIMEOUT = timedelta(seconds=30)
 MAX_QUERY = 20_000
-
-# What a query answers beyond this is no evidence about one record.
-MOST_ROWS = 10
 
 # Test cases of one table are looked up together when they come within this time.
 _GATHERING = 0.02
@@ -33,7 +30,7 @@ Place: TypeAlias = tuple[DataSource, str, tuple[str, ...]]
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     column: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str | None]
     answer: "asyncio.Future[Sequence[str | None]]"
 
 
@@ -65,7 +62,7 @@ class SourceEvidence:
     async def query(
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
-        """The first few rows of a query, every value as a text."""
+        """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
         if source.kind is not SourceKind.POSTGRESQL:
             raise ItemFailed(
                 "query_not_allowed", "Queries are only run on PostgreSQL sources, not on files."
@@ -84,7 +81,7 @@ class SourceEvidence:
         return await self._queries.run(source, lambda session: _ask(session, query, parameters))
 
     async def rows(
-        self, source: DataSource, table: str, column: str, keys: Mapping[str, str]
+        self, source: DataSource, table: str, column: str, keys: Mapping[str, str | None]
     ) -> Sequence[str | None]:
         """The values of a column in the rows with these keys, as texts."""
         place = (source, table, tuple(sorted(keys)))
@@ -107,27 +104,28 @@ class SourceEvidence:
         await asyncio.sleep(_GATHERING)
         # Whoever comes from now on gathers anew.
         del self._gatherings[place]
-        source, table, names = place
-        columns = sorted({one.column for one in gathering.wanted})
-        keys = [
-            dict(one) for one in {tuple((n, w.keys[n]) for n in names) for w in gathering.wanted}
-        ]
+        source, table, _ = place
+        wanted = list(gathering.wanted)
+
+        def read(session: Session) -> Sequence[Sequence[str | None] | ItemFailed]:
+            # Ibis takes a second to import, which only a process that reads sources spends.
+            from longhaul.adapters.sources.lookups import Lookup, look_up  # noqa: PLC0415
+
+            lookups = [Lookup(one.column, one.keys) for one in wanted]
+            return look_up(session, session.table(table), lookups)
+
         try:
-            rows = await self._sessions.run(
-                source, lambda session: read_rows(session, session.table(table), columns, keys)
-            )
+            found: Sequence[Sequence[str | None] | Exception]
+            found = await self._sessions.run(source, read)
         except Exception as exc:  # noqa: BLE001 - it is raised where the answer is awaited
-            for one in gathering.wanted:
-                if not one.answer.done():
-                    one.answer.set_exception(exc)
-            return
-        by_key: dict[tuple[str | None, ...], list[dict[str, str | None]]] = {}
-        for row in rows:
-            by_key.setdefault(tuple(row[name] for name in names), []).append(row)
-        for one in gathering.wanted:
-            if not one.answer.done():
-                alike = by_key.get(tuple(one.keys[name] for name in names), [])
-                one.answer.set_result([row[one.column] for row in alike[:MOST_ALIKE]])
+            found = [exc] * len(wanted)
+        for one, answer in zip(wanted, found, strict=True):
+            if one.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                one.answer.set_exception(answer)
+            else:
+                one.answer.set_result(answer)
 
 
 def _ask(
@@ -139,7 +137,7 @@ def _ask(
         f"SELECT to_jsonb(evidence)::text FROM (\n{query.strip().rstrip(';')}\n) AS evidence"  # noqa: S608
         " LIMIT %(most_rows_of_evidence)s"
     )
-    rows = session.query(text, {**parameters, "most_rows_of_evidence": MOST_ROWS})  # type: ignore[attr-defined] # of PostgreSQL
+    rows = session.query(text, {**parameters, "most_rows_of_evidence": MOST_ROWS + 1})  # type: ignore[attr-defined] # of PostgreSQL
     # Numbers are taken as they are written: a float would lose their digits.
     read = [json.loads(row, parse_float=str, parse_int=str) for (row,) in rows]
     return [{name: _text(value) for name, value in row.items()} for row in read]

@@ -10,6 +10,9 @@ from zipfile import BadZipFile
 from longhaul.adapters.sources.csv_files import check_names
 from longhaul.core.errors import ItemFailed
 
+# How cells that hold a day or a time are written out.
+DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
+
 
 def read_sheets(path: Path) -> Mapping[str, Sequence[str]]:
     """The sheets that have a first row, with the names in it."""
@@ -19,13 +22,23 @@ def read_sheets(path: Path) -> Mapping[str, Sequence[str]]:
 
 
 def write_csv(path: Path, sheet: str, target: Path) -> None:
-    """Write a sheet's rows below the first one as CSV; an empty cell becomes a missing value."""
+    """Write a sheet's rows below the first one as CSV; an empty cell becomes a missing value.
+
+    Rows at the end that hold nothing are none: a sheet keeps them when they were once filled or
+    have a colour.
+    """
     with _opened(path) as book, target.open("w", encoding="utf-8", newline="") as file:
         rows = book[sheet].iter_rows(values_only=True)
         width = len(_names(book[sheet]))
         next(rows, None)
+        nothing = 0
         for row in rows:
             cells = [*row[:width], *[None] * (width - len(row))]
+            if all(cell in (None, "") for cell in cells):
+                nothing += 1
+                continue
+            file.writelines([",".join([""] * width) + "\n"] * nothing)
+            nothing = 0
             file.write(",".join(map(_field, cells)) + "\n")
 
 
@@ -68,11 +81,9 @@ def _text(cell: object) -> str | None:
             return "true" if cell else "false"
         case float() if cell.is_integer():
             return str(int(cell))
-        case datetime() if cell.time() == time():
-            return cell.date().isoformat()
-        case datetime():
+        case datetime() if cell.time() != time():
             return cell.isoformat(sep=" ", timespec="seconds")
-        case date():
-            return cell.isoformat()
+        case datetime() | date():
+            return f"{cell:%Y-%m-%d}"
         case _:
             return str(cell)

@@ -74,7 +74,7 @@ class FileSession(Session):
         types = {name: DuckDBType.from_string(kind) for name, kind, *_ in described}
         return ibis.table(types, name="rows")
 
-    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+    def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
         """Some of the rows, copied once more: the engine does not repeat its choice."""
         some = compiler(self.dialect)(sampled(rows, count, wanted))
         with self._translated(), self._timed():
@@ -110,7 +110,10 @@ class FileSession(Session):
                 yield SourceTable(name=quoted([path.stem]), columns=_texts(names)), path, ""
             case SourceKind.EXCEL:
                 for sheet, names in excel_files.read_sheets(path).items():
-                    yield SourceTable(name=quoted([sheet]), columns=_texts(names)), path, sheet
+                    table = SourceTable(
+                        name=quoted([sheet]), columns=_texts(names), dates=excel_files.DATES
+                    )
+                    yield table, path, sheet
             case _:
                 with self._translated():
                     relation = self._connection.read_parquet(str(path))

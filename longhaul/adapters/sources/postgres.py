@@ -9,8 +9,9 @@ import psycopg
 from ibis.backends.sql.datatypes import PostgresType
 from psycopg import errors, pq
 
+from longhaul.adapters.sources.hashes import is_in_share, place
 from longhaul.adapters.sources.names import quoted, split
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, sampled
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, sampled, share_of
 from longhaul.core.errors import ItemFailed, Unavailable
 from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceTable
@@ -18,7 +19,7 @@ from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, Source
 CONNECT_SECONDS = 5
 
 _TABLES = """
-SELECT n.nspname, c.relname, c.reltuples,
+SELECT n.nspname, c.relname, c.relkind IN ('v', 'f') AS is_query, c.reltuples,
        array_agg(a.attname::text ORDER BY a.attnum) AS names,
        array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY a.attnum) AS types,
        array_agg(NOT a.attnotnull ORDER BY a.attnum) AS nullable,
@@ -33,11 +34,14 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_table_privilege(c.oid, 'SEL
     AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
     AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
     AND (%(table)s::text IS NULL OR c.relname = %(table)s)
-GROUP BY c.oid, n.nspname, c.relname, c.reltuples
+GROUP BY c.oid, n.nspname, c.relname, c.relkind, c.reltuples
 ORDER BY n.nspname, c.relname
 """
 
 _SCHEMA_AND_TABLE = 2
+
+# The schema of our own tables in our own database, which are nobody's source.
+_OURS = "public"
 
 
 class PostgresSession(Session):
@@ -49,6 +53,10 @@ class PostgresSession(Session):
         super().__init__()
         self._schema, self._table = _location(source)
         self._is_own = source.is_own
+        if self._is_own and self._schema == _OURS:
+            raise ItemFailed(
+                "source_denied", "The schema public of Longhaul's own database is no data source."
+            )
         self._known: Sequence[SourceTable] | None = None
         try:
             self._connection = psycopg.connect(
@@ -69,8 +77,7 @@ class PostgresSession(Session):
             with self._translated(), self._connection.cursor() as cursor:
                 rows = cursor.execute(_TABLES, wanted).fetchall()
             if self._is_own and self._schema is None:
-                # Our own tables are nobody's source.
-                rows = [row for row in rows if row[0] != "public"]
+                rows = [row for row in rows if row[0] != _OURS]
             self._known = [_table(*row) for row in rows]
         return self._known
 
@@ -84,9 +91,17 @@ class PostgresSession(Session):
         }
         return ibis.table(types, name=name, database=schema)
 
-    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
+    def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
         """Some of the rows; the server repeats its choice in every query of the snapshot."""
-        return sampled(rows, count, wanted)
+        if not table.is_query:
+            return sampled(rows, count, wanted)
+        # A view has no blocks to choose from, and no order: its rows are chosen by what they hold.
+        whole = self.bind(table)
+        where = place("", (whole[name].cast("string") for name in whole.columns))
+        some = whole.filter(is_in_share(where, share_of(count, wanted)))
+        if wanted.size is not None:
+            some = some.order_by(where).limit(wanted.size)
+        return some.select(*rows.columns)
 
     def query(self, text: str, values: Any = None) -> list[tuple[Any, ...]]:
         """Run one statement of somebody else's with values beside it.
@@ -161,6 +176,7 @@ def _location(source: DataSource) -> tuple[str | None, str | None]:
 def _table(
     schema: str,
     name: str,
+    is_query: bool,
     rows: float,
     names: Sequence[str],
     types: Sequence[str],
@@ -176,6 +192,7 @@ def _table(
         # Minus one until somebody has analysed the table.
         rows=round(rows) if rows >= 0 else None,
         key=tuple(key),
+        is_query=is_query,
     )
 
 

@@ -7,7 +7,7 @@ and never the query.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import ibis
@@ -66,23 +66,13 @@ _DECLARED: Mapping[DataType, Reading] = {
 
 
 class Reader:
-    """The columns of one bound table, each readable in all ways that its type allows.
+    """The columns of one bound table, each readable in all ways that its type allows."""
 
-    Args:
-        written: How the times of a column are written; in any way where nobody has said.
-    """
-
-    def __init__(
-        self,
-        rows: Any,
-        table: SourceTable,
-        dialect: Dialect,
-        written: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, rows: Any, table: SourceTable, dialect: Dialect) -> None:
         self.rows = rows
         self.dialect = dialect
-        self._written = written or {}
         self._names = {column.name for column in table.columns}
+        self._dates = table.dates
         self.number = cache(self._number)
         self.time = cache(self._time)
         self.truth = cache(self._truth)
@@ -102,11 +92,15 @@ class Reader:
         """Whether there is a value."""
         return self.raw(name).notnull()
 
-    def as_(self, reading: Reading, name: str) -> Any:
-        """The column in a reading."""
+    def as_(self, reading: Reading, name: str, written: str | None = None) -> Any:
+        """The column in a reading.
+
+        Args:
+            written: How its times are written; in any way where nobody has said.
+        """
         how: Mapping[Reading, Callable[[str], Any]] = {
             Reading.NUMBER: self.number,
-            Reading.TIME: self.time,
+            Reading.TIME: partial(self.time, written=written),
             Reading.TRUTH: self.truth,
             Reading.TEXT: self.text,
         }
@@ -157,18 +151,18 @@ class Reader:
         is_number = (text.length() <= LONGEST_NUMBER) & text.re_search(NUMBER)
         return ibis.cases((is_number, number), else_=None)
 
-    def _time(self, name: str) -> Any:
+    def _time(self, name: str, written: str | None) -> Any:
         column = self.raw(name)
         kind = column.type()
         if kind.is_date():
             return _day(column) * A_DAY
         if kind.is_timestamp():
             return _day(column) * A_DAY + _clock(column)
-        if kind.is_boolean() or kind.is_floating() or kind.is_decimal() or kind.is_time():
+        if kind.is_boolean() or kind.is_time():
             raise _mismatch(name, "a time")
-        text = self.text(name)
-        if name in self._written:
-            return self._written_time(text, WRITINGS[self._written[name]])
+        text = self._digits(name)
+        if written is not None:
+            return ibis.coalesce(*(self._written_time(text, one) for one in self._forms(written)))
         cases = [
             (text.re_search(one.pattern), self._taken_apart(text, one)) for one in WRITINGS.values()
         ]
@@ -195,14 +189,25 @@ class Reader:
             time += part(start, 2) * (seconds * A_SECOND)
         return time
 
-    def holds_months(self, name: str) -> bool:
-        """Whether somebody has said that the column names no days."""
-        form = self._written.get(name)
-        return form is not None and not WRITINGS[form].has_day
+    def _forms(self, written: str) -> list[Writing]:
+        return [WRITINGS[form] for form in dict.fromkeys((written, *self._dates))]
+
+    def _digits(self, name: str) -> Any:
+        """The column as text; of a number without what stands behind its point, if it is whole."""
+        kind, text = self.raw(name).type(), self.text(name)
+        is_exact = kind.is_decimal() and kind.scale == 0
+        if is_exact or not (kind.is_decimal() or kind.is_floating()):
+            return text
+        return text.re_replace(r"\.0*$", "")
+
+    def is_time_in(self, name: str, written: str) -> Any:
+        """Whether a text is a time that is written so, or as the source itself writes times."""
+        tests = [self.is_written(name, form).fill_null(False) for form in self._forms(written)]
+        return ibis.or_(*tests)
 
     def is_written(self, name: str, writing: Writing) -> Any:
         """Whether a text is written in one way, and exists in the calendar."""
-        text = self.text(name)
+        text = self._digits(name)
         if self.dialect is Dialect.POSTGRESQL:
             return times_in_postgres.written_time(text, writing).notnull()
         return text.re_search(writing.pattern)

@@ -3,62 +3,80 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from longhaul.adapters.sources.session import Session
-from longhaul.core.errors import ItemFailed
-from longhaul.core.sources import SourceTable
+import ibis
+
+from longhaul.adapters.sources.session import Session, any_of
+from longhaul.core.cases import MOST_ROWS
 
 # Keys that one query names.
 _AT_ONCE = 200
 
-# Rows with the same key that are of any use to a person.
-MOST_ALIKE = 10
+# Rows with the same key; the last of them only says that there are too many.
+_MOST_ALIKE = MOST_ROWS + 1
 
 
 def read_rows(
     session: Session,
-    table: SourceTable,
+    bound: Any,
     columns: Iterable[str],
     keys: Sequence[Mapping[str, str | None]],
-    bound: Any | None = None,
 ) -> list[dict[str, str | None]]:
-    """The rows that have one of some keys, in the order of their values.
+    """The rows of a bound table that have one of some keys, in the order of their values.
 
     Args:
         keys: Values by column; all name the same columns.
-        bound: The table, where the session has bound it with these columns already.
 
     Raises:
-        ItemFailed: The table lacks a column, or a key does not read as its column's type.
+        QueryFailed: A key does not read as its column's type, or the table cannot be read.
     """
     if not keys:
         return []
     names = list(dict.fromkeys([*keys[0], *columns]))
-    known = {column.name for column in table.columns}
-    if not known.issuperset(names):
-        raise ItemFailed("column_missing", "The table has no such column.")
-    if bound is None:
-        bound = session.bind(table, names)
     # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
     shown = {f"c{number}": bound[name].cast("string") for number, name in enumerate(names)}
+    width = len(keys[0])
     found: list[dict[str, str | None]] = []
     for first in range(0, len(keys), _AT_ONCE):
         some = keys[first : first + _AT_ONCE]
         wanted = {tuple(key.values()) for key in some}
-        query = bound.filter([_one_of(bound, name, some) for name in keys[0]])
-        query = query.select(**shown).order_by(list(shown)).limit(MOST_ALIKE * len(some))
-        for values in session.fetch(query):
-            row = dict(zip(names, values, strict=True))
-            # The conditions take each column by itself, so that some rows have none of the keys.
-            if tuple(row[name] for name in keys[0]) in wanted:
-                found.append(row)
+        rows = bound.filter(_has_one_of(bound, some)).select(**shown)
+        found += [
+            dict(zip(names, values, strict=True))
+            for values in session.fetch(_first_of_each(rows, width))
+            # In the column's type 1.0 equals 1, which is written otherwise.
+            if values[:width] in wanted
+        ]
     return found
 
 
-def _one_of(bound: Any, name: str, keys: Sequence[Mapping[str, str | None]]) -> Any:
-    import ibis  # noqa: PLC0415 - takes a second, which only workers have
+def _has_one_of(bound: Any, keys: Sequence[Mapping[str, str | None]]) -> Any:
+    """Whether a row has one of some keys; those that differ in one column only are one test."""
+    different = {name: len({key[name] for key in keys}) for name in keys[0]}
+    *others, last = sorted(different, key=lambda name: different[name])
+    by_others: dict[tuple[str | None, ...], list[str | None]] = {}
+    for key in keys:
+        by_others.setdefault(tuple(key[name] for name in others), []).append(key[last])
+    return any_of(
+        [
+            ibis.and_(
+                *(_is_in(bound[name], [value]) for name, value in zip(others, rest, strict=True)),
+                _is_in(bound[last], values),
+            )
+            for rest, values in by_others.items()
+        ]
+    )
 
-    column = bound[name]
-    values = sorted({value for key in keys if (value := key[name]) is not None})
+
+def _is_in(column: Any, values: Sequence[str | None]) -> Any:
     # Compared in the column's own type, so that an index on it can be used.
-    condition = column.isin([ibis.literal(value).cast(column.type()) for value in values])
-    return condition | column.isnull() if any(key[name] is None for key in keys) else condition
+    known = sorted({value for value in values if value is not None})
+    is_known = column.isin([ibis.literal(value).cast(column.type()) for value in known])
+    return is_known | column.isnull() if None in values else is_known
+
+
+def _first_of_each(rows: Any, width: int) -> Any:
+    """The first few rows of each key, which is the first so many columns."""
+    columns = list(rows.columns)
+    place = ibis.row_number().over(group_by=columns[:width], order_by=columns)
+    numbered = rows.mutate(place=place)
+    return numbered.filter(numbered.place < _MOST_ALIKE).order_by(columns).select(*columns)

@@ -169,11 +169,18 @@ class _Names:
     def natural(self, name: str) -> Reading | None:
         return self.reader.natural(self.column(name), self.rule.types.get(name))
 
+    def as_(self, reading: Reading, name: str) -> Any:
+        return self.reader.as_(reading, self.column(name), self.rule.written.get(name))
+
+    def holds_months(self, name: str) -> bool:
+        """Whether somebody has said that the attribute names no days."""
+        form = self.rule.written.get(name)
+        return form is not None and not WRITINGS[form].has_day
+
     def read(self, name: str, values: Sequence[Any]) -> tuple[Any, Callable[[Any], Any]]:
         """A column in the reading that it shares with some values, and what reads those."""
         reading = self._reading(name, values[0])
-        column = self.column(name)
-        return self.reader.as_(reading, column), partial(literal_of, reading, name=name)
+        return self.as_(reading, name), partial(literal_of, reading, name=name)
 
     def _reading(self, name: str, value: Any) -> Reading:
         natural = self.natural(name)
@@ -289,18 +296,17 @@ def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     column = names.column(kwargs["column"])
     if names.reader.raw(column).type().is_temporal():
         return ibis.literal(True)
-    return names.reader.is_written(column, WRITINGS[kwargs["strftime_format"]])
+    return names.reader.is_time_in(column, kwargs["strftime_format"])
 
 
 def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     pair = [kwargs["column_A"], kwargs["column_B"]]
-    columns = [names.column(name) for name in pair]
 
     # A month is before none of its days, and after none.
-    by_month = any(names.reader.holds_months(column) for column in columns)
+    by_month = any(map(names.holds_months, pair))
 
     def above(reading: Reading) -> Any:
-        greater, smaller = (names.reader.as_(reading, column) for column in columns)
+        greater, smaller = (names.as_(reading, name) for name in pair)
         if by_month and reading is Reading.TIME:
             greater, smaller = month_of(greater), month_of(smaller)
         return greater >= smaller if kwargs.get("or_equal") else greater > smaller
@@ -321,11 +327,10 @@ def _equal(names: _Names, kwargs: Mapping[str, Any]) -> Any:
 
 
 def _are_equal(names: _Names, one: str, other: str) -> Any:
-    columns = [names.column(name) for name in (one, other)]
     known = {names.natural(name) for name in (one, other)}
     reading = _only(known) or Reading.TEXT
-    left, right = (names.reader.as_(reading, column) for column in columns)
-    raw = [names.reader.raw(column) for column in columns]
+    left, right = (names.as_(reading, name) for name in (one, other))
+    raw = [names.reader.raw(names.column(name)) for name in (one, other)]
     if reading is Reading.TEXT or not all(column.type().is_string() for column in raw):
         return left == right
     # "N/A" is no number and still the same as "N/A".
@@ -333,11 +338,13 @@ def _are_equal(names: _Names, one: str, other: str) -> Any:
 
 
 def _unique_in_record(names: _Names, kwargs: Mapping[str, Any]) -> Any:
-    # Two missing values are not the same value.
-    clashes = [
-        _certain(_are_equal(names, *pair)) for pair in combinations(kwargs["column_list"], 2)
-    ]
-    return ~reduce(or_, clashes)
+    return ~reduce(or_, [_clash(names, *pair) for pair in combinations(kwargs["column_list"], 2)])
+
+
+def _clash(names: _Names, one: str, other: str) -> Any:
+    # Two missing values are the same value, as they are to Great Expectations.
+    are_missing = (~names.reader.present(names.column(name)) for name in (one, other))
+    return _certain(_are_equal(names, one, other)) | reduce(and_, are_missing)
 
 
 def _only(known: Iterable[Reading | None]) -> Reading | None:

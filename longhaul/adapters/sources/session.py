@@ -67,8 +67,8 @@ class Session(ABC):
         """The table as an Ibis expression with some of its columns, ready to be queried."""
 
     @abstractmethod
-    def sample(self, rows: Any, count: int, wanted: SampleOf) -> Any:
-        """Some of the rows of a bound table that has so many, the same in every query.
+    def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
+        """Some of the rows of a table that was bound and has so many, the same in every query.
 
         Raises:
             QueryFailed: Of such a table no sample can be taken.
@@ -144,13 +144,25 @@ def find_table(tables: Sequence[SourceTable], name: str | None) -> SourceTable:
     raise ItemFailed("table_missing", "The data source has more than one such table; name one.")
 
 
+def share_of(count: int, wanted: SampleOf) -> float:
+    """The share of so many rows that is wanted."""
+    share = (wanted.percentage or 100) / 100
+    return share if wanted.size is None or not count else min(share, wanted.size / count)
+
+
 def sampled(rows: Any, count: int, wanted: SampleOf) -> Any:
     """About the wanted share of the rows, or at most so many."""
-    share = (wanted.percentage or 100) / 100
-    if wanted.size is not None and count:
-        share = min(share, wanted.size / count)
+    share = share_of(count, wanted)
     some = rows.sample(share, method="row", seed=_SEED) if share < 1 else rows
     return some if wanted.size is None else some.limit(wanted.size)
+
+
+def any_of(tests: Sequence[Any]) -> Any:
+    """Whether one of some tests is true; halved, so that no expression gets too deep."""
+    if len(tests) == 1:
+        return tests[0]
+    half = len(tests) // 2
+    return any_of(tests[:half]) | any_of(tests[half:])
 
 
 @contextmanager

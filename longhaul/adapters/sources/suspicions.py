@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import ibis
 from ibis.common.exceptions import IbisError
 
 from longhaul.adapters.regexes import Re2
@@ -15,7 +14,7 @@ from longhaul.adapters.sources.readings import (
     time_of,
 )
 from longhaul.adapters.sources.rule_compiler import MeasureRule, UniqueRule, compile_rule
-from longhaul.core.expectations import BETWEEN
+from longhaul.core.expectations import BETWEEN, LENGTHS
 from longhaul.core.sampling import Category, Kind, Risk, SampledAttribute, SampledRule
 
 # Numbers beyond are left out of means: their squares would overflow.
@@ -79,7 +78,7 @@ def measured(reader: Reader, attribute: SampledAttribute) -> Any | None:
     """
     assert attribute.column is not None
     reading = READINGS[attribute.data_type]
-    value = reader.as_(reading, attribute.column)
+    value = reader.as_(reading, attribute.column, attribute.written)
     if reading is Reading.TRUTH:
         return None
     return value.length() if reading is Reading.TEXT else value
@@ -200,10 +199,12 @@ def _ends(
         kwargs = one.rule.kwargs
         if one.attribute_id != attribute.id or kwargs.get("column") != attribute.name:
             continue
-        if one.rule.expectation != BETWEEN:
+        read = _READ.get((one.rule.expectation, reading))
+        if read is None or kwargs.get("min_value") == kwargs.get("max_value"):
+            # Where one value only is allowed, every good row has it.
             continue
         for name, word in (("min_value", "lowest"), ("max_value", "highest")):
-            end = _READ[reading](kwargs.get(name)) if reading in _READ else None
+            end = read(kwargs.get(name))
             if end is not None:
                 yield end, f"{word} value that the rule “{one.name}” names", one.rule.id
     if measures.low is not None and measures.low != measures.high:
@@ -219,7 +220,12 @@ def _time(end: object) -> Any:
     return time_of(end) if isinstance(end, str) else None
 
 
-_READ: Mapping[Reading, Callable[[object], Any]] = {Reading.NUMBER: _number, Reading.TIME: _time}
+# What is measured of a text is its length.
+_READ: Mapping[tuple[str, Reading], Callable[[object], Any]] = {
+    (BETWEEN, Reading.NUMBER): _number,
+    (BETWEEN, Reading.TIME): _time,
+    (LENGTHS, Reading.TEXT): _number,
+}
 
 
 def figures(value: Any, reading: Reading, quartile_rows: Any | None) -> Mapping[str, Any]:
@@ -254,13 +260,3 @@ def read_measures(named: Mapping[str, Any]) -> Measures:
         deviation=None if deviation is None else float(deviation),
         quartiles=None if first is None or third is None else (float(first), float(third)),
     )
-
-
-def any_of(tests: Sequence[Any]) -> Any:
-    """Whether one of many tests is true; halved, so that no expression gets too deep."""
-    if not tests:
-        return ibis.literal(False)
-    if len(tests) == 1:
-        return tests[0]
-    half = len(tests) // 2
-    return any_of(tests[:half]) | any_of(tests[half:])

@@ -1,6 +1,6 @@
 """One table on its way to a sample: measured, counted, drawn from, in one snapshot."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,14 +8,14 @@ import ibis
 from ibis.common.exceptions import IbisError
 
 from longhaul.adapters.regexes import Re2
+from longhaul.adapters.sources.hashes import is_in_share, place
 from longhaul.adapters.sources.readings import Reader, Reading, Unreadable
 from longhaul.adapters.sources.rows import read_rows
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, any_of
 from longhaul.adapters.sources.suspicions import (
     READINGS,
     Measures,
     Suspicion,
-    any_of,
     boundaries,
     figures,
     measured,
@@ -25,6 +25,7 @@ from longhaul.adapters.sources.suspicions import (
     rule_suspicions,
 )
 from longhaul.core.errors import ItemFailed
+from longhaul.core.rule_execution import columns_of
 from longhaul.core.sampling import (
     Category,
     DrawnRow,
@@ -54,12 +55,7 @@ _STRATA_TRIED = 10
 _LONGEST_STRATUM = 40
 _FEWEST_STRATA = 2
 
-_DIGITS = 8
-
-
-@ibis.udf.scalar.builtin(name="md5")  # type: ignore[untyped-decorator] # Ibis has no types
-def _md5(text: str) -> str:  # type: ignore[empty-body] # the engines have the body
-    ...
+_TWICE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +90,7 @@ class TableSampling:
         self._problems: dict[int, str] = {}
         self._attributes = list(self._usable(request.attributes))
         self._suspicions: dict[str, Suspicion] = {}
+        self._clean_counts: Sequence[int] = ()
 
     def run(self) -> TableSamples:
         """Measure, count and draw.
@@ -106,6 +103,7 @@ class TableSampling:
         self._rows, self._count = rows, int(count)
         self._reader = Reader(rows, self._table, self._session.dialect)
         pools = self._pools()
+        self._check_key()
         picks = draw(
             [*pools, *self._clean_pools(pools)],
             self._request.wanted,
@@ -116,8 +114,10 @@ class TableSampling:
         return TableSamples(
             table=self._table.name,
             rows=self._count,
+            columns=self._columns_of_data(),
             drawn=self._with_data(picks),
             pools=pools,
+            clean=self._clean_counts,
             problems=self._problems,
         )
 
@@ -129,11 +129,29 @@ class TableSampling:
             else:
                 self._problems[one.id] = "The table has no column for the attribute."
 
+    def _check_key(self) -> None:
+        """Say of each attribute if the part of the key that the table has names no single row."""
+        lacking = [name for name in self._request.key if name not in self._known]
+        if not lacking or self._key == list(self._table.key):
+            return
+        named = self._rows.select(**self._texts_of_key(self._rows)).distinct()
+        ((count,),) = self._session.fetch(named.aggregate(keys=named.count()))
+        if count < self._count:
+            problem = (
+                f"The table has no {' and no '.join(lacking)}, and what else names its rows names"
+                f" {count} of {self._count}; of rows with the same name one is drawn."
+            )
+            for one in self._attributes:
+                self._problems.setdefault(one.id, problem)
+
+    def _texts_of_key(self, rows: Any) -> dict[str, Any]:
+        return {f"k{number}": rows[name].cast("string") for number, name in enumerate(self._key)}
+
     def _columns(self) -> Sequence[str]:
         named = {one.column for one in self._attributes}
         for rule in self._request.rules:
             columns = rule.rule.columns
-            named.update(columns.get(name, name) for name in _names_in(rule.rule.kwargs))
+            named.update(columns.get(name, name) for name in columns_of(rule.rule.kwargs))
         return [one.name for one in self._table.columns if one.name in {*named, *self._key}]
 
     def _pools(self) -> list[Pool]:
@@ -260,10 +278,12 @@ class TableSampling:
             for pool in pools
             if pool.category is Category.ANOMALY
         ]
-        self._clean_test = ~any_of([one.test for one in bad if one.test is not None])
+        tests = [one.test for one in bad if one.test is not None]
+        self._clean_test = ~any_of(tests) if tests else ibis.literal(True)
         self._doubles = [one for one in bad if one.doubled is not None]
         strata = self._strata()
-        parts = split_strata(wanted, [one.count for one in strata])
+        self._clean_counts = [one.count for one in strata]
+        parts = split_strata(wanted, self._clean_counts)
         clean = []
         self._strata_by_key: dict[str, _Stratum] = {}
         for number, (one, part) in enumerate(zip(strata, parts, strict=True)):
@@ -336,10 +356,15 @@ class TableSampling:
 
     def _clean_rows(self, test: Any | None = None) -> Any:
         rows = self._rows.filter(self._clean_test if test is None else self._clean_test & test)
+        joined: list[Any] = []
         for one in self._doubles:
             assert one.doubled is not None
             columns, _ = one.doubled
             groups = self._doubled(one)
+            # Two rules may say the same, and Ibis cannot tell the same groups from themselves.
+            if any(groups.equals(other) for other in joined):
+                continue
+            joined.append(groups)
             rows = rows.anti_join(
                 groups, [rows[name].identical_to(groups[name]) for name in columns]
             )
@@ -362,19 +387,19 @@ class TableSampling:
         else:
             rows = self._suspicious_rows(self._suspicions[name])
         assert attribute.column is not None
-        key = [rows[column].cast("string") for column in self._key]
-        place = self._place(key, name)
-        shown = {f"k{number}": column for number, column in enumerate(key)}
-        columns = {**shown, "value": rows[attribute.column].cast("string")}
-        ordered = rows.select(place=place, **columns).order_by(["place", *columns])
-        limit = most
-        while True:
-            answer = self._session.fetch(ordered.limit(limit))
-            # Rows with the same key count once: nobody could tell them apart.
-            found = {values[1:-1]: values[-1] for values in reversed(answer)}
-            if len(found) >= most or len(answer) < limit:
-                return [Found(key, found[key]) for key in reversed(found)][:most]
-            limit *= 2
+        key = self._texts_of_key(rows)
+        value = rows[attribute.column].cast("string")
+        line = rows.select(place=self._place(key.values(), name), **key, value=value)
+        # Rows with the same key count once: nobody could tell them apart.
+        enough = _TWICE * most
+        answer = self._session.fetch(line.order_by(line.columns).limit(enough))
+        found = {values[1:-1]: values[-1] for values in reversed(answer)}
+        if len(found) < most and len(answer) == enough:
+            # Grouping the whole pool takes several times as long as its first rows do.
+            once = line.group_by(["place", *key]).aggregate(value=line.value.min())
+            answer = self._session.fetch(once.order_by(once.columns).limit(most))
+            return [Found(values[1:-1], values[-1]) for values in answer]
+        return [Found(key, found[key]) for key in reversed(found)][:most]
 
     def _suspicious_rows(self, one: Suspicion) -> Any:
         if one.doubled is None:
@@ -383,25 +408,24 @@ class TableSampling:
         rows, groups = self._rows.filter(judged), self._doubled(one)
         return rows.semi_join(groups, [rows[name].identical_to(groups[name]) for name in columns])
 
-    def _place(self, key: Sequence[Any], name: str) -> Any:
-        text = ibis.literal(f"{self._request.seed}|{name}")
-        for column in key:
-            text = text + "|" + column.fill_null("")
-        return _md5(text)
+    def _place(self, key: Iterable[Any], name: str) -> Any:
+        return place(f"{self._request.seed}|{name}", key)
 
     def _part(self, rows: int) -> Any | None:
         """About so many rows, always the same; None for all."""
         if self._count <= rows:
             return None
-        share = int(rows / self._count * 16**_DIGITS)
-        key = [self._rows[column].cast("string") for column in self._key]
-        return self._place(key, "part").left(_DIGITS) < f"{share:0{_DIGITS}x}"
+        key = self._texts_of_key(self._rows)
+        return is_in_share(self._place(key.values(), "part"), rows / self._count)
+
+    def _columns_of_data(self) -> Mapping[str, str]:
+        return {one.name: one.column or one.name for one in self._attributes}
 
     def _with_data(self, picks: Sequence[Pick]) -> Sequence[DrawnRow]:
-        columns = {one.name: one.column or one.name for one in self._attributes}
+        columns = self._columns_of_data()
         keys = [dict(zip(self._key, pick.found.key, strict=True)) for pick in picks]
         by_key: dict[RowKey, list[dict[str, str | None]]] = {}
-        for row in read_rows(self._session, self._table, columns.values(), keys, self._rows):
+        for row in read_rows(self._session, self._rows, columns.values(), keys):
             by_key.setdefault(tuple(row[name] for name in self._key), []).append(row)
         of_attribute = {one.id: one.column for one in self._attributes}
         drawn = []
@@ -420,16 +444,3 @@ class TableSampling:
                 )
             )
         return drawn
-
-
-def _names_in(kwargs: Mapping[str, Any]) -> Iterator[str]:
-    """Every text in the arguments of a rule: attributes are among them."""
-    pending: list[Any] = list(kwargs.values())
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
-            pending += one.values()
-        elif isinstance(one, list):
-            pending += one

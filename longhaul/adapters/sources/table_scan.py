@@ -82,7 +82,7 @@ class TableScan:
         ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
         self._all_rows = int(count)
         if self._sample is not None:
-            rows = self._session.sample(rows, self._all_rows, self._sample)
+            rows = self._session.sample(self._table, rows, self._all_rows, self._sample)
             ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
         self._looked_at = int(count)
         self._reader = self._read(rows)
@@ -101,12 +101,7 @@ class TableScan:
         )
 
     def _read(self, rows: Any) -> Reader:
-        written = {
-            rule.columns.get(name, name): form
-            for rule in self._rules
-            for name, form in rule.written.items()
-        }
-        return Reader(rows, self._table, self._session.dialect, written)
+        return Reader(rows, self._table, self._session.dialect)
 
     def _narrow(self, rule: TableRule) -> CompiledRule:
         """The rule over no more columns than it needs: what Ibis takes long for is the width."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_GAP = re.compile(r" {2,}|\t+| *\| *")
+GAP = re.compile(r" {2,}|\t+| *\| *")
 
 # A table's rows stand below its header, closer than this.
 MOST_ROWS = 2_000
@@ -74,6 +74,12 @@ def read_separated(page: str) -> list[Line]:
     return lines
 
 
+def words_of(name: str) -> str:
+    """A pattern of a name as documents write it: the same words, whatever keeps them apart."""
+    words = re.findall(r"[^\W_]+|[%#$]", name)
+    return r"[\s_\-/,.()&]*".join(map(re.escape, words)) + (r"\)?" if words else "")
+
+
 def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None:
     """The cell of a row that stands below a cell of its header.
 
@@ -103,7 +109,7 @@ def tables(lines: Sequence[Line], is_label: "re.Pattern[str]") -> Iterator[tuple
 
 
 def _cells(text: str, start: int) -> Iterator[Cell]:
-    gaps = [(0, 0), *((found.start(), found.end()) for found in _GAP.finditer(text))]
+    gaps = [(0, 0), *((found.start(), found.end()) for found in GAP.finditer(text))]
     gaps.append((len(text), len(text)))
     for (_, begin), (end, _) in pairwise(gaps):
         words = text[begin:end].strip()

@@ -1,0 +1,94 @@
+"""What cells of a workbook mean to rules: days are days, and rows of nothing are no records."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.styles import PatternFill
+
+from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.formats import DataType
+from longhaul.core.rule_execution import TableRule, Verdict
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+
+DAY, MONTH = "%Y%m%d", "%Y%m"
+
+
+def book(path: Path, rows: Sequence[Sequence[object]], *, coloured: int = 0) -> DataSource:
+    made = openpyxl.Workbook()
+    sheet = made.active
+    sheet.append(["close_dt", "id"])
+    for row in rows:
+        sheet.append(list(row))
+    for number in range(coloured):
+        for column in (1, 2):
+            cell = sheet.cell(row=len(rows) + 2 + number, column=column)
+            cell.fill = PatternFill("solid", fgColor="FFFF00")
+    made.save(path)
+    return DataSource(name="book", kind=SourceKind.EXCEL, location=str(path))
+
+
+def rule(expectation: str, written: str = DAY, **kwargs: object) -> TableRule:
+    return TableRule(
+        id="r",
+        expectation=f"expect_{expectation}",
+        kwargs=kwargs,
+        columns={"Close Date": "close_dt"},
+        types={"Close Date": DataType.DATE},
+        written={"Close Date": written},
+    )
+
+
+async def judge(source: DataSource, wanted: TableRule) -> Verdict:
+    evaluator = SourceRuleEvaluator(SourceSessions(SourceAccess()))
+    (judged,) = (await evaluator.evaluate(source, None, [wanted], key=["id"])).judged
+    assert isinstance(judged.outcome, Verdict), judged.outcome
+    return judged.outcome
+
+
+CELLS = [
+    (date(2024, 2, 29), 1),
+    (datetime(2024, 3, 1), 2),
+    ("20240302", 3),
+    ("20240230", 4),
+    ("soon", 5),
+    (datetime(2024, 3, 1, 9, 30), 6),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "failing"),
+    [
+        (
+            rule(
+                "column_values_to_match_strftime_format", column="Close Date", strftime_format=DAY
+            ),
+            "45",
+        ),
+        (rule("column_values_to_be_between", column="Close Date", min_value="2024-03-01"), "145"),
+        (rule("column_values_to_be_of_type", column="Close Date", type_="Date"), "456"),
+        (
+            rule("column_values_to_be_between", MONTH, column="Close Date", min_value="2024-01-01"),
+            "345",
+        ),
+    ],
+)
+async def test_a_cell_with_a_day_is_a_day_however_the_attribute_writes_it(
+    tmp_path: Path, wanted: TableRule, failing: str
+) -> None:
+    found = await judge(book(tmp_path / "a.xlsx", CELLS), wanted)
+
+    assert sorted(one["key"]["id"] for one in found.examples) == list(failing)
+
+
+async def test_rows_that_only_have_a_colour_are_no_records(tmp_path: Path) -> None:
+    rows = [("20240301", 1), (None, None), ("20240302", 2)]
+    source = book(tmp_path / "a.xlsx", rows, coloured=40)
+
+    found = await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
+
+    # A gap between records is one that lacks everything.
+    assert (found.total, found.failed) == (3, 1)

@@ -1,0 +1,195 @@
+"""Samples of tables that the sample report is not like, on both engines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longhaul.adapters.sources.sampler import SourceSampler
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.expectations import LENGTHS, UNIQUE
+from longhaul.core.formats import DataType
+from longhaul.core.rule_execution import TableRule
+from longhaul.core.sampling import Category, Risk, SampledAttribute, SampledRule, TableRequest
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from tests.tables import KINDS, make_table
+
+MONTHS = [f"2023{month:02}" for month in range(1, 13)] + [
+    f"2024{month:02}" for month in range(1, 13)
+]
+# A balance that names its row.
+HISTORY = [
+    (str(loan), month, f"{loan * 100 + number}")
+    for loan in range(1, 201)
+    for number, month in enumerate(MONTHS)
+]
+
+
+@pytest.fixture(params=KINDS)
+async def history(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> DataSource:
+    columns = ["loan integer", "month", "balance numeric(12,2)"]
+    return await make_table(request.param, dsn, tmp_path, columns, HISTORY)
+
+
+@pytest.fixture
+def sampler(dsn: str) -> SourceSampler:
+    return SourceSampler(SourceSessions(SourceAccess(own_dsn=dsn)))
+
+
+def attribute(id: int, column: str, data_type: DataType, **more: Any) -> SampledAttribute:
+    return SampledAttribute(
+        id=id,
+        name=column.capitalize(),
+        data_type=data_type,
+        is_mandatory=False,
+        is_key=False,
+        is_critical=False,
+        column=column,
+        **more,
+    )
+
+
+def request_of(
+    source: DataSource,
+    *,
+    key: Sequence[str],
+    wanted: Mapping[Category, int],
+    attributes: Sequence[SampledAttribute] = (attribute(1, "balance", DataType.DECIMAL),),
+    rules: Sequence[SampledRule] = (),
+) -> TableRequest:
+    return TableRequest(
+        source=source,
+        table=None,
+        key=key,
+        attributes=attributes,
+        rules=rules,
+        seed=7,
+        wanted=wanted,
+    )
+
+
+async def test_a_row_of_a_history_is_named_by_loan_and_month(
+    history: DataSource, sampler: SourceSampler
+) -> None:
+    wanted = {Category.CLEAN: 15, Category.BOUNDARY: 2, Category.ANOMALY: 8}
+
+    samples = await sampler.sample(request_of(history, key=["loan", "month"], wanted=wanted))
+
+    balances = {(loan, month): float(balance) for loan, month, balance in HISTORY}
+    keys = [(row.source_key["loan"], row.source_key["month"]) for row in samples.drawn]
+    assert len(set(keys)) == 17
+    assert [float(row.data["Balance"] or 0) for row in samples.drawn] == [
+        balances[key] for key in keys if key[0] and key[1]
+    ]
+
+
+async def test_of_rows_with_the_same_key_one_is_drawn_and_the_report_says_so(
+    history: DataSource, sampler: SourceSampler
+) -> None:
+    wanted = {Category.CLEAN: 150}
+
+    # Loan by loan there are 24 rows, and the month lies in no column of this table.
+    samples = await sampler.sample(request_of(history, key=["loan", "Month End"], wanted=wanted))
+
+    assert len({row.source_key["loan"] for row in samples.drawn}) == len(samples.drawn) == 150
+    assert all(row.source_key.keys() == {"loan"} for row in samples.drawn)
+    problem = samples.problems[1]
+    assert "no Month End" in problem
+    assert "200 of 4800" in problem
+
+
+async def test_a_table_without_a_part_of_the_key_may_name_its_rows_all_the_same(
+    history: DataSource, sampler: SourceSampler
+) -> None:
+    request = request_of(history, key=["loan", "month", "Portfolio"], wanted={Category.CLEAN: 10})
+
+    samples = await sampler.sample(request)
+
+    assert len(samples.drawn) == 10
+    assert not samples.problems
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    names = ["A" * length for length in (1, 3, 3, 5, 8, 8, 9)]
+    rows = [(str(number), name) for number, name in enumerate(names)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "name"], rows)
+    rules = [
+        SampledRule(
+            rule=TableRule(
+                id=f"{least} to {most}",
+                expectation=LENGTHS,
+                kwargs={"column": "Name", "min_value": least, "max_value": most},
+                columns={"Name": "name"},
+            ),
+            attribute_id=1,
+            name=f"{least} to {most}",
+            severity=Risk.LOW,
+        )
+        # Of a fixed length there is no boundary.
+        for least, most in ((3, 8), (5, 5))
+    ]
+
+    samples = await sampler.sample(
+        request_of(
+            source,
+            key=["id"],
+            wanted={Category.BOUNDARY: 7},
+            attributes=[attribute(1, "name", DataType.STRING)],
+            rules=rules,
+        )
+    )
+
+    by_rule = {pool.reason: pool.count for pool in samples.pools if pool.kind == "rule_boundary"}
+    assert by_rule == {
+        "The length of Name is the lowest value that the rule “3 to 8” names.": 2,
+        "The length of Name is the highest value that the rule “3 to 8” names.": 2,
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_clean_row_is_none_of_those_that_several_rules_find_twice(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    # Of the first two the names are the same, of the next two the codes.
+    rows = [("1", "a", "x"), ("2", "a", "y"), ("3", "b", "z"), ("4", "c", "z")]
+    rows += [(str(number), f"n{number}", f"c{number}") for number in range(5, 9)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "name", "code"], rows)
+    columns = ("name", "code")
+    rules = [
+        SampledRule(
+            rule=TableRule(id=column, expectation=UNIQUE, kwargs={"column": column}),
+            attribute_id=at,
+            name=f"{column} once",
+            severity=Risk.LOW,
+        )
+        for at, column in enumerate(columns)
+    ]
+    # Two attributes of a key may have the same rule.
+    twin = replace(rules[0], rule=replace(rules[0].rule, id="twin"), attribute_id=1)
+    attributes = [attribute(at, column, DataType.STRING) for at, column in enumerate(columns)]
+
+    samples = await sampler.sample(
+        request_of(
+            source,
+            key=["id"],
+            wanted={Category.ANOMALY: 8, Category.CLEAN: 8},
+            attributes=attributes,
+            rules=[*rules, twin],
+        )
+    )
+
+    drawn = {
+        category: sorted(
+            row.source_key["id"] or ""
+            for row in samples.drawn
+            if row.pick.pool.category is category
+        )
+        for category in (Category.ANOMALY, Category.CLEAN)
+    }
+    assert drawn == {Category.ANOMALY: ["1", "2", "3", "4"], Category.CLEAN: ["5", "6", "7", "8"]}
+    assert sum(samples.clean) == 4
