@@ -11,7 +11,7 @@ from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, Wrong
 from longhaul.core.flows import ApprovalState, ApprovalStep, Definition, Placed, placed
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
-from longhaul.core.principals import Principal, may_control, may_see
+from longhaul.core.principals import Principal, is_among, may_control, may_see
 
 WITHDRAWN = "withdrawn"
 
@@ -115,8 +115,7 @@ def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> No
     if principal.is_admin:
         return
     if step.roles or step.users:
-        named = principal.sub in step.users or not principal.roles.isdisjoint(step.roles)
-        if not named:
+        if not is_among(principal, step.approvers, flow.lob):
             raise Forbidden("This step waits for somebody else's approval.")
     elif not may_control(principal, flow):
         raise Forbidden("This step waits for the approval of those who steer the job.")

@@ -20,6 +20,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.errors import InvalidInput
 from longhaul.core.items import ItemState
@@ -89,8 +90,15 @@ class ApprovalStep(_Step):
     remind_after_seconds: Annotated[float, Field(gt=0, le=MAX_WAIT_SECONDS)] | None = Field(
         DAY_SECONDS, description="and again after as long"
     )
-    roles: list[Word] = []
+    roles: list[Word] = Field(
+        [], description="who holds one may see the flow, within its line of business, and decide"
+    )
     users: list[Word] = Field([], description="people who may see the flow in order to decide")
+
+    @property
+    def approvers(self) -> Approvers:
+        """Those whom the step names."""
+        return Approvers(users=tuple(self.users), roles=tuple(self.roles))
 
 
 Leaf: TypeAlias = JobStep | ActionStep | ApprovalStep

@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.controls import Control, Flag, Requested
 from longhaul.core.flows import ApprovalState
@@ -78,7 +79,7 @@ class NewJob:
         singleton_key: Only one live job may hold it.
         parent_id: The flow that it is a step of; `step` says which.
         owner_roles: The owner's roles now, for what the job starts later.
-        approvers: People besides the owner who may see it.
+        approvers: Who besides the owner may see it.
     """
 
     id: str
@@ -97,7 +98,7 @@ class NewJob:
     step: str | None = None
     owner_roles: Sequence[str] = ()
     owner_lob: str | None = None
-    approvers: Sequence[str] = ()
+    approvers: Approvers = Approvers()
 
 
 class JobChanges(TypedDict, total=False):

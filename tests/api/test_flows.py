@@ -184,6 +184,68 @@ async def test_who_may_see_and_approve(api: Api) -> None:
     assert flow["outcome"] == "succeeded"
 
 
+@pytest.mark.invariant("I9")
+@pytest.mark.usefixtures("engine")
+async def test_whoever_holds_an_asked_role_in_the_line_of_business_sees_and_answers(
+    api: Api,
+) -> None:
+    async with (
+        api.client("u-1", "Tester", lob="Cards") as owner,
+        api.client("u-2", "Report Owner", lob="Cards") as holder,
+        api.client("u-3", "Report Owner", lob="Mortgage") as elsewhere,
+        api.client("u-4", "Data Owner", lob="Cards") as other_role,
+        api.client("u-5", "Report Owner") as everywhere,
+    ):
+        steps = [echo("one", items=1), approval("ok", roles=["Report Owner"])]
+        job_id = await started(owner, *steps)
+        await waits(owner, job_id)
+        child = (await owner.get(f"/jobs/{job_id}/children")).json()["jobs"][0]["job_id"]
+        body = {"decision": "approved"}
+
+        hidden = [
+            await client.request(method, f"/jobs/{path}", json=body if method == "POST" else None)
+            for client in (elsewhere, other_role)
+            for method, path in [
+                ("GET", job_id), ("GET", child), ("GET", f"{job_id}/approvals"),
+                ("POST", f"{job_id}/approve"),
+            ]
+        ]  # fmt: skip
+        seen = [
+            await client.get(f"/jobs/{path}")
+            for client in (holder, everywhere)
+            for path in (job_id, child, f"{job_id}/approvals")
+        ]
+        steered = await holder.post(f"/jobs/{job_id}/cancel")
+        approved = await holder.post(f"/jobs/{job_id}/approve", json=body)
+        flow = await becomes(owner, job_id, *ENDED)
+
+    assert {response.status_code for response in hidden} == {404}
+    assert {response.status_code for response in seen} == {200}
+    assert steered.status_code == 403
+    assert approved.status_code == 200
+    assert flow["outcome"] == "succeeded"
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.usefixtures("engine")
+async def test_a_role_in_another_line_of_business_does_not_answer_what_a_name_makes_visible(
+    api: Api,
+) -> None:
+    async with (
+        api.client("u-1", "Tester", lob="Cards") as owner,
+        api.client("u-2", "Report Owner", lob="Mortgage") as named_elsewhere,
+    ):
+        step = approval("now", roles=["Report Owner"])
+        job_id = await started(owner, step, approval("later", users=["u-2"]))
+        await waits(owner, job_id)
+
+        response = await named_elsewhere.post(
+            f"/jobs/{job_id}/approve", json={"decision": "approved"}
+        )
+
+    assert response.status_code == 403
+
+
 async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
     client: httpx2.AsyncClient,
 ) -> None:

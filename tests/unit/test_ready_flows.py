@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.core import ready_flows
+from longhaul.core.approvers import Approvers
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, InvalidInput
 from longhaul.core.principals import Principal
@@ -91,7 +92,16 @@ async def test_approvers_may_see_the_flow() -> None:
 
     prepared = await types.get("profiling").prepare(None, parameters, TESTER)  # type: ignore[arg-type]
 
-    assert prepared.approvers == ("u-7", "u-8")
+    assert prepared.approvers == Approvers(users=("u-7", "u-8"))
+
+
+async def test_whoever_holds_a_role_that_is_asked_may_see_the_flow() -> None:
+    types = catalog()
+    parameters = FullCycleParameters(cycle_id=1, report_id=2, approval_roles=["Report Owner"])
+
+    prepared = await types.get("full_cycle").prepare(None, parameters, TESTER)  # type: ignore[arg-type]
+
+    assert prepared.approvers == Approvers(roles=("Report Owner",))
 
 
 async def test_what_is_not_installed_is_named_with_its_step() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import asyncpg
 
 from longhaul.adapters.postgres.outbox import announcement, announcing
+from longhaul.core.approvers import Approvers
 from longhaul.core.controls import Action, read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
@@ -31,9 +32,11 @@ WITH new AS (
     INSERT INTO job (id, job_type, status, owner, priority, description, parameters, concurrency,
                      stop_after_failure_ratio, deadline_seconds, metadata, cycle_id, report_id,
                      singleton_key, start_at, parent_id, step, owner_roles, owner_lob, approvers,
-                     created_at, updated_at, dispatch_after)
+                     approver_roles, lob, created_at, updated_at, dispatch_after)
     SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::timestamptz,
-           $15, $16, $17, $18, $19, t, t, coalesce($14, t)
+           $15, $16, $17, $18, $19, $20,
+           coalesce((SELECT report.lob FROM report WHERE report.id = $12), $18), t, t,
+           coalesce($14, t)
     FROM (SELECT clock_timestamp() AS t) AS now
     ON CONFLICT (singleton_key) WHERE {LIVE} DO NOTHING
     RETURNING *
@@ -120,7 +123,8 @@ class PostgresJobs:
             job.step,
             list(job.owner_roles),
             job.owner_lob,
-            list(job.approvers),
+            list(job.approvers.users),
+            list(job.approvers.roles),
         )
         return job_of(rows[0]) if rows else None
 
@@ -310,5 +314,6 @@ def job_of(row: Row) -> Job:
         waiting_for=row["waiting_for"],
         owner_roles=tuple(row["owner_roles"]),
         owner_lob=row["owner_lob"],
-        approvers=tuple(row["approvers"]),
+        approvers=Approvers(users=tuple(row["approvers"]), roles=tuple(row["approver_roles"])),
+        lob=row["lob"],
     )
