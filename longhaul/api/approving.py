@@ -1,14 +1,24 @@
 """People's answers to the steps that wait for them."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from longhaul.activities.approvals import Approvals
+from longhaul.activities.flow_look import results_so_far
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
 from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
-from longhaul.core.flows import ApprovalState, ApprovalStep, Definition, Placed, placed
+from longhaul.core.flows import (
+    ApprovalState,
+    ApprovalStep,
+    Definition,
+    Placed,
+    Unresolved,
+    placed,
+    resolve,
+)
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
 from longhaul.core.principals import Principal, is_among, may_control, may_see
@@ -78,8 +88,11 @@ class Approving:
         async with self._database.begin() as tx:
             flow = await self._read(tx, principal, job_id)
             approvals = await self._flows.every_approval(tx, flow.id)
-        steps = {step.key: step for step in _steps(flow)}
-        return {"approvals": [_approval_object(flow, one, steps) for one in approvals]}
+            rows = {row.key: row for row in await self._flows.steps(tx, flow.id)}
+        steps = _steps(flow)
+        by_key = {step.key: step for step in steps}
+        results = results_so_far(steps, rows)
+        return {"approvals": [_approval_object(flow, one, by_key, results) for one in approvals]}
 
     async def _read(self, tx: Transaction, principal: Principal, job_id: str) -> Job:
         flow = await self._jobs.read(tx, job_id)
@@ -121,7 +134,9 @@ def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> No
         raise Forbidden("This step waits for the approval of those who steer the job.")
 
 
-def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict[str, Any]:
+def _approval_object(
+    flow: Job, one: Approval, steps: Mapping[str, Placed], results: Mapping[str, Any]
+) -> dict[str, Any]:
     placed_step = steps.get(one.step)
     step = placed_step.step if placed_step else None
     asked = step if isinstance(step, ApprovalStep) else None
@@ -131,6 +146,7 @@ def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict
         "step": one.step,
         "title": placed_step.label if placed_step else one.step,
         "message": asked.message if asked else "",
+        "about": _filled(asked.about, results) if asked else {},
         "state": WITHDRAWN if is_withdrawn else one.state,
         "attempt": one.attempt,
         "roles": asked.roles if asked else [],
@@ -142,3 +158,14 @@ def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict
         "decided_by": one.decided_by,
         "reason": one.reason,
     }
+
+
+def _filled(about: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be decided on; what a failed step has not left is null."""
+    filled = {}
+    for key, value in about.items():
+        try:
+            filled[key] = resolve(value, results)
+        except Unresolved:
+            filled[key] = None
+    return filled

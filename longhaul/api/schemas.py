@@ -244,11 +244,12 @@ class JobList(BaseModel):
 
 
 class ApprovalView(BaseModel):
-    """What a step of a flow asked, and what came of it."""
+    """What a step of a flow asked, and what came of it; `about` is what to decide on."""
 
     step: str
     title: str
     message: str
+    about: dict[str, Any]
     state: str
     attempt: int
     roles: list[str]

@@ -52,7 +52,7 @@ class Webhooks:
         webhook_id, secret = str(uuid4()), new_secret()
         row = await self._store.add(
             webhook_id=webhook_id,
-            owner=principal.sub,
+            owner=principal,
             url=url,
             events=events,
             sealed=self._sealer.seal(secret, webhook_id),

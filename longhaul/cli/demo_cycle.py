@@ -18,13 +18,6 @@ FULL_CYCLE = "full_cycle"
 
 TESTER, REPORT_OWNER = "demo-tester", "demo-owner"
 
-# Which step of the flow fills the version that is then decided on, and with what.
-ASKS: Mapping[str, tuple[str, str]] = {
-    "approve-rules": ("generate", "rules"),
-    "approve-scope": ("scope", "recommendations"),
-    "approve-samples": ("sample", "samples"),
-}
-
 PAUSED_FOR_SECONDS = 2.0
 
 Job = Mapping[str, Any]
@@ -100,10 +93,9 @@ def follow_cycle(people: People, started: Job, *, pause_at: str) -> Job:
                 _pause_and_resume(client, flow_id, inner["job_id"])
         if flow["waiting_for"] == "approval":
             lines.hide()
-            for step in _asked(client, flow_id):
-                source, kind = ASKS[step]
-                version_id = children[source]["result"]["version_id"]
-                count = people.approve(flow_id, step, version_id, kind)
+            for asked in _asked(client, flow_id):
+                step, kind = asked["step"], asked["about"]["kind"]
+                count = people.approve(flow_id, step, asked["about"]["version_id"], kind)
                 lines.approved(step, f"{count:,} {kind} by {TESTER}, then by {REPORT_OWNER}")
     lines.hide()
     return flow
@@ -119,9 +111,9 @@ def _looks(client: ApiClient, flow_id: str) -> Iterator[tuple[Job, Mapping[str, 
         time.sleep(LOOK_EVERY)
 
 
-def _asked(client: ApiClient, flow_id: str) -> list[str]:
+def _asked(client: ApiClient, flow_id: str) -> list[Mapping[str, Any]]:
     approvals = client.call("GET", f"/jobs/{flow_id}/approvals")["approvals"]
-    return [one["step"] for one in approvals if one["state"] == "waiting"]
+    return [one for one in approvals if one["state"] == "waiting"]
 
 
 def _pause_and_resume(client: ApiClient, flow_id: str, inner_id: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -68,6 +68,9 @@ def list_jobs(
     status: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
     job_type: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
     owner: Annotated[str | None, typer.Option(help="only theirs")] = None,
+    waiting_for: Annotated[
+        Literal["approval"] | None, typer.Option(help="only flows that wait for a person")
+    ] = None,
     limit: Limit = 20,
     cursor: Annotated[str | None, typer.Option(help="go on after a page")] = None,
     as_json: AsJson = False,
@@ -77,6 +80,7 @@ def list_jobs(
         "status": status,
         "job_type": job_type,
         "owner": owner,
+        "waiting_for": waiting_for,
         "limit": limit,
         "cursor": cursor,
     }

@@ -70,10 +70,11 @@ def print_children(jobs: Iterable[Mapping[str, Any]]) -> None:
 
 def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
     """One line a question."""
-    table = Table("step", "state", "asked", "until", "by", "reason", box=None)
+    table = Table("step", "about", "state", "asked", "until", "by", "reason", box=None)
     for one in approvals:
         table.add_row(
             one["step"],
+            " ".join(f"{name}={value}" for name, value in one["about"].items()),
             styled(one["state"]),
             short_time(one["asked_at"]),
             short_time(one["deadline"]),

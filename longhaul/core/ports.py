@@ -169,9 +169,14 @@ class Jobs(Protocol):
         """Add to the counters; None when the epoch has moved on or the job has ended."""
 
     async def announce(
-        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+        self,
+        tx: Transaction,
+        job: Job,
+        event: Event,
+        details: Mapping[str, Any],
+        asked: Approvers = Approvers(),
     ) -> None:
-        """Tell the owner's webhooks of an event that is no change of status."""
+        """Tell the owner's webhooks, and those of whom it asks, of no change of status."""
 
     async def audit(
         self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]

@@ -16,6 +16,12 @@ from tests.flows import approval, echo, group, note
 
 pytestmark = pytest.mark.timeout(120)
 
+ABOUT = {
+    "what": "echoes",
+    "count": {"$from": "first", "path": "echoes"},
+    "more": {"$from": "first", "path": "nothing.of.it"},
+}
+
 
 @pytest.fixture
 async def engine(
@@ -48,7 +54,7 @@ async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> 
     job_id = await started(
         client,
         echo("first", items=3),
-        approval("ok", message="Is it good?"),
+        approval("ok", message="Is it good?", about=ABOUT),
         echo("then", items={"$from": "first", "path": "echoes"}),
     )
     early = await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
@@ -84,6 +90,7 @@ async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> 
     assert [one["state"] for one in approvals] == ["approved"]
     assert (approvals[0]["decided_by"], approvals[0]["reason"]) == ("u-1", "good")
     assert approvals[0]["message"] == "Is it good?"
+    assert approvals[0]["about"] == {"what": "echoes", "count": 3, "more": None}
     assert late.status_code == 400
 
 
@@ -251,6 +258,7 @@ async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
 ) -> None:
     unknown = await submit(client, {"name": "one", "kind": "job", "job_type": "nothing"})
     later = await submit(client, echo("one", items={"$from": "two"}), echo("two"))
+    unheard_of = await submit(client, approval("ok", about={"version": {"$from": "one"}}))
     malformed = await submit(client, {"name": "one", "kind": "job"})
     checked = await client.post(
         "/jobs",
@@ -265,6 +273,9 @@ async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
             "pointer": "/parameters/steps/0/parameters/items",
             "detail": "Step 'one' refers to 'two', which is no earlier step.",
         }
+    ]
+    assert [one["pointer"] for one in unheard_of.json()["errors"]] == [
+        "/parameters/steps/0/about/version"
     ]
     assert "step 'one'" in malformed.json()["errors"][0]["detail"]
     assert (checked.status_code, checked.json()["items"]) == (200, 2)

@@ -137,23 +137,34 @@ async def _delivered(client: httpx2.AsyncClient, path: str) -> bool:
 
 async def test_a_flow_that_waits_for_a_person_and_a_pause_are_told(
     client: httpx2.AsyncClient,
+    api: Api,
     receiver: WebhookReceiver,
     temporal_client: Client,
     database: PostgresDatabase,
     redis_client: Redis,
 ) -> None:
     await client.post("/webhooks", json={"url": receiver.url})
-    body = {"job_type": "flow", "parameters": {"steps": [approval("ok")]}}
+    steps = [approval("ok", users=["u-2"], roles=["Report Owner"])]
+    body = {"job_type": "flow", "parameters": {"steps": steps}}
+    asked = [("u-2",), ("u-3", "Report Owner"), ("u-4",)]
+    for sub, *roles in asked:
+        async with api.client(sub, *roles) as one:
+            await one.post("/webhooks", json={"url": f"{receiver.url}/of/{sub}"})
     async with open_engine(temporal_client, database, redis_client) as engine, engine.worker():
         job_id = (await client.post("/jobs", json=body)).json()["job_id"]
-        await until(lambda: _count(receiver, 1), what="the approval to be told")
+        await until(lambda: _count(receiver, 3), what="the approval to be told")
         await client.post(f"/jobs/{job_id}/pause")
-        await until(lambda: _count(receiver, 2), what="the pause to be told")
+        await until(lambda: _count(receiver, 4), what="the pause to be told")
         await client.post(f"/jobs/{job_id}/cancel")
-        await until(lambda: _count(receiver, 3), what="the end to be told")
+        await until(lambda: _count(receiver, 5), what="the end to be told")
 
-    asked, paused, ended = (one.content for one in receiver.received)
-    assert (asked["event"], asked["details"]["step"]) == ("job.approval_needed", "ok")
+    needed, later = receiver.received[:3], receiver.received[3:]
+    paused, ended = (one.content for one in later)
+    assert {one.path for one in needed} == {"/hook", "/hook/of/u-2", "/hook/of/u-3"}
+    assert {one.path for one in later} == {"/hook"}
+    assert {(one.content["event"], one.content["details"]["step"]) for one in needed} == {
+        ("job.approval_needed", "ok")
+    }
     assert (paused["event"], paused["job"]["status"]) == ("job.paused", "paused")
     assert (ended["event"], ended["job"]["status"]) == ("job.ended", "cancelled")
-    assert {one["job"]["job_id"] for one in (asked, paused, ended)} == {job_id}
+    assert {one.content["job"]["job_id"] for one in receiver.received} == {job_id}

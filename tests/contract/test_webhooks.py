@@ -17,8 +17,10 @@ from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.api.deliverer import Deliverer
+from longhaul.core.approvers import Approvers
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.notices import Event
+from longhaul.core.principals import Principal
 from longhaul.core.webhooks import Try, new_secret
 from tests.conftest import until
 from tests.factories import make_new_job
@@ -27,6 +29,7 @@ from tests.stubs.webhook_receiver import WebhookReceiver
 SEALER = Sealer({"k": bytes(32)})
 SECRET = new_secret()
 JOBS = PostgresJobs()
+U_1, U_2 = Principal(sub="u-1"), Principal(sub="u-2")
 
 
 @pytest.fixture
@@ -41,7 +44,11 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
 
 
 async def subscribe(
-    webhooks: PostgresWebhooks, url: str, *, owner: str = "u-1", events: Sequence[str] = (*Event,)
+    webhooks: PostgresWebhooks,
+    url: str,
+    *,
+    owner: Principal = U_1,
+    events: Sequence[str] = (*Event,),
 ) -> str:
     webhook_id = str(uuid.uuid4())
     await webhooks.add(
@@ -138,7 +145,7 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
 ) -> None:
     paused_only = await subscribe(webhooks, "http://127.0.0.1/", events=[Event.PAUSED])
     everything = await subscribe(webhooks, "http://127.0.0.1/")
-    await subscribe(webhooks, "http://127.0.0.1/", owner="u-2")
+    await subscribe(webhooks, "http://127.0.0.1/", owner=U_2)
 
     job = await make_job(database)
     await finish(database, await make_job(database, owner="u-3"))
@@ -159,6 +166,34 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
     approval = next(row for row in await outbox(database) if "approval" in row["event"])
     assert approval["payload"]["details"] == {"step": "approve rules"}
     assert len(await outbox(database)) == 4
+
+
+@pytest.mark.invariant("I9")
+async def test_those_whom_an_approval_asks_are_told_too_and_no_others(
+    database: PostgresDatabase, webhooks: PostgresWebhooks
+) -> None:
+    def person(sub: str, *roles: str, lob: str | None = None) -> Principal:
+        return Principal(sub=sub, roles=frozenset(roles), lob=lob)
+
+    told = [U_1, U_2, person("u-3", "Report Owner", lob="Cards"), person("u-4", "Report Owner")]
+    others = [
+        person("u-5", "Report Owner", lob="Mortgage"),
+        person("u-6", "Tester", lob="Cards"),
+        person("u-7", "Admin"),
+    ]
+    ids = {one.sub: await subscribe(webhooks, "http://a/", owner=one) for one in (*told, *others)}
+    await subscribe(webhooks, "http://a/", owner=U_2, events=[Event.ENDED])
+    async with database.begin() as tx:
+        job = await JOBS.insert(tx, make_new_job(owner="u-1", owner_lob="Cards"))
+        assert job is not None
+        asked = Approvers(users=("u-2",), roles=("Report Owner",))
+        await JOBS.announce(tx, job, Event.APPROVAL_NEEDED, {"step": "ok"}, asked)
+    await finish(database, job)
+
+    rows = [(str(row["webhook_id"]), row["event"]) for row in await outbox(database)]
+    assert sorted(rows) == sorted(
+        [(ids[one.sub], "job.approval_needed") for one in told] + [(ids["u-1"], "job.ended")]
+    )
 
 
 async def test_a_delivery_is_signed_and_holds_the_facts_and_no_parameters(
@@ -287,7 +322,7 @@ async def test_a_secret_that_cannot_be_opened_sends_nothing(
     webhook_id = str(uuid.uuid4())
     await webhooks.add(
         webhook_id=webhook_id,
-        owner="u-1",
+        owner=U_1,
         url=receiver.url,
         events=["job.ended"],
         sealed=other.seal(SECRET, webhook_id),
@@ -391,7 +426,7 @@ async def test_an_owner_has_no_more_webhooks_than_are_allowed(
     async def add() -> Any:
         return await webhooks.add(
             webhook_id=str(uuid.uuid4()),
-            owner="u-1",
+            owner=U_1,
             url="https://example.org",
             events=["job.ended"],
             sealed=b"",

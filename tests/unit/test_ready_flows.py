@@ -86,6 +86,20 @@ async def test_the_full_cycle_has_its_steps_in_order() -> None:
     ]
 
 
+async def test_an_approval_says_which_version_it_is_about() -> None:
+    steps = await steps_of("full_cycle", catalog())
+
+    asked = {one["name"]: one["about"] for one in steps if one["kind"] == "approval"}
+    assert asked == {
+        name: {"kind": kind, "version_id": {"$from": source, "path": "version_id"}}
+        for name, kind, source in [
+            ("approve-rules", "rules", "generate"),
+            ("approve-scope", "recommendations", "scope"),
+            ("approve-samples", "samples", "sample"),
+        ]
+    }
+
+
 async def test_approvers_may_see_the_flow() -> None:
     types = catalog()
     parameters = ProfilingParameters(cycle_id=1, report_id=2, approvers=["u-7", "u-8"])

@@ -184,10 +184,15 @@ class PostgresJobs:
         return job_of(rows[0])
 
     async def announce(
-        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+        self,
+        tx: Transaction,
+        job: Job,
+        event: Event,
+        details: Mapping[str, Any],
+        asked: Approvers = Approvers(),
     ) -> None:
-        """Note an event for the owner's webhooks."""
-        await tx.execute(announcement(event), job.id, details)
+        """Note an event for the webhooks of the owner and of those who are asked."""
+        await tx.execute(announcement(event), job.id, details, list(asked.users), list(asked.roles))
 
     async def count(
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges

@@ -7,10 +7,17 @@ from typing import Any
 
 from longhaul.core.errors import NotFound
 from longhaul.core.ports import Database, Row
+from longhaul.core.principals import Principal
 from longhaul.core.webhooks import Try
 
 # Longer than any delivery takes; whoever died with one in hand loses it after that.
 LEASE = timedelta(seconds=30)
+
+_ADD = """
+INSERT INTO webhook (id, owner, roles, lob, url, events, sealed_secret, created_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, clock_timestamp()
+WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $8 RETURNING *
+"""
 
 _LEASE = """
 WITH leased AS (
@@ -83,7 +90,7 @@ class PostgresWebhooks:
         self,
         *,
         webhook_id: str,
-        owner: str,
+        owner: Principal,
         url: str,
         events: Sequence[str],
         sealed: bytes,
@@ -92,13 +99,13 @@ class PostgresWebhooks:
         """Store a webhook; None when the owner has as many as are allowed."""
         async with self._database.begin() as tx:
             # One after the other for each owner, or two at once could both be the last.
-            await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"webhook:{owner}")
+            await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"webhook:{owner.sub}")
             rows = await tx.fetch(
-                "INSERT INTO webhook (id, owner, url, events, sealed_secret, created_at) "
-                "SELECT $1, $2, $3, $4, $5, clock_timestamp() "
-                "WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $6 RETURNING *",
+                _ADD,
                 webhook_id,
-                owner,
+                owner.sub,
+                sorted(owner.roles),
+                owner.lob,
                 url,
                 list(events),
                 sealed,

@@ -112,18 +112,23 @@ async def list_jobs(
     report_id: StoredId = None,
     created_after: StorableTime | None = None,
     created_before: StorableTime | None = None,
+    waiting_for: Literal["approval"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Any:
-    """The caller's jobs, newest first; an Admin's list holds everyone's."""
+    """The caller's jobs and those that ask them, newest first; an Admin's list holds all."""
+    if owner not in (None, caller.sub) and not caller.is_admin:
+        raise Forbidden("Only an Admin may list the jobs of others.")
     wanted = JobFilter(
-        owner=_visible_owner(caller, owner),
+        visible_to=_bound_to(caller),
+        owner=owner,
         statuses=status,
         job_types=serving.catalog.resolve(job_type),
         cycle_id=cycle_id,
         report_id=report_id,
         created_after=created_after,
         created_before=created_before,
+        waiting_for=waiting_for,
     )
     return await serving.reading.jobs(wanted, limit=limit, cursor=cursor)
 
@@ -132,8 +137,8 @@ async def list_jobs(
 async def list_active_jobs(
     caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
 ) -> Any:
-    """The caller's jobs that have not ended, newest first."""
-    wanted = JobFilter(owner=_visible_owner(caller, None), live_only=True)
+    """What `GET /jobs` lists, as far as it has not ended."""
+    wanted = JobFilter(visible_to=_bound_to(caller), live_only=True)
     return await serving.reading.active_jobs(wanted, limit=limit, cursor=cursor)
 
 
@@ -319,9 +324,6 @@ async def read_report(
     )
 
 
-def _visible_owner(caller: Principal, owner: str | None) -> str | None:
-    if caller.is_admin:
-        return owner
-    if owner not in (None, caller.sub):
-        raise Forbidden("Only an Admin may list the jobs of others.")
-    return caller.sub
+def _bound_to(caller: Principal) -> Principal | None:
+    """Whose sight bounds a list: nobody's if it is an Admin's."""
+    return None if caller.is_admin else caller

@@ -9,6 +9,8 @@ depends_on = None
 
 COLUMNS = {
     "job": {"approver_roles": "text[] NOT NULL DEFAULT '{}'", "lob": "text"},
+    # Whom it may be told of: its owner as they were when it was made.
+    "webhook": {"roles": "text[] NOT NULL DEFAULT '{}'", "lob": "text"},
 }
 
 STATEMENTS = [
@@ -18,9 +20,9 @@ STATEMENTS = [
         for name, kind in columns.items()
     ),
     # Most jobs ask nobody; they are in neither.
-    "CREATE INDEX job_approvers ON job USING gin (approvers) WHERE approvers <> '{}'",
+    "CREATE INDEX job_approvers ON job USING gin (approvers) WHERE cardinality(approvers) > 0",
     """CREATE INDEX job_approver_roles ON job USING gin (approver_roles)
-       WHERE approver_roles <> '{}'""",
+       WHERE cardinality(approver_roles) > 0""",
 ]
 
 
