@@ -91,14 +91,21 @@ class Deliverer:
         self._due.set()
 
     async def _deliver(self, delivery: LeasedDelivery) -> None:
+        result = await self._try(delivery)
         try:
-            result = await self._send(delivery)
             await self._webhooks.record(delivery, result, self._again_in(delivery, result))
         except Unavailable:
             # The lease runs out, and the same delivery is sent again.
             return
         except Exception as exc:  # noqa: BLE001 - as above
             self._reports.file(exc, step="deliver")
+
+    async def _try(self, delivery: LeasedDelivery) -> Try:
+        try:
+            return await self._send(delivery)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours counts as a try, or it repeats for ever
+            self._reports.file(exc, step="deliver")
+            return Try(error="fault")
 
     async def _send(self, delivery: LeasedDelivery) -> Try:
         try:

@@ -79,7 +79,9 @@ def check_url(url: str, *, allow_private: bool) -> None:
     complaint = f"A webhook's address begins with {' or '.join(schemes)}:// and a host."
     try:
         parts = urlsplit(url)
-        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
+        # As DNS is asked; it refuses labels that are empty or too long.
+        host = (parts.hostname or "").encode("idna")
+        is_complete = parts.scheme in schemes and host and parts.port != 0
     except ValueError:
         raise InvalidInput(complaint) from None
     if not is_complete:

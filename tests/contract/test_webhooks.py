@@ -315,6 +315,36 @@ async def test_nobody_there_is_a_failed_try(
     assert await tries(database) == [(None, "connection")]
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+async def test_a_name_that_dns_cannot_have_is_a_failed_try(
+    database: PostgresDatabase, webhooks: PostgresWebhooks, host: str
+) -> None:
+    # As if it had been stored before such names were refused.
+    await subscribe(webhooks, f"https://{host}/")
+    await finish(database, await make_job(database))
+
+    async with delivering(webhooks, waits=[]):
+        await states_become(database, "failed")
+
+    assert await tries(database) == [(None, "not_resolved")]
+
+
+async def test_a_fault_of_ours_is_a_failed_try_and_not_repeated_for_ever(
+    database: PostgresDatabase, webhooks: PostgresWebhooks, receiver: WebhookReceiver
+) -> None:
+    webhook_id = await subscribe(webhooks, receiver.url)
+    async with database.begin() as tx:
+        unreadable = SEALER.seal("whsec_A", webhook_id)
+        await tx.execute("UPDATE webhook SET sealed_secret = $1", unreadable)
+    await finish(database, await make_job(database))
+
+    async with delivering(webhooks, waits=[]):
+        await states_become(database, "failed")
+
+    assert receiver.received == []
+    assert await tries(database) == [(None, "fault")]
+
+
 async def test_a_secret_that_cannot_be_opened_sends_nothing(
     database: PostgresDatabase, webhooks: PostgresWebhooks, receiver: WebhookReceiver
 ) -> None:

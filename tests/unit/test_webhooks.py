@@ -35,6 +35,7 @@ def test_private_addresses_are_not_in_whatever_they_are_wrapped(address: str) ->
         "http://example.org/hook", "https://", "ftp://example.org", "example.org", "",
         "https://user:secret@example.org/", "https://example.org/#part", "https://127.0.0.1/",
         "https://[::1]/", "https://localhost/", "https://api.localhost./", "https://10.0.0.7:8443/",
+        "https://a..b/", f"https://{'a' * 64}.example/", "https://.example/",
         "https://example.org:99999/", "https://example.org:0/", "https://[::1/",
     ],
 )  # fmt: skip
@@ -45,6 +46,7 @@ def test_addresses_that_no_webhook_may_have(url: str) -> None:
 
 def test_a_setting_allows_private_addresses_and_plain_http() -> None:
     check_url("https://example.org/hook?x=1", allow_private=False)
+    check_url(f"https://{'a' * 63}.bücher.example./", allow_private=False)
     check_url("http://127.0.0.1:9000/hook", allow_private=True)
 
 
