@@ -6,9 +6,18 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from longhaul.core.job_types import Queue
@@ -16,10 +25,18 @@ from longhaul.core.job_types import Queue
 KEY_BYTES = 32
 
 
+def _empty_is_none(cls: type[BaseModel], value: object, info: ValidationInfo) -> object:
+    """Take a variable that is set to nothing for one that is not given, where that is allowed."""
+    field = cls.model_fields[info.field_name or ""]
+    return None if value == "" and NoneType in get_args(field.annotation) else value
+
+
 class Part(BaseModel):
     """One group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    _empty = field_validator("*", mode="before")(classmethod(_empty_is_none))
 
 
 class PostgresSettings(Part):
@@ -174,11 +191,6 @@ class RetentionSettings(Part):
         90, ge=1, description="jobs are deleted so long after their end; never when empty"
     )
 
-    @field_validator("days", mode="before")
-    @classmethod
-    def _empty_is_never(cls, days: object) -> object:
-        return None if days == "" else days
-
     @property
     def kept_for(self) -> timedelta | None:
         """How long jobs are kept after their end; None for ever."""
@@ -263,6 +275,8 @@ class Settings(BaseSettings):
         extra="forbid",
         hide_input_in_errors=True,
     )
+
+    _empty = field_validator("*", mode="before")(classmethod(_empty_is_none))
 
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
