@@ -20,9 +20,6 @@ from longhaul.core.webhooks import WAITS, Try, signed_headers
 AT_ONCE = 16
 LOOK_EVERY = timedelta(seconds=1)
 
-# A target that answers slowly must leave room for the others.
-AT_ONCE_TO_ONE = 4
-
 # So that what failed together is not tried again together.
 _JITTER = 0.1
 
@@ -78,9 +75,7 @@ class Deliverer:
         room = AT_ONCE - len(self._sending)
         if not room:
             return
-        in_flight = Counter(self._sending.values())
-        busy = [one for one, count in in_flight.items() if count >= AT_ONCE_TO_ONE]
-        for delivery in await self._webhooks.lease(room, busy):
+        for delivery in await self._webhooks.lease(room, Counter(self._sending.values())):
             task = asyncio.create_task(self._deliver(delivery))
             self._sending[task] = delivery.webhook_id
             task.add_done_callback(self._done)

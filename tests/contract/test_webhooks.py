@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
+from longhaul.adapters.postgres.webhooks import AT_ONCE_TO_ONE, LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.api.deliverer import Deliverer
@@ -424,16 +425,46 @@ async def test_who_has_lost_its_lease_does_not_end_the_delivery(
     assert (first.id, row["state"]) == (second.id, "pending")
 
 
-async def test_a_busy_target_leaves_room_for_the_others(
+async def backlog(
+    database: PostgresDatabase, webhooks: PostgresWebhooks, *owners: str
+) -> list[str]:
+    """Webhooks of some owners, and for each more deliveries than may be sent to it at once."""
+    ids = []
+    for owner in owners:
+        one = Principal(sub=owner)
+        ids.append(await subscribe(webhooks, "http://a/", owner=one, events=[Event.ENDED]))
+        for _ in range(AT_ONCE_TO_ONE + 2):
+            await finish(database, await make_job(database, owner=owner))
+    return ids
+
+
+def counted(leased: Sequence[LeasedDelivery]) -> Mapping[str, int]:
+    return Counter(one.webhook_id for one in leased)
+
+
+async def test_one_webhook_gets_so_many_deliveries_at_once_and_no_more(
     database: PostgresDatabase, webhooks: PostgresWebhooks
 ) -> None:
-    busy = await subscribe(webhooks, "http://127.0.0.1/", events=[Event.ENDED])
-    other = await subscribe(webhooks, "http://127.0.0.1/", events=[Event.ENDED])
-    await finish(database, await make_job(database))
+    slow, other = await backlog(database, webhooks, "u-1", "u-2")
 
-    leased: list[LeasedDelivery] = await webhooks.lease(10, busy=[busy])
+    first = await webhooks.lease(16)
+    none_left = await webhooks.lease(16, counted(first))
+    one_has_ended = await webhooks.lease(16, {slow: AT_ONCE_TO_ONE - 1, other: AT_ONCE_TO_ONE})
 
-    assert [one.webhook_id for one in leased] == [other]
+    assert counted(first) == {slow: AT_ONCE_TO_ONE, other: AT_ONCE_TO_ONE}
+    assert none_left == []
+    assert counted(one_has_ended) == {slow: 1}
+
+
+async def test_however_many_are_slow_the_next_place_goes_to_who_has_none(
+    database: PostgresDatabase, webhooks: PostgresWebhooks
+) -> None:
+    slow = await backlog(database, webhooks, "u-1", "u-2", "u-3", "u-4")
+    (late,) = await backlog(database, webhooks, "u-5")
+
+    (one,) = await webhooks.lease(1, dict.fromkeys(slow, AT_ONCE_TO_ONE - 1))
+
+    assert one.webhook_id == late
 
 
 async def test_a_deleted_webhook_is_told_nothing_more(

@@ -1,8 +1,9 @@
 """Webhooks, and the outbox of their deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from longhaul.core.errors import NotFound
@@ -13,20 +14,36 @@ from longhaul.core.webhooks import Try
 # Longer than any delivery takes; whoever died with one in hand loses it after that.
 LEASE = timedelta(seconds=30)
 
+# A target that answers slowly must leave room for the others.
+AT_ONCE_TO_ONE = 4
+
 _ADD = """
 INSERT INTO webhook (id, owner, roles, lob, url, events, sealed_secret, created_at)
 SELECT $1, $2, $3, $4, $5, $6, $7, clock_timestamp()
 WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $8 RETURNING *
 """
 
-_LEASE = """
-WITH leased AS (
+_DUE = "state = 'pending' AND due_at <= statement_timestamp()"
+
+# Of each webhook a few at most, and the webhooks take turns: those with least in flight first.
+# What another process has leased since is looked at again under the lock.
+_LEASE = f"""
+WITH chosen AS (
+    SELECT due.id
+    FROM webhook
+    LEFT JOIN unnest($3::uuid[], $4::integer[]) AS busy (id, in_flight) USING (id)
+    CROSS JOIN LATERAL (
+        SELECT id, due_at, row_number() OVER (ORDER BY due_at) AS number FROM (
+            SELECT id, due_at FROM webhook_delivery
+            WHERE webhook_id = webhook.id AND {_DUE}
+            ORDER BY due_at LIMIT greatest(0, $5 - coalesce(busy.in_flight, 0))
+        ) AS first
+    ) AS due
+    ORDER BY coalesce(busy.in_flight, 0) + due.number, due.due_at LIMIT $1
+), leased AS (
     UPDATE webhook_delivery SET due_at = clock_timestamp() + $2, tries = tries + 1
     WHERE id IN (
-        SELECT id FROM webhook_delivery AS due
-        WHERE state = 'pending' AND due_at <= clock_timestamp() AND webhook_id <> ALL ($3::uuid[])
-            AND EXISTS (SELECT FROM webhook WHERE webhook.id = due.webhook_id)
-        ORDER BY due_at LIMIT $1
+        SELECT id FROM webhook_delivery WHERE id IN (SELECT id FROM chosen) AND {_DUE}
         FOR UPDATE SKIP LOCKED
     )
     RETURNING *
@@ -166,10 +183,18 @@ class PostgresWebhooks:
                 raise NotFound("The webhook has no such delivery.")
             return rows[0], list(await tx.fetch(_TRIES, [rows[0]["id"]]))
 
-    async def lease(self, limit: int, busy: Sequence[str] = ()) -> list[LeasedDelivery]:
-        """Take due deliveries, but none of the webhooks that are busy."""
+    async def lease(
+        self, limit: int, in_flight: Mapping[str, int] = MappingProxyType({})
+    ) -> list[LeasedDelivery]:
+        """Take due deliveries.
+
+        Args:
+            in_flight: How many the caller is sending, by webhook; with these none gets more
+                than `AT_ONCE_TO_ONE`.
+        """
+        busy = [list(in_flight), list(in_flight.values())]
         async with self._database.begin() as tx:
-            rows = await tx.fetch(_LEASE, limit, LEASE, list(busy))
+            rows = await tx.fetch(_LEASE, limit, LEASE, *busy, AT_ONCE_TO_ONE)
         return [
             LeasedDelivery(
                 id=str(row["id"]),
