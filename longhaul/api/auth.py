@@ -24,11 +24,11 @@ _DEVELOPER = Principal(sub="dev", roles=frozenset({Role.ADMIN}))
 class Authenticator(Protocol):
     """Says who sent a request."""
 
-    async def principal(self, authorization: str | None) -> Principal:
-        """Read the Authorization header.
+    async def principal(self, token: str | None) -> Principal:
+        """Read the bearer token of a request; None where it carries none.
 
         Raises:
-            NotAuthenticated: There is no valid bearer token in it.
+            NotAuthenticated: It is not valid.
         """
 
 
@@ -50,7 +50,7 @@ def authenticator(settings: AuthSettings) -> Authenticator:
 class Everyone:
     """Takes every caller for the developer at this machine."""
 
-    async def principal(self, authorization: str | None) -> Principal:
+    async def principal(self, token: str | None) -> Principal:
         """The developer, with the role Admin."""
         return _DEVELOPER
 
@@ -143,10 +143,9 @@ class BearerTokens:
         self._issuer = settings.issuer
         self._keys = keys
 
-    async def principal(self, authorization: str | None) -> Principal:
+    async def principal(self, token: str | None) -> Principal:
         """The principal that a valid token names."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        if token is None:
             raise NotAuthenticated("Send a bearer token in the Authorization header.")
         try:
             claims = jwt.decode(

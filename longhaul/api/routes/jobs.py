@@ -4,7 +4,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
 from longhaul.adapters.report.page import HEADERS, render
@@ -48,11 +49,17 @@ def services_of(request: Request) -> Services:
     return services
 
 
+# What is wrong with a token is said by our authenticator, as every error is.
+_BEARER = HTTPBearer(
+    bearerFormat="JWT", description="`longhaul token` prints one", auto_error=False
+)
+
+
 async def principal_of(
-    request: Request, authorization: Annotated[str | None, Header()] = None
+    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 ) -> Principal:
     """The authenticated caller."""
-    return await services_of(request).authenticator.principal(authorization)
+    return await services_of(request).authenticator.principal(sent.credentials if sent else None)
 
 
 def job_id_of(job_id: str) -> str:
