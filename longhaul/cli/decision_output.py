@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from longhaul.cli.output import console, short_time, styled
@@ -27,7 +26,7 @@ def print_versions(versions: Iterable[Mapping[str, Any]]) -> None:
             one["kind"],
             str(one["number"]),
             styled(one["status"]),
-            f"{escape(one['report_name'])} (cycle {one['cycle_id']}, report {one['report_id']})",
+            f"{one['report_name']} (cycle {one['cycle_id']}, report {one['report_id']})",
             short_time(one["created_at"]),
             one["created_by"],
         )
@@ -79,4 +78,4 @@ def print_decision_audit(lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else escape(str(value))
+    return "" if value is None else str(value)

@@ -122,8 +122,9 @@ def _pause_and_resume(client: ApiClient, flow_id: str, inner_id: str) -> None:
     time.sleep(PAUSED_FOR_SECONDS)
     later = client.call("GET", f"/jobs/{inner_id}")
     console.print(
-        f"[yellow]Paused[/yellow] at {paused['completed_steps']} items; {PAUSED_FOR_SECONDS:g} s "
-        f"later still at {later['completed_steps']}. Resuming under the same id."
+        f"Paused at {paused['completed_steps']} items; {PAUSED_FOR_SECONDS:g} s later still at "
+        f"{later['completed_steps']}. Resuming under the same id.",
+        style="yellow",
     )
     client.call("POST", f"/jobs/{flow_id}/resume")
 
@@ -168,7 +169,7 @@ class _Lines:
     def _draw(self, step: str, job: Job) -> None:
         if self._bar is None:
             columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
-            more = [MofNCompleteColumn(), TextColumn("{task.fields[now]}")]
+            more = [MofNCompleteColumn(), TextColumn("{task.fields[now]}", markup=False)]
             self._bar = Progress(*columns, *more, console=console, transient=True)
             self._bar.add_task(self._titles[step], now="", total=None)
             self._bar.start()
@@ -183,7 +184,7 @@ class _Lines:
 
     def _line(self, step: str, count: str, seconds: str, what: str) -> None:
         title = f"{self._titles[step]:{self._width}}"
-        console.print(f"{title}  {count:>11}  {seconds:>7}  {what}", markup=False, soft_wrap=True)
+        console.print(f"{title}  {count:>11}  {seconds:>7}  {what}", soft_wrap=True)
 
 
 def _count(job: Job) -> str:

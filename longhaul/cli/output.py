@@ -6,16 +6,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from longhaul.adapters.report.figures import percent
 
-# Where nobody looks, lines are for other programs and must not be folded.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+def _console(*, is_error: bool = False) -> Console:
+    # Where nobody looks, lines are for other programs and must not be folded. What is shown
+    # comes from people and data: nothing in it is markup, and styles are given as `Text`.
+    stream = sys.stderr if is_error else sys.stdout
+    return Console(
+        stderr=is_error,
+        width=None if stream.isatty() else 240,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+console = _console()
 
 # Where progress goes while stdout is for JSON alone.
-aside = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 240)
+aside = _console(is_error=True)
 
 MOST_RULES = 10
 
@@ -109,10 +122,17 @@ def print_job(job: Mapping[str, Any]) -> None:
         "error": job["error"],
         "result": json.dumps(job["result"]) if job["result"] is not None else None,
     }
+    print_facts(rows)
+
+
+def print_facts(facts: Mapping[str, Text | str | None]) -> None:
+    """One line a fact; what is empty is left out."""
     table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in facts.items():
         if value:
-            table.add_row(f"[bold]{name}[/bold]", value)
+            table.add_row(name, value)
     console.print(table)
 
 
@@ -159,10 +179,7 @@ def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
     for line in lines:
         key = f" {line['item_key']}" if line["item_key"] else ""
         fields = " ".join(f"{name}={value}" for name, value in line["fields"].items())
-        console.print(
-            f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
-            markup=False,
-        )
+        console.print(f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}")
 
 
 def print_verdicts(name: str, rows: int, rules: Iterable[Mapping[str, Any]]) -> None:
@@ -176,19 +193,19 @@ def print_verdicts(name: str, rows: int, rules: Iterable[Mapping[str, Any]]) -> 
         verdict = "cannot run" if error else "holds" if rule["success"] else "fails"
         counts = [str(rule[key] if not error else "") for key in ("total", "considered", "failed")]
         table.add_row(
-            escape(rule["type"].removeprefix("expect_")),
-            escape(", ".join(map(str, about))),
+            rule["type"].removeprefix("expect_"),
+            ", ".join(map(str, about)),
             *counts,
-            f"[{_VERDICTS[verdict]}]{verdict}[/]",
+            Text(verdict, style=_VERDICTS[verdict]),
         )
-    console.print(f"{escape(name)}: {rows} rows")
+    console.print(f"{name}: {rows} rows")
     console.print(table)
     for rule in listed:
         what = rule["type"].removeprefix("expect_")
         if rule["error"]:
-            console.print(f"{what}: {rule['error']['message']}", markup=False)
+            console.print(f"{what}: {rule['error']['message']}")
         for row in rule["failing_rows"]:
-            console.print(f"{what}: {_cells(row['key'])}: {_cells(row['values'])}", markup=False)
+            console.print(f"{what}: {_cells(row['key'])}: {_cells(row['values'])}")
 
 
 _VERDICTS = {"holds": "green", "fails": "red", "cannot run": "yellow"}
@@ -208,18 +225,17 @@ def print_report(report: Mapping[str, Any]) -> None:
         if one["rules"]:
             counts = (one[name] for name in ("rules", "violated", "not_run", "checked", "failed"))
             scores.add_row(one["name"], *(f"{n:,}" for n in counts), percent(one["pass_rate"]))
-    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}", markup=False)
+    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}")
     console.print(scores)
     worst = [rule for rule in report["rules"] if rule["finding"] == "violated"][:MOST_RULES]
     for rule in worst:
         line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
-        console.print(line + rule["name"], markup=False)
+        console.print(line + rule["name"])
 
 
-def styled(word: str) -> str:
+def styled(word: str) -> Text:
     """A status in its colour."""
-    style = _STYLES.get(word)
-    return f"[{style}]{word}[/{style}]" if style else word
+    return Text(word, style=_STYLES.get(word, ""))
 
 
 def short_time(time: str | None) -> str:

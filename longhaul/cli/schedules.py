@@ -48,7 +48,7 @@ def create(
         "time_zone": time_zone,
         "paused": paused,
     }
-    _print(_client().call("POST", "/schedules", body=body), as_json=as_json)
+    print_schedule(_client().call("POST", "/schedules", body=body), as_json=as_json)
 
 
 @app.command("list")
@@ -69,25 +69,25 @@ def list_schedules(as_json: AsJson = False) -> None:
 @app.command()
 def show(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
     """Show a schedule with its latest firings and the next ones."""
-    _print(_client().call("GET", f"/schedules/{schedule_id}"), as_json=as_json)
+    print_schedule(_client().call("GET", f"/schedules/{schedule_id}"), as_json=as_json)
 
 
 @app.command()
 def pause(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
     """Let a schedule fire no more by itself."""
-    _print(_client().call("POST", f"/schedules/{schedule_id}/pause"), as_json=as_json)
+    print_schedule(_client().call("POST", f"/schedules/{schedule_id}/pause"), as_json=as_json)
 
 
 @app.command()
 def resume(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
     """Let a paused schedule fire again."""
-    _print(_client().call("POST", f"/schedules/{schedule_id}/resume"), as_json=as_json)
+    print_schedule(_client().call("POST", f"/schedules/{schedule_id}/resume"), as_json=as_json)
 
 
 @app.command()
 def trigger(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
     """Let a schedule fire now."""
-    _print(_client().call("POST", f"/schedules/{schedule_id}/trigger"), as_json=as_json)
+    print_schedule(_client().call("POST", f"/schedules/{schedule_id}/trigger"), as_json=as_json)
 
 
 @app.command()
@@ -113,7 +113,8 @@ def system(as_json: AsJson = False) -> None:
     output.console.print(table)
 
 
-def _print(schedule: Mapping[str, Any], *, as_json: bool) -> None:
+def print_schedule(schedule: Mapping[str, Any], *, as_json: bool) -> None:
+    """The facts of one schedule."""
     if as_json:
         output.print_json(schedule)
         return
@@ -125,14 +126,9 @@ def _print(schedule: Mapping[str, Any], *, as_json: bool) -> None:
         "parameters": str(schedule["parameters"]),
         "owner": schedule["owner"],
         "last firing": _last(schedule["last_firing"]),
+        "before": "\n".join(map(_last, schedule.get("firings", [])[1:])),
     }
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        if value:
-            table.add_row(f"[bold]{name}[/bold]", value)
-    for firing in schedule.get("firings", [])[1:]:
-        table.add_row("", _last(firing))
-    output.console.print(table)
+    output.print_facts(rows)
 
 
 def _when(schedule: Mapping[str, Any]) -> str:

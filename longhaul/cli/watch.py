@@ -58,7 +58,7 @@ def _bar(jobs: Iterator[Job], console: Console) -> Job:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[step]}"),
+        TextColumn("{task.fields[step]}", markup=False),
     ]
     job: Job = {}
     with Progress(*columns, console=console) as progress:
@@ -81,7 +81,7 @@ def _lines(jobs: Iterator[Job], console: Console) -> Job:
         line = f"{job['status']:9} {job['completed_steps']}/{job['total_steps']} {_step(job)}"
         is_due = time.monotonic() - said_at >= LINE_EVERY
         if line != last and (is_due or job["status"] not in last):
-            console.print(line, markup=False)
+            console.print(line)
             last, said_at = line, time.monotonic()
     return job
 
