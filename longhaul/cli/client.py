@@ -27,6 +27,11 @@ class ExitCode(IntEnum):
     JOB_FAILED = 1
     WRONG_USAGE = 2
     CANNOT_REACH = 3
+    INTERRUPTED = 130
+
+
+class Away(Exception):
+    """The API cannot be reached, or answers that the fault is its own; the text says which."""
 
 
 class ApiClient:
@@ -52,22 +57,39 @@ class ApiClient:
         response = self._send(method, path, params=params, json=body, headers=headers)
         return response.json() if response.content else None
 
+    def look(self, path: str) -> Any:
+        """Fetch JSON for somebody who may try again; exit with 2 on an error of theirs.
+
+        Raises:
+            Away: It may be there the next time.
+        """
+        return self._ask("GET", path).json()
+
     def page(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """Fetch something that is no JSON, as it is; exit with 2 or 3 on an error."""
         return self._send("GET", path, params=params).content
 
     def _send(self, method: str, path: str, **what: Any) -> httpx2.Response:
         try:
+            return self._ask(method, path, **what)
+        except Away as exc:
+            typer.echo(str(exc), err=True)
+            raise typer.Exit(ExitCode.CANNOT_REACH) from None
+
+    def _ask(self, method: str, path: str, **what: Any) -> httpx2.Response:
+        try:
             response = self._http.request(method, path, **what)
         except httpx2.TransportError as exc:
-            typer.echo(f"Cannot reach the API at {self.base_url}: {exc}", err=True)
-            typer.echo("Is it running? Start everything with `longhaul up`.", err=True)
-            raise typer.Exit(ExitCode.CANNOT_REACH) from None
-        if response.is_success:
-            return response
-        typer.echo(_complaint(response), err=True)
-        is_theirs = response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR
-        raise typer.Exit(ExitCode.CANNOT_REACH if is_theirs else ExitCode.WRONG_USAGE)
+            raise Away(
+                f"Cannot reach the API at {self.base_url}: {exc}\n"
+                "Is it running? Start everything with `longhaul up`."
+            ) from None
+        if response.is_server_error:
+            raise Away(_complaint(response))
+        if not response.is_success:
+            typer.echo(_complaint(response), err=True)
+            raise typer.Exit(ExitCode.WRONG_USAGE)
+        return response
 
 
 def open_client(

@@ -294,7 +294,7 @@ def _follow(client: ApiClient, job_id: str, *, as_json: bool) -> Any:
         job = watch(client, job_id, console=output.aside if as_json else output.console)
     except KeyboardInterrupt:
         typer.echo(f"The job goes on: longhaul jobs watch {job_id}", err=True)
-        raise typer.Exit(ExitCode.DONE) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     _print_job(job, as_json=as_json)
     return job
 

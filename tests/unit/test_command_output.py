@@ -9,7 +9,7 @@ from rich.console import Console
 
 from longhaul.cli import decision_output, output, schedules
 from longhaul.core.decisions import Kind
-from tests.unit.job_answers import job
+from tests.job_answers import job
 
 SAID = "see [/docs], ^[a-z]{2}$ [bold] :warning:"
 
