@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -265,6 +266,30 @@ def _read_keys(keys: SecretStr | None) -> Iterator[tuple[str, bytes]]:
         yield key_id, key
 
 
+class CliSettings(Part):
+    """Which API the command speaks to, and as whom."""
+
+    url: str | None = Field(
+        None,
+        description="where the API is, as https://longhaul.example; the one of this machine when "
+        "empty",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="a token of yours; when empty the command signs one for an Admin with the "
+        "secret, where it has it",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_one(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError("write it as https://host")
+        return url.rstrip("/")
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside."""
 
@@ -291,6 +316,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = BlobSettings()
     sources: SourceSettings = SourceSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    cli: CliSettings = CliSettings()
     data_dir: Path = Field(
         Path(".longhaul"), description="where the servers that `longhaul up` starts keep their data"
     )

@@ -92,17 +92,34 @@ class ApiClient:
         return response
 
 
-def open_client(
-    settings: Settings, sub: str | None = None, roles: Sequence[Role] = (Role.ADMIN,)
+def open_client(settings: Settings) -> ApiClient:
+    """Speak to the API that the settings name, as whoever runs the command."""
+    given, url = settings.cli.token, settings.cli.url
+    if given is not None:
+        return ApiClient(url or _near_url(settings), given.get_secret_value())
+    if url is not None and settings.auth.secret is None:
+        # The secret in the data folder is this machine's, and no business of another's API.
+        return ApiClient(url, None)
+    return open_client_as(settings, whoami(), [Role.ADMIN], url=url)
+
+
+def open_client_as(
+    settings: Settings, sub: str, roles: Sequence[Role], *, url: str | None = None
 ) -> ApiClient:
-    """Find the API and sign a token for somebody: for whoever runs the command if not said."""
+    """Speak to the API, this machine's if none is given, with a token signed for somebody."""
     is_off = settings.auth.mode is AuthMode.OFF
-    token = None if is_off else sign_token(settings, sub or whoami(), list(roles))
-    return ApiClient(_base_url(settings), token)
+    token = None if is_off else sign_token(settings, sub, list(roles))
+    return ApiClient(url or _near_url(settings), token)
 
 
-def sign_token(settings: Settings, sub: str, roles: list[str]) -> str | None:
-    """A token signed with the configured secret, or that of the stack on the data folder."""
+def sign_token(
+    settings: Settings, sub: str, roles: list[str], lob: str | None = None
+) -> str | None:
+    """A token signed with the configured secret, or that of the stack on the data folder.
+
+    Args:
+        lob: The one line of business that it is good for; None for all.
+    """
     if settings.auth.secret is not None:
         secret: str | None = settings.auth.secret.get_secret_value()
     else:
@@ -114,6 +131,8 @@ def sign_token(settings: Settings, sub: str, roles: list[str]) -> str | None:
         "roles": roles,
         "exp": datetime.now(UTC) + TOKEN_LIFETIME,
     }
+    if lob is not None:
+        claims["lob"] = lob
     if settings.auth.audience:
         claims["aud"] = settings.auth.audience
     if settings.auth.issuer:
@@ -129,7 +148,7 @@ def whoami() -> str:
         return f"uid-{os.getuid()}"
 
 
-def _base_url(settings: Settings) -> str:
+def _near_url(settings: Settings) -> str:
     known = DataFolder(settings.data_dir).read_addresses().get("api")
     if known and not settings.api.model_fields_set:
         return str(known)
@@ -143,4 +162,6 @@ def _complaint(response: httpx2.Response) -> str:
         return f"The API answered {response.status_code}."
     lines = [str(problem.get("detail", f"The API answered {response.status_code}."))]
     lines += [f"  {one['pointer']}: {one['detail']}" for one in problem.get("errors", [])]
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        lines.append("Set LONGHAUL_CLI__TOKEN to a token of yours.")
     return "\n".join(lines)

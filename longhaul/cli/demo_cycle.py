@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from longhaul.adapters.settings import Settings
-from longhaul.cli.client import ApiClient, open_client
+from longhaul.cli.client import ApiClient, open_client_as
 from longhaul.cli.output import console
 from longhaul.cli.watch import LOOK_EVERY, TERMINAL
 from longhaul.core.principals import Role
@@ -34,8 +34,8 @@ class People:
     def of(cls, settings: Settings) -> "People":
         """Sign them in."""
         return cls(
-            tester=open_client(settings, TESTER, [Role.TESTER]),
-            report_owner=open_client(settings, REPORT_OWNER, [Role.REPORT_OWNER]),
+            tester=open_client_as(settings, TESTER, [Role.TESTER]),
+            report_owner=open_client_as(settings, REPORT_OWNER, [Role.REPORT_OWNER]),
         )
 
     def approve(self, flow_id: str, step: str, version_id: str, kind: str) -> int:

@@ -70,13 +70,16 @@ def migrate(
 def token(
     sub: Annotated[str | None, typer.Option(help="user id; yours when not given")] = None,
     role: Annotated[list[str] | None, typer.Option(help="repeatable")] = None,
+    lob: Annotated[
+        str | None, typer.Option(help="the one line of business it is good for; all if not given")
+    ] = None,
 ) -> None:
     """Print a token signed with the configured secret."""
     unknown = set(role or []) - set(Role)
     if unknown:
         known = ", ".join(Role)
         raise typer.BadParameter(f"unknown role {', '.join(sorted(unknown))}; known: {known}")
-    signed = sign_token(Settings(), sub or whoami(), role or [])
+    signed = sign_token(Settings(), sub or whoami(), role or [], lob)
     if signed is None:
         typer.echo("There is no secret: set LONGHAUL_AUTH__SECRET, or `longhaul up`.", err=True)
         raise typer.Exit(ExitCode.WRONG_USAGE)
