@@ -20,7 +20,7 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
-from longhaul.adapters.postgres.retention import PostgresUpkeepLog
+from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
@@ -162,6 +162,7 @@ async def open_services(
                 database=database,
                 jobs=jobs,
                 ledger=ledger,
+                retention=PostgresRetention(database),
                 board=board,
                 workflows=workflows,
                 endings=endings,

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
+from tests.api.conftest import Api
 from tests.conftest import until
 from tests.engine import Engine, open_engine
 
@@ -338,6 +339,7 @@ async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     ).json()
     followed = await follow_logs(client, job_id)
     purged = await client.post(f"/jobs/{job_id}/purge")
+    history = (await client.get(f"/jobs/{job_id}/history")).json()
 
     assert followed == logs["logs"]
     assert [item["ordinal"] for item in items["items"] + rest["items"]] == [0, 1, 2, 3, 4]
@@ -353,6 +355,42 @@ async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     assert newer["logs"] == []
     assert purged.status_code == 204
     assert (await client.get(f"/jobs/{job_id}")).status_code == 404
+    assert [(line["action"], line["by"]) for line in history["audit"]] == [
+        ("created", "u-1"), ("started", "longhaul"), ("finished", "longhaul"), ("purged", "u-1"),
+    ]  # fmt: skip
+    assert history["attempts"][0]["outcome"] == "partial"
+
+
+@pytest.mark.invariant("I9")
+async def test_what_is_left_of_a_purged_job_is_its_audit_for_its_owner_and_admins(
+    api: Api, database: PostgresDatabase
+) -> None:
+    async with (
+        api.client("u-1") as owner,
+        api.client("u-2") as stranger,
+        api.client("boss", "Admin") as admin,
+    ):
+        job_id = (await owner.post("/jobs", json={"job_type": "echo"})).json()["job_id"]
+        async with database.begin() as tx:
+            await tx.execute(
+                "INSERT INTO job_item (job_id, ordinal, item_key) "
+                "SELECT $1, n, n::text FROM generate_series(0, 99) AS n",
+                job_id,
+            )
+        await owner.post(f"/jobs/{job_id}/cancel")
+
+        before = await stranger.get(f"/jobs/{job_id}/history")
+        purged = await owner.post(f"/jobs/{job_id}/purge")
+        again = await owner.post(f"/jobs/{job_id}/purge")
+        shown = [await one.get(f"/jobs/{job_id}/history") for one in (owner, admin)]
+        hidden = await stranger.get(f"/jobs/{job_id}/history")
+    async with database.begin() as tx:
+        left = await tx.fetch("SELECT job_id FROM job_item UNION ALL SELECT job_id FROM job_purge")
+
+    assert (purged.status_code, again.status_code) == (204, 404)
+    assert [one.json()["audit"][-1]["action"] for one in shown] == ["purged", "purged"]
+    assert before.status_code == hidden.status_code == 404
+    assert left == []
 
 
 @pytest.mark.invariant("I5")

@@ -291,3 +291,23 @@ async def test_purging_a_flow_purges_its_jobs(client: httpx2.AsyncClient) -> Non
 
     assert purged.status_code == 204
     assert (await client.get(f"/jobs/{child}")).status_code == 404
+    history = (await client.get(f"/jobs/{child}/history")).json()
+    assert history["audit"][-1]["action"] == "purged"
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_step_is_not_purged_from_under_a_flow_that_still_runs(
+    client: httpx2.AsyncClient,
+) -> None:
+    job_id = await started(client, echo("one", items=1), approval("ok"))
+    await waits(client, job_id)
+    child = (await client.get(f"/jobs/{job_id}/children")).json()["jobs"][0]["job_id"]
+
+    early = await client.post(f"/jobs/{child}/purge")
+    await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
+    await becomes(client, job_id, *ENDED)
+    late = await client.post(f"/jobs/{child}/purge")
+
+    assert early.status_code == 400
+    assert "a step of a flow that still runs" in early.json()["detail"]
+    assert late.status_code == 204

@@ -65,7 +65,7 @@ VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 """
 
 # A job, its steps, their steps, and so on.
-_FAMILY = """
+FAMILY = """
 WITH RECURSIVE family AS (
     SELECT $1::uuid AS id
     UNION SELECT job.id FROM job JOIN family ON job.parent_id = family.id
@@ -146,20 +146,8 @@ class PostgresJobs:
 
     async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
         """Whether a job below this one has not ended."""
-        sql = f"{_FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
+        sql = f"{FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
         return bool(await tx.fetch(sql, job_id))
-
-    async def purge(self, tx: Transaction, job_id: str) -> Sequence[str]:
-        """Delete a job with its items, calls and steps; return the jobs that are gone.
-
-        Their audit stays.
-        """
-        rows = await tx.fetch(f"{_FAMILY} SELECT id FROM family", job_id)
-        ids = [str(row["id"]) for row in rows]
-        for table in ("llm_call", "job_item"):
-            await tx.execute(f"DELETE FROM {table} WHERE job_id = ANY ($1::uuid[])", ids)
-        await tx.execute("DELETE FROM job WHERE id = ANY ($1::uuid[])", ids)
-        return ids
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction, and note what webhooks wait for."""
