@@ -17,6 +17,7 @@ from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.object_audit import PostgresObjectAudit
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
@@ -42,6 +43,7 @@ from longhaul.api.deliverer import Deliverer
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
+from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
@@ -197,6 +199,7 @@ async def open_services(
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
             ),
+            object_audit=ObjectAudit(PostgresObjectAudit(database)),
             schedules=Schedules(
                 store=schedules,
                 temporal=timers,

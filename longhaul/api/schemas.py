@@ -358,6 +358,22 @@ class History(BaseModel):
     audit: list[AuditLine]
 
 
+class ObjectAuditLine(BaseModel):
+    """Who did what to a schedule or a webhook, and when."""
+
+    time: datetime
+    action: str
+    by: str
+    details: dict[str, Any]
+
+
+class ObjectHistory(BaseModel):
+    """One page of an audit, oldest first."""
+
+    audit: list[ObjectAuditLine]
+    next_cursor: str | None
+
+
 class LogLine(BaseModel):
     """One line of a job's log."""
 

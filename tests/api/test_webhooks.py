@@ -62,6 +62,32 @@ async def test_the_end_of_a_job_is_told_and_can_be_told_again(
     assert receiver.received[0].content["job"]["status"] == "cancelled"
 
 
+async def test_a_test_is_told_whatever_is_listened_to_and_who_did_what_is_known(
+    client: httpx2.AsyncClient, receiver: WebhookReceiver
+) -> None:
+    body = {"url": f"{receiver.url}?token=hidden", "events": ["job.paused"]}
+    webhook = (await client.post("/webhooks", json=body)).json()
+    path = f"/webhooks/{webhook['webhook_id']}"
+
+    tested = await client.post(f"{path}/test")
+    await until(lambda: _delivered(client, f"{path}/deliveries"), what="the test")
+    delivery_id = tested.json()["delivery_id"]
+    await client.post(f"{path}/deliveries/{delivery_id}/redeliver")
+    await until(lambda: _count(receiver, 2), what="the redelivery")
+    shown = (await client.get(path)).json()
+    await client.delete(path)
+    history = (await client.get(f"{path}/history")).json()["audit"]
+
+    sent = receiver.received[0]
+    assert (tested.status_code, tested.json()["job_id"]) == (202, None)
+    assert sent.is_signed_with(webhook["secret"])
+    assert (sent.content["event"], sent.content["job"]) == ("webhook.test", None)
+    assert shown == {key: value for key, value in webhook.items() if key != "secret"}
+    assert [line["action"] for line in history] == ["created", "tested", "redelivered", "deleted"]
+    assert history[0]["details"] == {"events": ["job.paused"], "host": "127.0.0.1"}
+    assert history[2]["details"] == {"delivery_id": delivery_id}
+
+
 async def test_a_secret_is_told_once_and_stored_sealed(
     client: httpx2.AsyncClient, api: Api, dsn: str
 ) -> None:
@@ -83,6 +109,9 @@ async def test_nobody_sees_or_touches_the_webhooks_of_others(api: Api) -> None:
         made = (await mine.post("/webhooks", json={"url": "https://example.org/"})).json()
         path = f"/webhooks/{made['webhook_id']}"
         answers = [
+            await other.get(path),
+            await other.post(f"{path}/test"),
+            await other.get(f"{path}/history"),
             await other.delete(path),
             await other.get(f"{path}/deliveries"),
             await other.post(f"{path}/deliveries/{made['webhook_id']}/redeliver"),

@@ -247,7 +247,7 @@ async def test_a_delivery_that_keeps_failing_has_failed_after_its_last_wait(
         failed_after = len(receiver.received)
         receiver.statuses.clear()
         (row,) = await outbox(database)
-        await webhooks.redeliver(webhook_id, str(row["id"]))
+        await webhooks.redeliver({"id": webhook_id, "owner": "u-1"}, str(row["id"]), "u-1")
         deliverer.wake()
         await states_become(database, "delivered")
 
@@ -474,7 +474,7 @@ async def test_a_deleted_webhook_is_told_nothing_more(
     job = await make_job(database)
     await finish(database, await make_job(database))
 
-    await webhooks.delete(webhook_id)
+    await webhooks.delete(webhook_id, "u-1")
     await finish(database, job)
 
     assert await outbox(database) == []

@@ -2,7 +2,7 @@
 
 from longhaul.core.notices import Event
 
-_TIME = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+TIME = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
 _OWNER = "webhook.owner = changed.owner"
 
@@ -46,7 +46,7 @@ FROM {changed} JOIN webhook ON {audience} AND '{event}' = ANY (webhook.events)
 def announcing(update: str, event: Event) -> str:
     """An UPDATE of one job that also notes an event; it returns the row as the update does."""
     note = _NOTE.format(
-        event=event, time=_TIME, details="'{}'::jsonb", changed="changed", audience=_OWNER
+        event=event, time=TIME, details="'{}'::jsonb", changed="changed", audience=_OWNER
     )
     return f"WITH changed AS ({update}), noted AS ({note}) SELECT * FROM changed"
 
@@ -59,5 +59,5 @@ def announcement(event: Event) -> str:
     """
     changed = "(SELECT * FROM job WHERE id = $1) AS changed"
     return _NOTE.format(
-        event=event, time=_TIME, details="$2::jsonb", changed=changed, audience=_ASKED
+        event=event, time=TIME, details="$2::jsonb", changed=changed, audience=_ASKED
     )

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
+from longhaul.adapters.postgres.object_audit import Audited, note_deed
+from longhaul.adapters.postgres.outbox import TIME
 from longhaul.core.errors import NotFound
+from longhaul.core.notices import TEST_EVENT
 from longhaul.core.ports import Database, Row
 from longhaul.core.principals import Principal
 from longhaul.core.webhooks import Try
@@ -78,6 +82,14 @@ UPDATE webhook_delivery SET state = 'pending', tries = 0, due_at = clock_timesta
 WHERE id = $1 AND webhook_id = $2 RETURNING *
 """
 
+_TEST = f"""
+INSERT INTO webhook_delivery (id, webhook_id, event, payload, due_at, created_at)
+SELECT gen_random_uuid(), $1, '{TEST_EVENT}', jsonb_build_object(
+    'event', '{TEST_EVENT}', 'time', {TIME}, 'job', NULL, 'details', '{{}}'::jsonb), t, t
+FROM (SELECT clock_timestamp() AS t) AS now
+RETURNING *
+"""
+
 _TRIES = "SELECT * FROM webhook_try WHERE delivery_id = ANY ($1) ORDER BY id"
 
 
@@ -128,7 +140,11 @@ class PostgresWebhooks:
                 sealed,
                 at_most,
             )
-        return rows[0] if rows else None
+            if not rows:
+                return None
+            details = {"events": list(events), "host": urlsplit(url).hostname}
+            await note_deed(tx, Audited.WEBHOOK, rows[0], "created", owner.sub, details)
+        return rows[0]
 
     async def of_owner(self, owner: str | None) -> Sequence[Row]:
         """The webhooks of one owner, or of everybody."""
@@ -145,11 +161,20 @@ class PostgresWebhooks:
             rows = await tx.fetch("SELECT * FROM webhook WHERE id = $1", webhook_id)
         return rows[0] if rows else None
 
-    async def delete(self, webhook_id: str) -> None:
+    async def delete(self, webhook_id: str, by: str) -> None:
         """Forget a webhook with its deliveries."""
         async with self._database.begin() as tx:
-            await tx.execute("DELETE FROM webhook WHERE id = $1", webhook_id)
+            rows = await tx.fetch("DELETE FROM webhook WHERE id = $1 RETURNING *", webhook_id)
+            for row in rows:
+                await note_deed(tx, Audited.WEBHOOK, row, "deleted", by, {})
             await tx.execute("DELETE FROM webhook_delivery WHERE webhook_id = $1", webhook_id)
+
+    async def test(self, webhook: Row, by: str) -> Row:
+        """Let a webhook be told of nothing, whatever events it listens to."""
+        async with self._database.begin() as tx:
+            (delivery,) = await tx.fetch(_TEST, webhook["id"])
+            await note_deed(tx, Audited.WEBHOOK, webhook, "tested", by, {})
+        return delivery
 
     async def deliveries(
         self, webhook_id: str, state: str | None, *, limit: int, after: tuple[datetime, str] | None
@@ -171,16 +196,18 @@ class PostgresWebhooks:
             tries = await tx.fetch(_TRIES, [row["id"] for row in rows])
         return [(row, [one for one in tries if one["delivery_id"] == row["id"]]) for row in rows]
 
-    async def redeliver(self, webhook_id: str, delivery_id: str) -> tuple[Row, list[Row]]:
+    async def redeliver(self, webhook: Row, delivery_id: str, by: str) -> tuple[Row, list[Row]]:
         """Let a delivery be sent again, with all its tries before it.
 
         Raises:
             NotFound: The webhook has no such delivery.
         """
         async with self._database.begin() as tx:
-            rows = await tx.fetch(_REDELIVER, delivery_id, webhook_id)
+            rows = await tx.fetch(_REDELIVER, delivery_id, webhook["id"])
             if not rows:
                 raise NotFound("The webhook has no such delivery.")
+            details = {"delivery_id": delivery_id}
+            await note_deed(tx, Audited.WEBHOOK, webhook, "redelivered", by, details)
             return rows[0], list(await tx.fetch(_TRIES, [rows[0]["id"]]))
 
     async def lease(
