@@ -1,22 +1,21 @@
 """People's answers to the steps that wait for them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from longhaul.activities.approvals import Approvals
-from longhaul.activities.flow_look import results_so_far
+from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
+from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
 from longhaul.core.flows import (
     ApprovalState,
     ApprovalStep,
-    Definition,
     Placed,
     Unresolved,
-    placed,
     resolve,
 )
 from longhaul.core.jobs import Job
@@ -35,6 +34,7 @@ class Approving:
         database: Database,
         jobs: Jobs,
         flows: PostgresFlows,
+        catalog: Catalog,
         board: JobBoard,
         workflows: Workflows,
         approvals: Approvals,
@@ -42,6 +42,7 @@ class Approving:
         self._database = database
         self._jobs = jobs
         self._flows = flows
+        self._catalog = catalog
         self._board = board
         self._workflows = workflows
         self._approvals = approvals
@@ -62,7 +63,7 @@ class Approving:
                 raise WrongState(f"The job is {flow.status}: nothing can be approved any more.")
             asked = await self._flows.approvals(tx, flow.id, flow.attempt)
             step = body.step or _the_one_that_waits(asked.values())
-            _check_may_decide(principal, flow, _step(flow, step))
+            _check_may_decide(principal, flow, _find_step(_steps(self._catalog, flow), step))
             flow = await self._approvals.decide(
                 tx,
                 flow,
@@ -89,7 +90,7 @@ class Approving:
             flow = await self._read(tx, principal, job_id)
             approvals = await self._flows.every_approval(tx, flow.id)
             rows = {row.key: row for row in await self._flows.steps(tx, flow.id)}
-        steps = _steps(flow)
+        steps = _steps(self._catalog, flow)
         by_key = {step.key: step for step in steps}
         results = results_so_far(steps, rows)
         return {"approvals": [_approval_object(flow, one, by_key, results) for one in approvals]}
@@ -112,13 +113,13 @@ def _the_one_that_waits(approvals: Any) -> str:
     return str(waiting[0])
 
 
-def _steps(flow: Job) -> list[Placed]:
-    steps = flow.parameters.get("steps")
-    return placed(Definition(steps=steps)) if steps else []
+def _steps(catalog: Catalog, job: Job) -> list[Placed]:
+    """The steps of a flow; a job of another type has none, whatever its parameters say."""
+    return steps_of(job) if catalog.is_flow(job.job_type) else []
 
 
-def _step(flow: Job, key: str) -> ApprovalStep:
-    for one in _steps(flow):
+def _find_step(steps: Sequence[Placed], key: str) -> ApprovalStep:
+    for one in steps:
         if one.key == key and isinstance(one.step, ApprovalStep):
             return one.step
     raise WrongState(f"The job has no step {key[:80]!r} that asks for an approval.")

@@ -132,8 +132,9 @@ class Controls:
             job = await self._jobs.lock(tx, job_id)
             if job is None:
                 raise NotFound("There is no such job.")
+            options = body.options.over(job.options)
             job = await self._attempts.begin(
-                tx, job, by=principal.sub, keys=body.keys, concurrency=body.options.concurrency
+                tx, job, by=principal.sub, keys=body.keys, options=options
             )
         await self._board.post(job)
         self._wake()

@@ -175,6 +175,7 @@ async def open_services(
                 database=database,
                 jobs=jobs,
                 flows=flows,
+                catalog=catalog,
                 board=board,
                 workflows=workflows,
                 approvals=Approvals(stores=stores, flows=flows, logs=logs),

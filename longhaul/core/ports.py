@@ -115,6 +115,8 @@ class JobChanges(TypedDict, total=False):
     priority: int
     description: str
     concurrency: int
+    stop_after_failure_ratio: float | None
+    deadline_seconds: float | None
     frozen: Mapping[str, Any]
     counts: Counts
     calls: CallTotals

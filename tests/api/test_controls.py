@@ -320,6 +320,55 @@ async def follow_logs(client: httpx2.AsyncClient, job_id: str) -> list[Any]:
         cursor = page["next_cursor"]
 
 
+@pytest.mark.parametrize("route", ["retry", "control"])
+async def test_a_retry_may_be_run_differently(client: httpx2.AsyncClient, route: str) -> None:
+    options = {"concurrency": 3, "stop_after_failure_ratio": 0.5, "deadline_seconds": 60}
+    body = {"job_type": "echo", "parameters": {"items": 1}, "options": options}
+    job_id = (await client.post("/jobs", json=body)).json()["job_id"]
+
+    async def retry(**changes: Any) -> dict[str, Any]:
+        await client.post(f"/jobs/{job_id}/cancel")
+        response = await client.post(
+            f"/jobs/{job_id}/{route}",
+            json={"options": changes, **({"action": "retry"} if route == "control" else {})},
+        )
+        assert response.status_code == 202, response.text
+        return dict(response.json()["options"])
+
+    as_before = await retry()
+    bounded = await retry(stop_after_failure_ratio=0.1, deadline_seconds=3600)
+    unbounded = await retry(concurrency=None, stop_after_failure_ratio=None, deadline_seconds=None)
+    refused = await client.post(f"/jobs/{job_id}/retry", json={"options": {"deadline_seconds": 0}})
+
+    assert as_before == options
+    assert bounded == {
+        "concurrency": 3, "stop_after_failure_ratio": 0.1, "deadline_seconds": 3600,
+    }  # fmt: skip
+    assert unbounded == {
+        "concurrency": 3, "stop_after_failure_ratio": None, "deadline_seconds": None,
+    }  # fmt: skip
+    assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("route", ["pause", "control"])
+async def test_a_pause_until_a_time_that_is_over_is_refused(
+    client: httpx2.AsyncClient, route: str
+) -> None:
+    job_id = await submit(client, items=1)
+    action = {"action": "pause"} if route == "control" else {}
+
+    late = await client.post(
+        f"/jobs/{job_id}/{route}", json={"until": "2020-01-01T00:00:00Z", **action}
+    )
+    in_time = await client.post(
+        f"/jobs/{job_id}/{route}", json={"until": "2999-01-01T00:00:00Z", **action}
+    )
+
+    assert late.status_code == 422
+    assert late.json()["errors"][0]["pointer"] == "/until"
+    assert in_time.status_code == 202
+
+
 @pytest.mark.usefixtures("worker")
 async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     job_id = await submit(client, items=5, failing=[2])

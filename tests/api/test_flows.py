@@ -8,10 +8,12 @@ import pytest
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
 from tests.api.conftest import Api
 from tests.api.test_controls import ENDED, becomes, read
 from tests.conftest import until
 from tests.engine import Engine, open_engine
+from tests.factories import make_new_job
 from tests.flows import approval, echo, group, note
 
 pytestmark = pytest.mark.timeout(120)
@@ -279,6 +281,22 @@ async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
     ]
     assert "step 'one'" in malformed.json()["errors"][0]["detail"]
     assert (checked.status_code, checked.json()["items"]) == (200, 2)
+
+
+async def test_a_job_that_is_no_flow_asks_for_no_approval_whatever_its_parameters_say(
+    client: httpx2.AsyncClient, database: PostgresDatabase
+) -> None:
+    async with database.begin() as tx:
+        job = await PostgresJobs().insert(tx, make_new_job(parameters={"steps": 3}))
+    assert job is not None
+
+    listed = await client.get(f"/jobs/{job.id}/approvals")
+    approved = await client.post(
+        f"/jobs/{job.id}/approve", json={"step": "one", "decision": "approved"}
+    )
+
+    assert (listed.status_code, listed.json()) == (200, {"approvals": []})
+    assert (approved.status_code, approved.json()["code"]) == (400, "wrong_state")
 
 
 @pytest.mark.usefixtures("engine")

@@ -198,7 +198,11 @@ async def approve_step(
 
 @router.patch("/{job_id}", response_model=JobView)
 async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving: Serving) -> Any:
-    """Change concurrency, priority or description while the job runs."""
+    """Change concurrency, priority or description while the job runs.
+
+    Priority decides when a job starts: of a running one, its next attempt and the steps that
+    it has not begun.
+    """
     return await serving.reading.render(await serving.controls.change(caller, job_id, body))
 
 
@@ -252,15 +256,13 @@ async def control_job(
     """The control routes in one."""
     match body.action:
         case "pause":
-            pause = PauseRequest(mode=body.mode, until=body.until, reason=body.reason)
-            return await pause_job(job_id, caller, serving, response, pause)
+            return await pause_job(job_id, caller, serving, response, body)
         case "resume":
             return await resume_job(job_id, caller, serving, response)
         case "cancel":
             return await cancel_job(job_id, caller, serving, response)
         case "retry":
-            again = RetryRequest(items=body.items, options=body.options)
-            return await retry_job(job_id, caller, serving, again)
+            return await retry_job(job_id, caller, serving, body)
 
 
 @router.post("/{job_id}/purge", status_code=HTTPStatus.NO_CONTENT)
