@@ -2,8 +2,10 @@
 
 import base64
 import binascii
+import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
@@ -24,6 +26,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from longhaul.core.job_types import Queue
 
 KEY_BYTES = 32
+
+_PREFIX = "LONGHAUL_"
 
 
 def _empty_is_none(cls: type[BaseModel], value: object, info: ValidationInfo) -> object:
@@ -294,7 +298,7 @@ class Settings(BaseSettings):
     """Everything that can be set from outside."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LONGHAUL_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
@@ -333,6 +337,13 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
+    def _every_variable_is_one(self) -> "Settings":
+        unknown = sorted(_unknown_variables(os.environ))
+        if unknown:
+            raise ValueError(". ".join(unknown))
+        return self
+
+    @model_validator(mode="after")
     def _auth_is_on(self) -> "Settings":
         if self.auth.mode is AuthMode.OFF and self.api.host not in (
             "127.0.0.1",
@@ -343,8 +354,26 @@ class Settings(BaseSettings):
         return self
 
 
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable that was meant to be a setting and is none.
+
+    Not every name of ours is meant so: a data source's secret may have any, and Kubernetes tells
+    of a service "longhaul" by LONGHAUL_PORT=tcp://… and others. What looks like a group's, or
+    differs from a setting by underscores only, is.
+    """
+    known = {variable: variable.replace("_", "") for variable, _, _ in describe()}
+    for name in (name.upper() for name, value in environment.items() if "tcp://" not in value):
+        own = name.removeprefix(_PREFIX)
+        is_ours = any(name == one or name.startswith(f"{one}__") for one in known)
+        looks_ours = "__" in own or name.replace("_", "") in known.values()
+        if own != name and looks_ours and not is_ours:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; do you mean {near[0]}?" if near else ""
+            yield f"There is no setting {name}{hint}"
+
+
 def describe(
-    model: type[BaseModel] = Settings, prefix: str = "LONGHAUL_"
+    model: type[BaseModel] = Settings, prefix: str = _PREFIX
 ) -> Iterator[tuple[str, Any, str]]:
     """Each variable with its default and what it is for."""
     for name, field in model.model_fields.items():

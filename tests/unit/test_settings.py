@@ -90,6 +90,41 @@ def test_no_days_of_retention_are_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
     assert read(monkeypatch, LONGHAUL_RETENTION__DAYS="").retention.kept_for is None
 
 
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("LONGHAUL_WEBHOOK__KEYS", "LONGHAUL_WEBHOOK__KEYS; do you mean LONGHAUL_WEBHOOKS__KEYS?"),
+        ("LONGHAUL_POSTGRES_DSN", "do you mean LONGHAUL_POSTGRES__DSN?"),
+        ("longhaul_datadir", "LONGHAUL_DATADIR; do you mean LONGHAUL_DATA_DIR?"),
+        ("LONGHAUL_XYZ__ABC", "There is no setting LONGHAUL_XYZ__ABC"),
+    ],
+)
+def test_a_variable_that_was_meant_to_be_a_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, said: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(monkeypatch, **{variable: TYPO})
+
+    assert said in str(refused.value)
+    assert TYPO not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LONGHAUL_CARDS_DSN", "postgresql://reader@cards/x"),
+        ("CARDS__DSN", "postgresql://reader@cards/x"),
+        ("LONGHAUL_API_PORT", "tcp://10.0.0.7:8000"),
+        ("LONGHAUL_LIMITS__MAX_RUNNING", "echo=2"),
+    ],
+    ids=["a source's secret", "of somebody else", "a service of Kubernetes", "a setting"],
+)
+def test_a_variable_that_was_not_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    assert read(monkeypatch, **{variable: value}).api.port == 8000
+
+
 @pytest.mark.invariant("I10")
 def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     key = encoded(KEY_1)
