@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.migrate import UnknownRevision
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
@@ -63,7 +64,10 @@ def migrate(
     to: Annotated[str, typer.Option(help="a revision; `base` takes everything down")] = "head",
 ) -> None:
     """Bring the database's schema up to date."""
-    run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
+    try:
+        run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
+    except UnknownRevision as exc:
+        raise typer.BadParameter(str(exc), param_hint="--to") from None
 
 
 @app.command()

@@ -7,15 +7,22 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from longhaul.adapters.postgres.database import REFUSALS, Refused
 from longhaul.core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
 # Any number will do as long as nobody else in the database takes it: "longhaul" in ASCII.
 _LOCK = 0x6C6F6E676861756C
+
+
+class UnknownRevision(Exception):
+    """There is no revision of this name; the text lists those that there are."""
 
 
 async def migrate(dsn: str, *, to: str = "head") -> None:
@@ -27,6 +34,8 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
 
     Raises:
         Unavailable: The database cannot be reached.
+        Refused: It lets nobody in this way.
+        UnknownRevision: There is none of this name.
     """
     url = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
     engine = create_async_engine(url, hide_parameters=True)
@@ -36,6 +45,12 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
             await connection.start()
         except (OSError, asyncpg.PostgresError) as exc:
             raise Unavailable("The database cannot be reached.") from exc
+        except DBAPIError as exc:
+            # SQLAlchemy's words around the driver's, which are the cause of its own.
+            cause = exc.orig.__cause__ if exc.orig else None
+            if isinstance(cause, REFUSALS):
+                raise Refused(str(cause)) from cause
+            raise Unavailable("The database cannot be reached.") from cause
         async with aclosing(connection):
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
@@ -49,7 +64,15 @@ def _run(connection: Connection, to: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
+    _check_revision(config, to)
     if to == "base":
         command.downgrade(config, to)
     else:
         command.upgrade(config, to)
+
+
+def _check_revision(config: Config, to: str) -> None:
+    scripts = ScriptDirectory.from_config(config)
+    known = ["base", "head", *(one.revision for one in reversed([*scripts.walk_revisions()]))]
+    if to not in known:
+        raise UnknownRevision(f"There is no revision {to!r}; there are: {', '.join(known)}.")

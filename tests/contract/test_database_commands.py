@@ -1,0 +1,99 @@
+"""`longhaul migrate` and `seed`: what is wrong with a database is said in a sentence."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from longhaul.local import postgres
+from longhaul.local.ports import HOST
+from tests.conftest import Servers
+
+
+async def longhaul(*arguments: str, dsn: str, folder: Path) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from longhaul.cli.main import main; main()", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={
+            **os.environ,
+            "LONGHAUL_POSTGRES__DSN": dsn,
+            "LONGHAUL_DATA_DIR": str(folder),
+            "COLUMNS": "200",
+        },
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+@pytest.mark.parametrize("command", ["migrate", "seed"])
+@pytest.mark.parametrize(
+    ("who", "database", "said"),
+    [
+        ("nobody", "postgres", 'PostgreSQL refuses: role "nobody" does not exist.'),
+        ("postgres", "nowhere", 'PostgreSQL refuses: database "nowhere" does not exist.'),
+    ],
+)
+async def test_a_database_that_lets_nobody_in_is_wrong_usage(
+    servers: Servers, tmp_path: Path, command: str, who: str, database: str, said: str
+) -> None:
+    dsn = f"postgresql://{who}:secret@{HOST}:{servers.postgres_port}/{database}"
+
+    code, output = await longhaul(command, dsn=dsn, folder=tmp_path)
+
+    assert code == 2
+    assert said in output
+    assert "Check LONGHAUL_POSTGRES__DSN" in output
+    assert "Traceback" not in output
+    assert "secret" not in output
+
+
+async def test_a_stack_on_a_database_that_lets_nobody_in_says_so(
+    servers: Servers, tmp_path: Path
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "longhaul.local"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={
+            **os.environ,
+            "LONGHAUL_POSTGRES__DSN": postgres.dsn(servers.postgres_port, "nowhere"),
+            "LONGHAUL_REDIS__URL": f"redis://{HOST}:{servers.redis_port}/0",
+            "TEMPORAL_ADDRESS": servers.temporal_address,
+            "LONGHAUL_DATA_DIR": str(tmp_path),
+        },
+    )
+    said, _ = await process.communicate()
+
+    assert process.returncode == 2
+    assert b'PostgreSQL refuses: database "nowhere" does not exist.' in said
+    assert b"Traceback" not in said
+
+
+async def test_a_revision_that_is_none_is_wrong_usage(dsn: str, tmp_path: Path) -> None:
+    code, output = await longhaul("migrate", "--to", "nonsense", dsn=dsn, folder=tmp_path)
+
+    assert code == 2
+    assert "There is no revision 'nonsense'; there are: base, head, 0001" in output
+    assert "Traceback" not in output
+
+
+async def test_a_database_without_a_schema_cannot_be_seeded(
+    servers: Servers, tmp_path: Path
+) -> None:
+    name = f"empty_{os.urandom(6).hex()}"
+    admin = await asyncpg.connect(postgres.dsn(servers.postgres_port, "postgres"))
+    await admin.execute(f"CREATE DATABASE {name}")
+    try:
+        dsn = postgres.dsn(servers.postgres_port, name)
+        code, output = await longhaul("seed", dsn=dsn, folder=tmp_path)
+    finally:
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.close()
+
+    assert code == 2
+    assert "The database has no schema yet: longhaul migrate" in output
+    assert "Traceback" not in output
