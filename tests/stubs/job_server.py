@@ -1,4 +1,4 @@
-"""An API of one job: it answers each request with the next of its script, then with the last."""
+"""An API by script: it answers each request with the next answer, and then with the last."""
 
 import json
 import threading
@@ -34,6 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: JobServer
 
     def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = self.server.next_answer(self.path, headers)
         if answer is GONE:
@@ -45,6 +46,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - the names of the base class
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
