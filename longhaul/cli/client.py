@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import jwt
@@ -43,6 +43,12 @@ class ApiClient:
         self._http = httpx2.Client(
             base_url=base_url + PREFIX, headers=headers, timeout=TIMEOUT.total_seconds()
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._http.close()
 
     def call(
         self,

@@ -42,6 +42,12 @@ def print_counts(counts: Mapping[str, int]) -> None:
     )
 
 
+def print_decided(answer: Mapping[str, Any]) -> None:
+    """What a request to decide came to."""
+    console.print(f"{answer['decided']} decided, {answer['unchanged']} said so before.")
+    print_counts(answer["counts"])
+
+
 def print_entries(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> None:
     """One line an entry."""
     columns = _COLUMNS[kind]

@@ -19,7 +19,7 @@ from longhaul.adapters.settings import Settings
 from longhaul.cli.client import ApiClient, ExitCode
 from longhaul.cli.demo_cycle import People, end_earlier_cycles, follow_cycle, start_cycle
 from longhaul.cli.demo_table import show_cycle
-from longhaul.cli.output import console
+from longhaul.cli.output import console, print_json
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
 from longhaul.core.quality_report import QualityReport
 
@@ -36,8 +36,13 @@ PAUSES_AT = "generate"
 READY = "Ready."
 
 
-def run_demo(settings: Settings) -> ExitCode:
-    """Run the demo on the settings' data folder; done only if every step is done."""
+def run_demo(settings: Settings, *, as_json: bool) -> ExitCode:
+    """Run the demo on the settings' data folder; done only if every step is done.
+
+    Args:
+        as_json: Print nothing but the flow's job object on stdout.
+    """
+    console.stderr = as_json
     with _stack() as is_ready:
         if not is_ready:
             return ExitCode.JOB_FAILED
@@ -46,6 +51,8 @@ def run_demo(settings: Settings) -> ExitCode:
         write_anomalies(folder.path / "sample" / "anomalies.csv", sample.anomalies)
         people = People.of(settings)
         flow = _run_cycle(people, sample)
+        if as_json:
+            print_json(flow)
         if flow["status"] != "completed":
             console.print(f"The flow ended as {flow['status']}: {flow['message']}", style="red")
             if flow["error"]:

@@ -39,6 +39,7 @@ _STYLES = {
     "paused": "yellow",
     "running": "cyan",
     "done": "green",
+    "delivered": "green",
     "approved": "green",
     "rejected": "red",
 }
@@ -153,6 +154,55 @@ def print_items(items: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
+def print_item(item: Mapping[str, Any]) -> None:
+    """The facts of one item, and a line a model call."""
+    error, shown = item["error"], item["output"]
+    print_facts(
+        {
+            "item": f"{item['item_key']} (#{item['ordinal']})",
+            "state": styled(item["state"]),
+            "tries": str(item["attempts"]),
+            "took": f"{item['duration_ms']} ms" if item["duration_ms"] is not None else None,
+            "ended": short_time(item["updated_at"]),
+            "error": f"{error['code']}: {error['message']}" if error else None,
+            "output": json.dumps(shown, indent=2, ensure_ascii=False) if shown else None,
+        }
+    )
+    if not item["call_list"]:
+        return
+    calls = Table("attempt", "step", "try", "state", "model", "in", "out", "USD", "ms", box=None)
+    for call in item["call_list"]:
+        failure = f" ({call['failure']})" if call["failure"] else ""
+        calls.add_row(
+            *(str(call[name]) for name in ("attempt", "step", "try")),
+            call["state"] + failure,
+            f"{call['provider']} {call['model']}",
+            *(str(value if value is not None else "") for value in call["tokens"].values()),
+            f"{call['cost_usd']:.4f}" if call["cost_usd"] is not None else "",
+            str(call["duration_ms"] or ""),
+        )
+    console.print(calls)
+
+
+def print_job_types(job_types: Iterable[Mapping[str, Any]]) -> None:
+    """One line a type."""
+    table = Table("type", "title", "also known as", "may be started by", box=None)
+    for one in job_types:
+        names = {one["task_name"], *one["aliases"]} - {one["job_type"]}
+        who = ", ".join(one["roles"]) or "everybody"
+        table.add_row(one["job_type"], one["title"], ", ".join(sorted(names)), who)
+    console.print(table)
+
+
+def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
+    """Who did what, line by line."""
+    table = Table("time", "what", "by", "details", box=None)
+    for line in lines:
+        details = json.dumps(line["details"])
+        table.add_row(short_time(line["time"]), line["action"], line["by"], details)
+    console.print(table)
+
+
 def print_history(history: Mapping[str, Any]) -> None:
     """The attempts, and who did what."""
     attempts = Table("attempt", "started", "ended", "outcome", "counts", box=None)
@@ -165,13 +215,8 @@ def print_history(history: Mapping[str, Any]) -> None:
             one["outcome"] or "",
             counts,
         )
-    audit = Table("time", "what", "by", "details", box=None)
-    for line in history["audit"]:
-        audit.add_row(
-            short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
-        )
     console.print(attempts)
-    console.print(audit)
+    print_audit(history["audit"])
 
 
 def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:

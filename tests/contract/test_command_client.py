@@ -1,6 +1,7 @@
 """Which API the command speaks to, and as whom."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -101,6 +102,19 @@ def test_an_address_that_is_none_is_wrong_usage(monkeypatch: pytest.MonkeyPatch,
 
     with pytest.raises(ValidationError, match="write it as https://host"):
         Settings()
+
+
+async def test_a_token_is_printed_as_json_too(folder: DataFolder) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from longhaul.cli.main import main; main()"),
+        *("token", "--sub", "ops", "--lob", "Cards", "--json"),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "LONGHAUL_DATA_DIR": str(folder.path)},
+    )
+    out, _ = await process.communicate()
+
+    claims = jwt.decode(json.loads(out)["token"], folder.make_secret(), ["HS256"])
+    assert (claims["sub"], claims["lob"]) == ("ops", "Cards")
 
 
 def test_a_token_may_be_bound_to_a_line_of_business(monkeypatch: pytest.MonkeyPatch) -> None:

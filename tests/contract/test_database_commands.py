@@ -1,6 +1,7 @@
 """`longhaul migrate` and `seed`: what is wrong with a database is said in a sentence."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -71,6 +72,13 @@ async def test_a_stack_on_a_database_that_lets_nobody_in_says_so(
     assert process.returncode == 2
     assert b'PostgreSQL refuses: database "nowhere" does not exist.' in said
     assert b"Traceback" not in said
+
+
+async def test_a_migration_says_in_json_where_it_has_led(dsn: str, tmp_path: Path) -> None:
+    code, output = await longhaul("migrate", "--json", dsn=dsn, folder=tmp_path)
+
+    assert code == 0
+    assert int(json.loads(output)["revision"]) >= 10
 
 
 async def test_a_revision_that_is_none_is_wrong_usage(dsn: str, tmp_path: Path) -> None:

@@ -99,8 +99,7 @@ def test_a_schedule(capsys: pytest.CaptureFixture[str]) -> None:
             "owner": SAID,
             "last_firing": firing,
             "firings": [firing, firing],
-        },
-        as_json=False,
+        }
     )
 
     assert capsys.readouterr().out.count(SAID) == 4

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -25,8 +26,8 @@ class UnknownRevision(Exception):
     """There is no revision of this name; the text lists those that there are."""
 
 
-async def migrate(dsn: str, *, to: str = "head") -> None:
-    """Upgrade to a revision under an advisory lock.
+async def migrate(dsn: str, *, to: str = "head") -> str | None:
+    """Upgrade to a revision under an advisory lock; which it is then, None for an empty schema.
 
     Args:
         dsn: `postgresql://…`, as the settings have it.
@@ -54,13 +55,14 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
         async with aclosing(connection):
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
-            await connection.run_sync(_run, to)
+            revision = await connection.run_sync(_run, to)
             await connection.commit()
+            return revision
     finally:
         await asyncio.shield(engine.dispose())
 
 
-def _run(connection: Connection, to: str) -> None:
+def _run(connection: Connection, to: str) -> str | None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
@@ -69,6 +71,7 @@ def _run(connection: Connection, to: str) -> None:
         command.downgrade(config, to)
     else:
         command.upgrade(config, to)
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _check_revision(config: Config, to: str) -> None:
