@@ -1,9 +1,6 @@
 """Which API the command speaks to, and as whom."""
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
 import jwt
@@ -13,21 +10,11 @@ from pydantic import ValidationError
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.settings import Settings
 from longhaul.cli.client import sign_token
+from tests.command import longhaul
 from tests.stubs.job_server import JobServer, serving
 from tests.tokens import SECRET
 
 NO_JOBS = (200, {"jobs": [], "next_cursor": None})
-
-
-async def list_jobs(**env: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from longhaul.cli.main import main; main()", "jobs", "list"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **env},
-    )
-    _, said = await process.communicate()
-    return process.returncode, said.decode()
 
 
 def authorization(server: JobServer) -> str | None:
@@ -45,13 +32,15 @@ def folder(tmp_path: Path) -> DataFolder:
 
 async def test_who_has_a_token_and_no_secret_speaks_to_an_api_elsewhere(tmp_path: Path) -> None:
     with serving(NO_JOBS) as server:
-        code, said = await list_jobs(
+        ran = await longhaul(
+            "jobs",
+            "list",
             LONGHAUL_CLI__URL=f"{server.url}/longhaul/",
             LONGHAUL_CLI__TOKEN="my.own.token",
             LONGHAUL_DATA_DIR=str(tmp_path),
         )
 
-    assert (code, said) == (0, "")
+    assert (ran.code, ran.said) == (0, "")
     assert authorization(server) == "Bearer my.own.token"
     assert server.asked[0][0].startswith("/longhaul/api/v1/jobs")
 
@@ -62,12 +51,12 @@ async def test_what_is_signed_with_this_machines_secret_goes_nowhere_else(
 ) -> None:
     refused = (401, {"detail": "Send a bearer token in the Authorization header."})
     with serving(refused) as server:
-        code, said = await list_jobs(
-            LONGHAUL_CLI__URL=server.url, LONGHAUL_DATA_DIR=str(folder.path)
+        ran = await longhaul(
+            "jobs", "list", LONGHAUL_CLI__URL=server.url, LONGHAUL_DATA_DIR=str(folder.path)
         )
 
-    assert code == 2
-    assert "LONGHAUL_CLI__TOKEN" in said
+    assert ran.code == 2
+    assert "LONGHAUL_CLI__TOKEN" in ran.said
     assert authorization(server) is None
 
 
@@ -75,24 +64,26 @@ async def test_with_a_secret_of_the_settings_the_command_signs_for_an_admin(
     tmp_path: Path,
 ) -> None:
     with serving(NO_JOBS) as server:
-        code, _ = await list_jobs(
+        ran = await longhaul(
+            "jobs",
+            "list",
             LONGHAUL_CLI__URL=server.url,
             LONGHAUL_AUTH__SECRET=SECRET,
             LONGHAUL_DATA_DIR=str(tmp_path),
         )
 
     sent = (authorization(server) or "").removeprefix("Bearer ")
-    assert code == 0
+    assert ran.code == 0
     assert jwt.decode(sent, SECRET, ["HS256"])["roles"] == ["Admin"]
 
 
 async def test_on_this_machine_nothing_need_be_set(folder: DataFolder) -> None:
     with serving(NO_JOBS) as server:
         folder.write_addresses({"api": server.url})
-        code, _ = await list_jobs(LONGHAUL_DATA_DIR=str(folder.path))
+        ran = await longhaul("jobs", "list", LONGHAUL_DATA_DIR=str(folder.path))
 
     sent = (authorization(server) or "").removeprefix("Bearer ")
-    assert code == 0
+    assert ran.code == 0
     assert jwt.decode(sent, folder.make_secret(), ["HS256"])["roles"] == ["Admin"]
 
 
@@ -105,15 +96,11 @@ def test_an_address_that_is_none_is_wrong_usage(monkeypatch: pytest.MonkeyPatch,
 
 
 async def test_a_token_is_printed_as_json_too(folder: DataFolder) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from longhaul.cli.main import main; main()"),
-        *("token", "--sub", "ops", "--lob", "Cards", "--json"),
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "LONGHAUL_DATA_DIR": str(folder.path)},
+    ran = await longhaul(
+        *("token", "--sub", "ops", "--lob", "Cards", "--json"), LONGHAUL_DATA_DIR=str(folder.path)
     )
-    out, _ = await process.communicate()
 
-    claims = jwt.decode(json.loads(out)["token"], folder.make_secret(), ["HS256"])
+    claims = jwt.decode(json.loads(ran.out)["token"], folder.make_secret(), ["HS256"])
     assert (claims["sub"], claims["lob"]) == ("ops", "Cards")
 
 

@@ -11,23 +11,12 @@ import pytest
 
 from longhaul.local import postgres
 from longhaul.local.ports import HOST
+from tests.command import longhaul
 from tests.conftest import Servers
 
 
-async def longhaul(*arguments: str, dsn: str, folder: Path) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from longhaul.cli.main import main; main()", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={
-            **os.environ,
-            "LONGHAUL_POSTGRES__DSN": dsn,
-            "LONGHAUL_DATA_DIR": str(folder),
-            "COLUMNS": "200",
-        },
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+def variables(dsn: str, folder: Path) -> dict[str, str]:
+    return {"LONGHAUL_POSTGRES__DSN": dsn, "LONGHAUL_DATA_DIR": str(folder)}
 
 
 @pytest.mark.parametrize("command", ["migrate", "seed"])
@@ -43,13 +32,13 @@ async def test_a_database_that_lets_nobody_in_is_wrong_usage(
 ) -> None:
     dsn = f"postgresql://{who}:secret@{HOST}:{servers.postgres_port}/{database}"
 
-    code, output = await longhaul(command, dsn=dsn, folder=tmp_path)
+    ran = await longhaul(command, **variables(dsn, tmp_path))
 
-    assert code == 2
-    assert said in output
-    assert "Check LONGHAUL_POSTGRES__DSN" in output
-    assert "Traceback" not in output
-    assert "secret" not in output
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.said
+    assert "Check LONGHAUL_POSTGRES__DSN" in ran.said
+    assert "Traceback" not in ran.said
+    assert "secret" not in ran.said
 
 
 async def test_a_stack_on_a_database_that_lets_nobody_in_says_so(
@@ -75,18 +64,18 @@ async def test_a_stack_on_a_database_that_lets_nobody_in_says_so(
 
 
 async def test_a_migration_says_in_json_where_it_has_led(dsn: str, tmp_path: Path) -> None:
-    code, output = await longhaul("migrate", "--json", dsn=dsn, folder=tmp_path)
+    ran = await longhaul("migrate", "--json", **variables(dsn, tmp_path))
 
-    assert code == 0
-    assert int(json.loads(output)["revision"]) >= 10
+    assert ran.code == 0
+    assert int(json.loads(ran.out)["revision"]) >= 10
 
 
 async def test_a_revision_that_is_none_is_wrong_usage(dsn: str, tmp_path: Path) -> None:
-    code, output = await longhaul("migrate", "--to", "nonsense", dsn=dsn, folder=tmp_path)
+    ran = await longhaul("migrate", "--to", "nonsense", **variables(dsn, tmp_path))
 
-    assert code == 2
-    assert "There is no revision 'nonsense'; there are: base, head, 0001" in output
-    assert "Traceback" not in output
+    assert ran.code == 2
+    assert "There is no revision 'nonsense'; there are: base, head, 0001" in ran.said
+    assert "Traceback" not in ran.said
 
 
 async def test_a_database_without_a_schema_cannot_be_seeded(
@@ -97,11 +86,11 @@ async def test_a_database_without_a_schema_cannot_be_seeded(
     await admin.execute(f"CREATE DATABASE {name}")
     try:
         dsn = postgres.dsn(servers.postgres_port, name)
-        code, output = await longhaul("seed", dsn=dsn, folder=tmp_path)
+        ran = await longhaul("seed", **variables(dsn, tmp_path))
     finally:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await admin.close()
 
-    assert code == 2
-    assert "The database has no schema yet: longhaul migrate" in output
-    assert "Traceback" not in output
+    assert ran.code == 2
+    assert "The database has no schema yet: longhaul migrate" in ran.said
+    assert "Traceback" not in ran.said

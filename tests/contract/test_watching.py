@@ -1,9 +1,6 @@
 """Following a job over HTTP, while the API comes and goes."""
 
-import asyncio
-import os
 import signal
-import sys
 from datetime import timedelta
 from io import StringIO
 
@@ -13,6 +10,7 @@ from rich.console import Console
 
 from longhaul.cli.client import ApiClient, ExitCode
 from longhaul.cli.watch import watch
+from tests.command import start
 from tests.job_answers import job
 from tests.stubs.job_server import GONE, serving
 
@@ -61,13 +59,7 @@ def test_what_is_wrong_with_the_request_ends_it_at_once() -> None:
 
 async def test_ctrl_c_leaves_the_job_and_says_so_by_its_exit_code() -> None:
     with serving(RUNNING) as server:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", "from longhaul.cli.main import main; main()"),
-            *("jobs", "watch", "j-1"),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LONGHAUL_API__PORT": str(server.server_port)},
-        )
+        process = await start(*("jobs", "watch", "j-1"), LONGHAUL_API__PORT=str(server.server_port))
         assert process.stdout is not None
         line = await process.stdout.readline()
         process.send_signal(signal.SIGINT)
