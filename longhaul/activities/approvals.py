@@ -44,7 +44,7 @@ class Approvals:
             wait=timedelta(seconds=asked.timeout_seconds),
             remind=timedelta(seconds=remind) if remind else None,
         )
-        await self._tell(tx, flow, _REQUESTED, approval)
+        await self._tell(tx, flow, _REQUESTED, asked, approval)
         self._logs.write(flow.id, "info", _REQUESTED, item_key=step.key)
         return approval
 
@@ -57,15 +57,17 @@ class Approvals:
         if not interval or now + interval >= approval.deadline:
             again_at = None
         await self._flows.remind(tx, flow, approval.step, again_at)
-        await self._tell(tx, flow, _REMINDER, approval)
+        await self._tell(tx, flow, _REMINDER, asked, approval)
         self._logs.write(flow.id, "warning", _REMINDER, item_key=approval.step)
         return again_at
 
-    async def _tell(self, tx: Transaction, flow: Job, action: str, approval: Approval) -> None:
+    async def _tell(
+        self, tx: Transaction, flow: Job, action: str, asked: ApprovalStep, approval: Approval
+    ) -> None:
         details = {"step": approval.step, "deadline": approval.deadline.isoformat()}
         await self._jobs.audit(tx, flow, action, SYSTEM, details)
         told = {**details, "is_reminder": action == _REMINDER}
-        await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, told)
+        await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, told, asked.approvers)
 
     async def time_out(self, tx: Transaction, flow: Job, approval: Approval) -> Job:
         """End a step that nobody answered."""

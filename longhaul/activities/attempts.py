@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from longhaul.core.errors import ItemNotRetryable, WrongState
-from longhaul.core.jobs import Job, JobStatus, Outcome, move
+from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome, move
 from longhaul.core.ports import Jobs, Ledger, Transaction
 
 
@@ -21,12 +21,13 @@ class Attempts:
         *,
         by: str,
         keys: Sequence[str] | None = None,
-        concurrency: int | None = None,
+        options: JobOptions | None = None,
     ) -> Job:
         """Set a job that is locked in this transaction to pending, one attempt further.
 
         Args:
             keys: The failed items to open again; None for all of them.
+            options: How the attempt is to be run; None as the one before.
 
         Raises:
             WrongState: It has not ended, or there is nothing to retry.
@@ -37,6 +38,7 @@ class Attempts:
             raise WrongState(f"The job is {job.status}: only a job that has ended is retried.")
         if job.outcome is Outcome.SUCCEEDED:
             raise WrongState("The job is completed: every item succeeded, nothing to retry.")
+        options = options or job.options
         reopened = await self._reopen(tx, job, keys)
         counts, _ = await self._ledger.count(tx, job.id)
         if job.planned_at is not None and not counts.open:
@@ -50,7 +52,9 @@ class Attempts:
             fault=None,
             result=None,
             counts=counts,
-            concurrency=concurrency or job.options.concurrency,
+            concurrency=options.concurrency,
+            stop_after_failure_ratio=options.stop_after_failure_ratio,
+            deadline_seconds=options.deadline_seconds,
         )
         details = {"items": keys or "failed", "reopened": len(reopened)}
         await self._jobs.audit(tx, job, "retried", by, details)

@@ -4,7 +4,7 @@ Every method works in the caller's transaction, so that a decision, what follows
 its audit stand or fall together.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from longhaul.activities.report_scope import is_visible
@@ -25,6 +25,7 @@ from longhaul.core.decisions import (
     check_complete,
     check_four_eyes,
     check_may_take,
+    check_other_eyes,
     check_reason,
     check_turn,
     move_version,
@@ -117,7 +118,8 @@ class Decisions:
             reviewer: For whom; None leaves it to the caller's role.
 
         Raises:
-            Forbidden: The caller's roles do not decide, or not for this reviewer.
+            Forbidden: The caller's roles do not decide, or not for this reviewer; or the caller
+                has decided on a mapping as tester.
             InvalidInput: The caller must say for whom, or why, or names what does not exist.
             WrongState: It is not the reviewer's turn.
         """
@@ -128,10 +130,14 @@ class Decisions:
             raise NotFound("There is no such version.")
         check_turn(held, reviewer)
         found = await self._store.lock_entries(tx, held, choice)
+        _check_named(held.kind, choice, found)
         if choice.ids is None:
             found = [one for one in found if one.review.waits_for(reviewer)]
-        else:
-            _check_named(held.kind, choice.ids, found)
+        if held.status is None and reviewer is Reviewer.REPORT_OWNER:
+            # Where there is a version, whoever submitted it may not approve it.
+            chosen = [one.id for one in found]
+            own = await self._store.decided_by(tx, held, Reviewer.TESTER, principal.sub, chosen)
+            check_other_eyes(principal, own)
         changed = _decide_all(held.kind, found, reviewer, decision)
         await self._store.decide(tx, held, [new for _, new in changed])
         await self._store.note(
@@ -251,14 +257,20 @@ class Decisions:
         return moved
 
 
-def _check_named(kind: Kind, ids: Collection[str], found: Sequence[ReviewedEntry]) -> None:
-    missing = sorted(set(ids) - {one.id for one in found})
+def _check_named(kind: Kind, choice: Choice, found: Sequence[ReviewedEntry]) -> None:
+    if choice.ids is not None:
+        missing = sorted(set(choice.ids) - {one.id for one in found})
+        _refuse_missing(f"There are no such {kind} here", missing, "/ids")
+    if choice.attribute_ids is not None:
+        foreign = sorted(set(choice.attribute_ids) - {one.attribute_id for one in found})
+        _refuse_missing(f"There are no {kind} here of the attributes", foreign, "/attribute_ids")
+
+
+def _refuse_missing(sentence: str, missing: Sequence[object], pointer: str) -> None:
     if missing:
+        named = ", ".join(map(str, missing[:_MOST_NAMED]))
         more = f" and {len(missing) - _MOST_NAMED} more" * (len(missing) > _MOST_NAMED)
-        raise InvalidInput(
-            f"There are no such {kind} here: {', '.join(missing[:_MOST_NAMED])}{more}.",
-            (("/ids", "unknown"),),
-        )
+        raise InvalidInput(f"{sentence}: {named}{more}.", ((pointer, "unknown"),))
 
 
 def _decide_all(

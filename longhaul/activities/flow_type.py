@@ -1,11 +1,14 @@
 """Flows as a job type: their items are steps, and each step that is a job is a row of its own."""
 
 from collections.abc import AsyncIterator, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from longhaul.activities.flow_look import fault_of
+from longhaul.core.approvers import Approvers
 from longhaul.core.errors import Forbidden, InvalidInput, ItemFailed, JobError
 from longhaul.core.flows import (
     ActionStep,
@@ -61,13 +64,12 @@ class FlowType(JobType[P], Generic[P]):
         complaints = [found for step in steps for found in self._complaints(step, principal)]
         if complaints:
             raise InvalidInput(f"The flow cannot run. {complaints[0][1]}", tuple(complaints))
-        approvers = {
-            user
-            for step in steps
-            if isinstance(step.step, ApprovalStep)
-            for user in step.step.users
-        }
-        return Prepared(parameters=parameters, approvers=tuple(sorted(approvers)))
+        approvers = reduce(
+            or_,
+            (one.step.approvers for one in steps if isinstance(one.step, ApprovalStep)),
+            Approvers(),
+        )
+        return Prepared(parameters=parameters, approvers=approvers)
 
     def _complaints(self, step: Placed, principal: Principal) -> list[tuple[str, str]]:
         try:

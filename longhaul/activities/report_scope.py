@@ -32,7 +32,7 @@ def resolved_report(cycle_id: int | None, report_id: int | None) -> tuple[int, i
 
 def is_visible(lob: str, principal: Principal) -> bool:
     """Whether the caller may know of a report of this line of business."""
-    return principal.is_admin or principal.lob in (None, lob)
+    return principal.is_admin or principal.works_for(lob)
 
 
 async def check_attributes(

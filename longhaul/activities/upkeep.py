@@ -21,6 +21,9 @@ from longhaul.core.upkeep import (
     UpkeepLog,
 )
 
+# Of deliveries and firings, where jobs are kept for ever.
+NOTES_KEPT_FOR = timedelta(days=90)
+
 
 class Alone(Protocol):
     """Lets one process at a time into a block."""
@@ -62,6 +65,7 @@ class RetentionActivities:
                 continue
             if self._keep is not None:
                 jobs = await self._purge(self._keep)
+            await self._expired.purge_others(self._keep or NOTES_KEPT_FOR)
             await self._log.note(RETENTION, ok=True, details={"jobs": jobs})
         return Purged(jobs=jobs)
 
@@ -72,7 +76,6 @@ class RetentionActivities:
             while await self._expired.purge_remains():
                 continue
             jobs += len(gone)
-        await self._expired.purge_others(keep)
         return jobs
 
 

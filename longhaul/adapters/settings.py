@@ -2,24 +2,46 @@
 
 import base64
 import binascii
+import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from longhaul.core.job_types import Queue
 
 KEY_BYTES = 32
 
+_PREFIX = "LONGHAUL_"
+
+
+def _empty_is_none(cls: type[BaseModel], value: object, info: ValidationInfo) -> object:
+    """Take a variable that is set to nothing for one that is not given, where that is allowed."""
+    field = cls.model_fields[info.field_name or ""]
+    return None if value == "" and NoneType in get_args(field.annotation) else value
+
 
 class Part(BaseModel):
     """One group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    _empty = field_validator("*", mode="before")(classmethod(_empty_is_none))
 
 
 class PostgresSettings(Part):
@@ -174,11 +196,6 @@ class RetentionSettings(Part):
         90, ge=1, description="jobs are deleted so long after their end; never when empty"
     )
 
-    @field_validator("days", mode="before")
-    @classmethod
-    def _empty_is_never(cls, days: object) -> object:
-        return None if days == "" else days
-
     @property
     def kept_for(self) -> timedelta | None:
         """How long jobs are kept after their end; None for ever."""
@@ -253,16 +270,42 @@ def _read_keys(keys: SecretStr | None) -> Iterator[tuple[str, bytes]]:
         yield key_id, key
 
 
+class CliSettings(Part):
+    """Which API the command speaks to, and as whom."""
+
+    url: str | None = Field(
+        None,
+        description="where the API is, as https://longhaul.example; the one of this machine when "
+        "empty",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="a token of yours; when empty the command signs one for an Admin with the "
+        "secret, where it has it",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_one(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError("write it as https://host")
+        return url.rstrip("/")
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LONGHAUL_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
     )
+
+    _empty = field_validator("*", mode="before")(classmethod(_empty_is_none))
 
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
@@ -277,6 +320,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = BlobSettings()
     sources: SourceSettings = SourceSettings()
     encryption: EncryptionSettings = EncryptionSettings()
+    cli: CliSettings = CliSettings()
     data_dir: Path = Field(
         Path(".longhaul"), description="where the servers that `longhaul up` starts keep their data"
     )
@@ -293,6 +337,13 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
+    def _every_variable_is_one(self) -> "Settings":
+        unknown = sorted(_unknown_variables(os.environ))
+        if unknown:
+            raise ValueError(". ".join(unknown))
+        return self
+
+    @model_validator(mode="after")
     def _auth_is_on(self) -> "Settings":
         if self.auth.mode is AuthMode.OFF and self.api.host not in (
             "127.0.0.1",
@@ -303,8 +354,26 @@ class Settings(BaseSettings):
         return self
 
 
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable that was meant to be a setting and is none.
+
+    Not every name of ours is meant so: a data source's secret may have any, and Kubernetes tells
+    of a service "longhaul" by LONGHAUL_PORT=tcp://… and others. What looks like a group's, or
+    differs from a setting by underscores only, is.
+    """
+    known = {variable: variable.replace("_", "") for variable, _, _ in describe()}
+    for name in (name.upper() for name, value in environment.items() if "tcp://" not in value):
+        own = name.removeprefix(_PREFIX)
+        is_ours = any(name == one or name.startswith(f"{one}__") for one in known)
+        looks_ours = "__" in own or name.replace("_", "") in known.values()
+        if own != name and looks_ours and not is_ours:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; do you mean {near[0]}?" if near else ""
+            yield f"There is no setting {name}{hint}"
+
+
 def describe(
-    model: type[BaseModel] = Settings, prefix: str = "LONGHAUL_"
+    model: type[BaseModel] = Settings, prefix: str = _PREFIX
 ) -> Iterator[tuple[str, Any, str]]:
     """Each variable with its default and what it is for."""
     for name, field in model.model_fields.items():

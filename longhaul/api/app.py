@@ -1,11 +1,12 @@
 """Puts the routes together into one application."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.errors import install_errors
 from longhaul.api.middleware import BodyLimit, Timing
+from longhaul.api.nesting import check_nesting
 from longhaul.api.routes import health, jobs, phases, schedules, suites, versions, webhooks
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
@@ -26,6 +27,7 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
         title="Longhaul",
         description="Durable jobs made of many expensive items.",
         version="1",
+        dependencies=[Depends(check_nesting)],
         middleware=[Middleware(Timing, metrics=metrics), Middleware(BodyLimit)],
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )

@@ -1,17 +1,26 @@
 """People's answers to the steps that wait for them."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from longhaul.activities.approvals import Approvals
+from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
+from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
-from longhaul.core.flows import ApprovalState, ApprovalStep, Definition, Placed, placed
+from longhaul.core.flows import (
+    ApprovalState,
+    ApprovalStep,
+    Placed,
+    Unresolved,
+    resolve,
+)
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
-from longhaul.core.principals import Principal, may_control, may_see
+from longhaul.core.principals import Principal, is_among, may_control, may_see
 
 WITHDRAWN = "withdrawn"
 
@@ -25,6 +34,7 @@ class Approving:
         database: Database,
         jobs: Jobs,
         flows: PostgresFlows,
+        catalog: Catalog,
         board: JobBoard,
         workflows: Workflows,
         approvals: Approvals,
@@ -32,6 +42,7 @@ class Approving:
         self._database = database
         self._jobs = jobs
         self._flows = flows
+        self._catalog = catalog
         self._board = board
         self._workflows = workflows
         self._approvals = approvals
@@ -52,7 +63,7 @@ class Approving:
                 raise WrongState(f"The job is {flow.status}: nothing can be approved any more.")
             asked = await self._flows.approvals(tx, flow.id, flow.attempt)
             step = body.step or _the_one_that_waits(asked.values())
-            _check_may_decide(principal, flow, _step(flow, step))
+            _check_may_decide(principal, flow, _find_step(_steps(self._catalog, flow), step))
             flow = await self._approvals.decide(
                 tx,
                 flow,
@@ -78,8 +89,11 @@ class Approving:
         async with self._database.begin() as tx:
             flow = await self._read(tx, principal, job_id)
             approvals = await self._flows.every_approval(tx, flow.id)
-        steps = {step.key: step for step in _steps(flow)}
-        return {"approvals": [_approval_object(flow, one, steps) for one in approvals]}
+            rows = {row.key: row for row in await self._flows.steps(tx, flow.id)}
+        steps = _steps(self._catalog, flow)
+        by_key = {step.key: step for step in steps}
+        results = results_so_far(steps, rows)
+        return {"approvals": [_approval_object(flow, one, by_key, results) for one in approvals]}
 
     async def _read(self, tx: Transaction, principal: Principal, job_id: str) -> Job:
         flow = await self._jobs.read(tx, job_id)
@@ -99,13 +113,13 @@ def _the_one_that_waits(approvals: Any) -> str:
     return str(waiting[0])
 
 
-def _steps(flow: Job) -> list[Placed]:
-    steps = flow.parameters.get("steps")
-    return placed(Definition(steps=steps)) if steps else []
+def _steps(catalog: Catalog, job: Job) -> list[Placed]:
+    """The steps of a flow; a job of another type has none, whatever its parameters say."""
+    return steps_of(job) if catalog.is_flow(job.job_type) else []
 
 
-def _step(flow: Job, key: str) -> ApprovalStep:
-    for one in _steps(flow):
+def _find_step(steps: Sequence[Placed], key: str) -> ApprovalStep:
+    for one in steps:
         if one.key == key and isinstance(one.step, ApprovalStep):
             return one.step
     raise WrongState(f"The job has no step {key[:80]!r} that asks for an approval.")
@@ -115,14 +129,15 @@ def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> No
     if principal.is_admin:
         return
     if step.roles or step.users:
-        named = principal.sub in step.users or not principal.roles.isdisjoint(step.roles)
-        if not named:
+        if not is_among(principal, step.approvers, flow.lob):
             raise Forbidden("This step waits for somebody else's approval.")
     elif not may_control(principal, flow):
         raise Forbidden("This step waits for the approval of those who steer the job.")
 
 
-def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict[str, Any]:
+def _approval_object(
+    flow: Job, one: Approval, steps: Mapping[str, Placed], results: Mapping[str, Any]
+) -> dict[str, Any]:
     placed_step = steps.get(one.step)
     step = placed_step.step if placed_step else None
     asked = step if isinstance(step, ApprovalStep) else None
@@ -132,6 +147,7 @@ def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict
         "step": one.step,
         "title": placed_step.label if placed_step else one.step,
         "message": asked.message if asked else "",
+        "about": _filled(asked.about, results) if asked else {},
         "state": WITHDRAWN if is_withdrawn else one.state,
         "attempt": one.attempt,
         "roles": asked.roles if asked else [],
@@ -143,3 +159,14 @@ def _approval_object(flow: Job, one: Approval, steps: dict[str, Placed]) -> dict
         "decided_by": one.decided_by,
         "reason": one.reason,
     }
+
+
+def _filled(about: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """What is to be decided on; what a failed step has not left is null."""
+    filled = {}
+    for key, value in about.items():
+        try:
+            filled[key] = resolve(value, results)
+        except Unresolved:
+            filled[key] = None
+    return filled

@@ -24,11 +24,11 @@ _DEVELOPER = Principal(sub="dev", roles=frozenset({Role.ADMIN}))
 class Authenticator(Protocol):
     """Says who sent a request."""
 
-    async def principal(self, authorization: str | None) -> Principal:
-        """Read the Authorization header.
+    async def principal(self, token: str | None) -> Principal:
+        """Read the bearer token of a request; None where it carries none.
 
         Raises:
-            NotAuthenticated: There is no valid bearer token in it.
+            NotAuthenticated: It is not valid.
         """
 
 
@@ -50,7 +50,7 @@ def authenticator(settings: AuthSettings) -> Authenticator:
 class Everyone:
     """Takes every caller for the developer at this machine."""
 
-    async def principal(self, authorization: str | None) -> Principal:
+    async def principal(self, token: str | None) -> Principal:
         """The developer, with the role Admin."""
         return _DEVELOPER
 
@@ -80,23 +80,30 @@ class SharedSecret:
 class PublishedKeys:
     """RS256 or ES256 with keys published at a URL; fetched anew when an unknown key appears.
 
-    While newer ones cannot be had the known keys stay in use.
+    The known keys stay in use while newer ones are asked for, or cannot be had.
 
     Args:
         ask_at_most_every: However many unknown keys appear, and also while nothing answers.
+        keep_for: After so long the known keys are asked for again.
     """
 
     algorithms = ["RS256", "ES256"]  # noqa: RUF012 - PyJWT wants a list
 
     def __init__(
-        self, url: str, *, ask_at_most_every: timedelta = KEYS_ASKED_AT_MOST_EVERY
+        self,
+        url: str,
+        *,
+        ask_at_most_every: timedelta = KEYS_ASKED_AT_MOST_EVERY,
+        keep_for: timedelta = KEYS_KEPT_FOR,
     ) -> None:
         self._url = url
         self._pace = ask_at_most_every.total_seconds()
+        self._keep_for = keep_for.total_seconds()
         self._keys: dict[str | None, Any] = {}
         self._asked_at = -math.inf
         self._fetched_at = -math.inf
         self._fetching = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def key_of(self, token: str) -> Any:
         """The published key that the token names.
@@ -106,20 +113,26 @@ class PublishedKeys:
             Unavailable: The keys cannot be fetched.
         """
         key_id = jwt.get_unverified_header(token).get("kid")
-        async with self._fetching:
-            if self._is_stale(key_id):
-                await self._fetch()
+        if key_id not in self._keys:
+            await self._renew(key_id)
+        elif self._is_stale(key_id) and (self._renewal is None or self._renewal.done()):
+            self._renewal = asyncio.create_task(self._renew(key_id))
         if key_id in self._keys:
             return self._keys[key_id]
         if self._fetched_at < self._asked_at:
             raise Unavailable("The keys for tokens cannot be fetched; try again soon.")
         raise NotAuthenticated("The token was signed with a key that is not published.")
 
+    async def _renew(self, key_id: str | None) -> None:
+        async with self._fetching:
+            if self._is_stale(key_id):
+                await self._fetch()
+
     def _is_stale(self, key_id: str | None) -> bool:
         now = asyncio.get_running_loop().time()
         if now - self._asked_at < self._pace:
             return False
-        return key_id not in self._keys or now - self._fetched_at > KEYS_KEPT_FOR.total_seconds()
+        return key_id not in self._keys or now - self._fetched_at > self._keep_for
 
     async def _fetch(self) -> None:
         self._asked_at = asyncio.get_running_loop().time()
@@ -143,10 +156,9 @@ class BearerTokens:
         self._issuer = settings.issuer
         self._keys = keys
 
-    async def principal(self, authorization: str | None) -> Principal:
+    async def principal(self, token: str | None) -> Principal:
         """The principal that a valid token names."""
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        if token is None:
             raise NotAuthenticated("Send a bearer token in the Authorization header.")
         try:
             claims = jwt.decode(

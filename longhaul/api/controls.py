@@ -10,6 +10,7 @@ from longhaul.activities.attempts import Attempts
 from longhaul.activities.ending import Endings
 from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
 from longhaul.core.controls import Action, Control, Requested
 from longhaul.core.errors import Forbidden, NotFound, WrongState
@@ -45,6 +46,7 @@ class Controls:
         database: Database,
         jobs: PostgresJobs,
         ledger: Ledger,
+        retention: PostgresRetention,
         board: JobBoard,
         workflows: Workflows,
         endings: Endings,
@@ -53,6 +55,7 @@ class Controls:
     ) -> None:
         self._database = database
         self._jobs = jobs
+        self._retention = retention
         self._board = board
         self._wake = wake
         self._attempts = Attempts(jobs=jobs, ledger=ledger)
@@ -129,8 +132,9 @@ class Controls:
             job = await self._jobs.lock(tx, job_id)
             if job is None:
                 raise NotFound("There is no such job.")
+            options = body.options.over(job.options)
             job = await self._attempts.begin(
-                tx, job, by=principal.sub, keys=body.keys, concurrency=body.options.concurrency
+                tx, job, by=principal.sub, keys=body.keys, options=options
             )
         await self._board.post(job)
         self._wake()
@@ -172,10 +176,15 @@ class Controls:
                 raise WrongState(f"The job is {job.status}: cancel it before you purge it.")
             if await self._jobs.has_live_steps(tx, job_id):
                 raise WrongState(f"The job is {job.status}, but a step of it still runs.")
-            await self._jobs.audit(tx, job, "purged", principal.sub, {"job_type": job.job_type})
-            purged = await self._jobs.purge(tx, job_id)
+            flow = await self._jobs.read(tx, job.parent_id) if job.parent_id else None
+            if flow is not None and not flow.status.is_terminal:
+                raise WrongState(f"The job is {job.status}, but a step of a flow that still runs.")
+            purged = await self._retention.purge_family(tx, job, principal.sub)
         for one in purged:
             await self._board.forget(one)
+        # However much it is; what a process that dies here has left is found by retention.
+        while await self._retention.purge_remains(purged):
+            continue
 
     async def _read(self, principal: Principal, job_id: str) -> Job:
         async with self._database.begin() as tx:

@@ -31,8 +31,8 @@ from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.rule_edits import RuleChange
 
-# What only the database needs of a row.
-_HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place"})
+# What only the database needs of a row; and the job that proposed it, which is its owner's to know.
+_HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place", "job_id", "ordinal"})
 
 # Finds the version that a path names, for a caller who may see it.
 Find = Callable[[Transaction], Awaitable[Version]]

@@ -20,9 +20,6 @@ from longhaul.core.webhooks import WAITS, Try, signed_headers
 AT_ONCE = 16
 LOOK_EVERY = timedelta(seconds=1)
 
-# A target that answers slowly must leave room for the others.
-AT_ONCE_TO_ONE = 4
-
 # So that what failed together is not tried again together.
 _JITTER = 0.1
 
@@ -78,9 +75,7 @@ class Deliverer:
         room = AT_ONCE - len(self._sending)
         if not room:
             return
-        in_flight = Counter(self._sending.values())
-        busy = [one for one, count in in_flight.items() if count >= AT_ONCE_TO_ONE]
-        for delivery in await self._webhooks.lease(room, busy):
+        for delivery in await self._webhooks.lease(room, Counter(self._sending.values())):
             task = asyncio.create_task(self._deliver(delivery))
             self._sending[task] = delivery.webhook_id
             task.add_done_callback(self._done)
@@ -91,14 +86,21 @@ class Deliverer:
         self._due.set()
 
     async def _deliver(self, delivery: LeasedDelivery) -> None:
+        result = await self._try(delivery)
         try:
-            result = await self._send(delivery)
             await self._webhooks.record(delivery, result, self._again_in(delivery, result))
         except Unavailable:
             # The lease runs out, and the same delivery is sent again.
             return
         except Exception as exc:  # noqa: BLE001 - as above
             self._reports.file(exc, step="deliver")
+
+    async def _try(self, delivery: LeasedDelivery) -> Try:
+        try:
+            return await self._send(delivery)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours counts as a try, or it repeats for ever
+            self._reports.file(exc, step="deliver")
+            return Try(error="fault")
 
     async def _send(self, delivery: LeasedDelivery) -> Try:
         try:

@@ -31,7 +31,7 @@ STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
 
 RETRY_AFTER_SECONDS = 2
 
-_TRACE = "trace_id"
+_NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 
 
 def install_errors(app: FastAPI, reports: Reports) -> None:
@@ -50,7 +50,12 @@ def install_errors(app: FastAPI, reports: Reports) -> None:
         status = HTTPStatus(exc.status_code)
         if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return _of_job_error(request, errors.BodyTooLarge())
-        return problem(request, status, code=_snake(status), detail=status.description)
+        if status is HTTPStatus.BAD_REQUEST:
+            # The one thing that FastAPI calls so.
+            return _of_job_error(request, errors.MalformedRequest(_NO_BODY))
+        response = problem(request, status, code=_snake(status), detail=status.description)
+        response.headers.update(exc.headers or {})
+        return response
 
     async def on_anything(request: Request, exc: Exception) -> JSONResponse:
         error_id = reports.file(exc, path=request.url.path)
@@ -119,12 +124,12 @@ def _of_job_error(request: Request, exc: errors.JobError) -> JSONResponse:
 
 
 def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONResponse:
-    fields = [
-        {"pointer": "/" + "/".join(str(part) for part in error["loc"][1:]), "detail": error["msg"]}
-        for error in exc.errors()
-    ]
-    in_body = all(error["loc"][0] == "body" for error in exc.errors())
-    first = f"{fields[0]['pointer']}: {fields[0]['detail']}"
+    found = exc.errors()
+    if any(error["loc"][0] == "path" for error in found):
+        return _of_job_error(request, errors.NotFound("There is nothing at this path."))
+    fields = [_field(error) for error in found]
+    in_body = all(error["loc"][0] == "body" for error in found)
+    first = ": ".join(part for part in fields[0].values() if part)
     return problem(
         request,
         HTTPStatus.UNPROCESSABLE_ENTITY if in_body else HTTPStatus.BAD_REQUEST,
@@ -132,6 +137,15 @@ def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONR
         detail=f"The request cannot be read. {first}",
         errors=fields,
     )
+
+
+def _field(error: Mapping[str, Any]) -> dict[str, str]:
+    """Where something is wrong, as a JSON pointer, and what."""
+    where = error["loc"][1:]
+    if error["type"] == "json_invalid":
+        what = f"The body is no JSON at character {where[0]}: {error['ctx']['error']}."
+        return {"pointer": "", "detail": what}
+    return {"pointer": "".join(f"/{part}" for part in where), "detail": error["msg"]}
 
 
 def _snake(status: HTTPStatus) -> str:

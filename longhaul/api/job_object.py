@@ -85,8 +85,7 @@ class JobObjects:
         }
 
     def _waiting_for(self, job: Job, shown: Shown) -> str | None:
-        is_flow = job.job_type in self._catalog and self._catalog.get(job.job_type).is_flow
-        if is_flow and job.status is JobStatus.RUNNING:
+        if self._catalog.is_flow(job.job_type) and job.status is JobStatus.RUNNING:
             return job.waiting_for
         return _waiting_for(job, shown, self._limited)
 

@@ -17,10 +17,11 @@ from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.object_audit import PostgresObjectAudit
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
-from longhaul.adapters.postgres.retention import PostgresUpkeepLog
+from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
@@ -42,6 +43,7 @@ from longhaul.api.deliverer import Deliverer
 from longhaul.api.dispatcher import Dispatcher
 from longhaul.api.health import Health
 from longhaul.api.job_object import JobObjects
+from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
@@ -162,6 +164,7 @@ async def open_services(
                 database=database,
                 jobs=jobs,
                 ledger=ledger,
+                retention=PostgresRetention(database),
                 board=board,
                 workflows=workflows,
                 endings=endings,
@@ -172,6 +175,7 @@ async def open_services(
                 database=database,
                 jobs=jobs,
                 flows=flows,
+                catalog=catalog,
                 board=board,
                 workflows=workflows,
                 approvals=Approvals(stores=stores, flows=flows, logs=logs),
@@ -196,6 +200,7 @@ async def open_services(
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
             ),
+            object_audit=ObjectAudit(PostgresObjectAudit(database)),
             schedules=Schedules(
                 store=schedules,
                 temporal=timers,

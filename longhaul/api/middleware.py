@@ -4,7 +4,9 @@ import time
 from http import HTTPStatus
 
 from fastapi import Request
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longhaul.adapters.telemetry.metrics import ApiMetrics
@@ -69,7 +71,15 @@ class Timing:
         try:
             await self._app(scope, receive, noting)
         finally:
-            # The route's template and not the path: ids must not become labels.
-            route = getattr(scope.get("route"), "path", "unknown")
-            labels = (scope["method"], route, str(status))
+            labels = (scope["method"], _template(scope), str(status))
             self._metrics.requests.labels(*labels).observe(time.monotonic() - started)
+
+
+def _template(scope: Scope) -> str:
+    """The path with names where the ids are: these must not become labels."""
+    route = scope.get("route")
+    if not isinstance(route, Route | APIRoute):
+        return "unknown"
+    # A route knows itself from the prefix on, and the prefix has no names in it.
+    own = route.path_format.format(**scope["path_params"])
+    return str(scope["path"]).removesuffix(own) + route.path

@@ -140,13 +140,14 @@ class Reading:
         return {**item_object(row), "call_list": [call_object(call) for call in calls]}
 
     async def history(self, principal: Principal, job_id: str) -> dict[str, Any]:
-        """The attempts of a job and its audit.
+        """The attempts of a job and its audit, also of one that has been purged.
 
         Raises:
             NotFound: There is no such job for the caller.
         """
-        await self._find(principal, job_id)
         audit = await self._queries.audit(job_id)
+        if not _was_purged(principal, audit):
+            await self._find(principal, job_id)
         return {
             "attempts": list(_attempts(audit)),
             "audit": [
@@ -222,6 +223,12 @@ class Reading:
         shown = dict(zip(at_work, await self._board.read_live(at_work), strict=True))
         nothing = Shown(known=False)
         return [self._objects.render(job, shown.get(job.id, nothing)) for job in jobs]
+
+
+def _was_purged(principal: Principal, audit: Sequence[Row]) -> bool:
+    """Whether the audit is all that is left of a job that the caller owned, or an Admin asks."""
+    is_theirs = any(row["action"] == "created" and row["by"] == principal.sub for row in audit)
+    return (is_theirs or principal.is_admin) and any(row["action"] == "purged" for row in audit)
 
 
 def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:

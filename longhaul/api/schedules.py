@@ -65,7 +65,7 @@ class Schedules:
         try:
             return await self._told(schedule)
         except InvalidInput:
-            await self._store.change(schedule_id, deleted=True)
+            await self._store.delete(schedule_id, principal.sub)
             raise
 
     async def list(self, principal: Principal) -> Mapping[str, Any]:
@@ -101,7 +101,7 @@ class Schedules:
             NotFound: The caller has no such schedule.
         """
         await self._find(principal, schedule_id)
-        schedule = await self._store.change(schedule_id, paused=paused)
+        schedule = await self._store.pause(schedule_id, principal.sub, paused=paused)
         if schedule is None:
             raise NotFound("There is no such schedule.")
         return await self._told(schedule)
@@ -117,6 +117,7 @@ class Schedules:
         await self._keeper.sync(schedule_id)
         if not await self._temporal.trigger(schedule_id):
             raise TemporalUnavailable("Temporal does not know the schedule yet; try again soon.")
+        await self._store.note_trigger(schedule_id, principal.sub)
         firings = await self._store.last_firings([schedule_id])
         return _schedule(schedule, firings.get(schedule_id))
 
@@ -127,7 +128,7 @@ class Schedules:
             NotFound: The caller has no such schedule.
         """
         await self._find(principal, schedule_id)
-        schedule = await self._store.change(schedule_id, deleted=True)
+        schedule = await self._store.delete(schedule_id, principal.sub)
         if schedule is not None:
             await self._told(schedule)
 

@@ -1,5 +1,6 @@
 """What clients send, and the shapes of what they get."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -22,6 +23,8 @@ Text = Annotated[str, StringConstraints(max_length=500)]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
 Priority = Annotated[int, Field(ge=0, le=10)]
+Ratio = Annotated[float, Field(gt=0, le=1)]
+Deadline = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
 
 
 _ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -52,8 +55,8 @@ class OptionsRequest(Request):
     """How a job is to be run."""
 
     concurrency: Concurrency = 16
-    stop_after_failure_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
-    deadline_seconds: Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)] | None = None
+    stop_after_failure_ratio: Ratio | None = None
+    deadline_seconds: Deadline | None = None
 
     def as_options(self) -> JobOptions:
         """The options as the engine knows them."""
@@ -87,18 +90,36 @@ class JobRequest(Request):
         return self.job_type or self.task_name or ""
 
 
+def _in_the_future(time: datetime) -> datetime:
+    if time <= datetime.now(UTC):
+        raise ValueError("the time is over already")
+    return time
+
+
+FutureTime = Annotated[StorableTime, AfterValidator(_in_the_future)]
+
+
 class PauseRequest(Request):
     """Asks a job to pause."""
 
     mode: Literal["drain", "now"] = "drain"
-    until: StorableTime | None = None
+    until: FutureTime | None = None
     reason: Text = ""
 
 
 class RetryOptions(Request):
-    """What a retry may run differently."""
+    """What a retry may run differently; null lifts a bound, and what is not given stays."""
 
     concurrency: Concurrency | None = None
+    stop_after_failure_ratio: Ratio | None = None
+    deadline_seconds: Deadline | None = None
+
+    def over(self, options: JobOptions) -> JobOptions:
+        """The options of a job with these in their place."""
+        given = self.model_dump(exclude_unset=True)
+        if self.concurrency is None:  # there is always one
+            given.pop("concurrency", None)
+        return replace(options, **given)
 
 
 class RetryRequest(Request):
@@ -121,15 +142,10 @@ class PatchRequest(Request):
     description: Description | None = None
 
 
-class ControlRequest(Request):
+class ControlRequest(PauseRequest, RetryRequest):
     """The control routes in one."""
 
     action: Literal["pause", "resume", "cancel", "retry"]
-    mode: Literal["drain", "now"] = "drain"
-    until: StorableTime | None = None
-    reason: Text = ""
-    items: Literal["failed"] | list[Text] = "failed"
-    options: RetryOptions = RetryOptions()
 
 
 class ApproveRequest(Request):
@@ -244,11 +260,12 @@ class JobList(BaseModel):
 
 
 class ApprovalView(BaseModel):
-    """What a step of a flow asked, and what came of it."""
+    """What a step of a flow asked, and what came of it; `about` is what to decide on."""
 
     step: str
     title: str
     message: str
+    about: dict[str, Any]
     state: str
     attempt: int
     roles: list[str]
@@ -355,6 +372,22 @@ class History(BaseModel):
 
     attempts: list[Attempt]
     audit: list[AuditLine]
+
+
+class ObjectAuditLine(BaseModel):
+    """Who did what to a schedule or a webhook, and when."""
+
+    time: datetime
+    action: str
+    by: str
+    details: dict[str, Any]
+
+
+class ObjectHistory(BaseModel):
+    """One page of an audit, oldest first."""
+
+    audit: list[ObjectAuditLine]
+    next_cursor: str | None
 
 
 class LogLine(BaseModel):

@@ -7,6 +7,7 @@ from longhaul.api.auth import Authenticator
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
+from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.schedules import Schedules
@@ -30,5 +31,6 @@ class Services:
     deciding: Deciding
     suites: Suites
     webhooks: Webhooks
+    object_audit: ObjectAudit
     schedules: Schedules
     health: Health

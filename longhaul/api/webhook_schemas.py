@@ -48,11 +48,11 @@ class TryView(BaseModel):
 
 
 class DeliveryView(BaseModel):
-    """One event for one webhook."""
+    """One event for one webhook; a test is of no job."""
 
     delivery_id: str
     event: str
-    job_id: str
+    job_id: str | None
     state: str
     created_at: datetime
     next_try_at: datetime | None

@@ -52,7 +52,7 @@ class Webhooks:
         webhook_id, secret = str(uuid4()), new_secret()
         row = await self._store.add(
             webhook_id=webhook_id,
-            owner=principal.sub,
+            owner=principal,
             url=url,
             events=events,
             sealed=self._sealer.seal(secret, webhook_id),
@@ -67,6 +67,25 @@ class Webhooks:
         owner = None if principal.is_admin else principal.sub
         return {"webhooks": [_webhook(row) for row in await self._store.of_owner(owner)]}
 
+    async def show(self, principal: Principal, webhook_id: str) -> Mapping[str, Any]:
+        """One webhook.
+
+        Raises:
+            NotFound: The caller has no such webhook.
+        """
+        return _webhook(await self._find(principal, webhook_id))
+
+    async def test(self, principal: Principal, webhook_id: str) -> Mapping[str, Any]:
+        """Send a test event, of no job.
+
+        Raises:
+            NotFound: The caller has no such webhook.
+        """
+        webhook = await self._find(principal, webhook_id)
+        row = await self._store.test(webhook, principal.sub)
+        self._wake()
+        return _delivery(row, ())
+
     async def delete(self, principal: Principal, webhook_id: str) -> None:
         """Forget a webhook with its deliveries.
 
@@ -74,7 +93,7 @@ class Webhooks:
             NotFound: The caller has no such webhook.
         """
         await self._find(principal, webhook_id)
-        await self._store.delete(webhook_id)
+        await self._store.delete(webhook_id, principal.sub)
 
     async def deliveries(
         self,
@@ -109,8 +128,8 @@ class Webhooks:
         Raises:
             NotFound: The caller has no such webhook, or it no such delivery.
         """
-        await self._find(principal, webhook_id)
-        row, tries = await self._store.redeliver(webhook_id, delivery_id)
+        webhook = await self._find(principal, webhook_id)
+        row, tries = await self._store.redeliver(webhook, delivery_id, principal.sub)
         self._wake()
         return _delivery(row, tries)
 
@@ -135,7 +154,7 @@ def _delivery(row: Row, tries: Sequence[Row]) -> dict[str, Any]:
     return {
         "delivery_id": str(row["id"]),
         "event": row["event"],
-        "job_id": str(row["job_id"]),
+        "job_id": str(row["job_id"]) if row["job_id"] else None,
         "state": row["state"],
         "created_at": rfc3339(row["created_at"]),
         "next_try_at": rfc3339(row["due_at"]) if row["state"] == "pending" else None,

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 import httpx2
 import jwt
@@ -27,6 +27,11 @@ class ExitCode(IntEnum):
     JOB_FAILED = 1
     WRONG_USAGE = 2
     CANNOT_REACH = 3
+    INTERRUPTED = 130
+
+
+class Away(Exception):
+    """The API cannot be reached, or answers that the fault is its own; the text says which."""
 
 
 class ApiClient:
@@ -38,6 +43,12 @@ class ApiClient:
         self._http = httpx2.Client(
             base_url=base_url + PREFIX, headers=headers, timeout=TIMEOUT.total_seconds()
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._http.close()
 
     def call(
         self,
@@ -52,35 +63,69 @@ class ApiClient:
         response = self._send(method, path, params=params, json=body, headers=headers)
         return response.json() if response.content else None
 
+    def look(self, path: str) -> Any:
+        """Fetch JSON for somebody who may try again; exit with 2 on an error of theirs.
+
+        Raises:
+            Away: It may be there the next time.
+        """
+        return self._ask("GET", path).json()
+
     def page(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
         """Fetch something that is no JSON, as it is; exit with 2 or 3 on an error."""
         return self._send("GET", path, params=params).content
 
     def _send(self, method: str, path: str, **what: Any) -> httpx2.Response:
         try:
+            return self._ask(method, path, **what)
+        except Away as exc:
+            typer.echo(str(exc), err=True)
+            raise typer.Exit(ExitCode.CANNOT_REACH) from None
+
+    def _ask(self, method: str, path: str, **what: Any) -> httpx2.Response:
+        try:
             response = self._http.request(method, path, **what)
         except httpx2.TransportError as exc:
-            typer.echo(f"Cannot reach the API at {self.base_url}: {exc}", err=True)
-            typer.echo("Is it running? Start everything with `longhaul up`.", err=True)
-            raise typer.Exit(ExitCode.CANNOT_REACH) from None
-        if response.is_success:
-            return response
-        typer.echo(_complaint(response), err=True)
-        is_theirs = response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR
-        raise typer.Exit(ExitCode.CANNOT_REACH if is_theirs else ExitCode.WRONG_USAGE)
+            raise Away(
+                f"Cannot reach the API at {self.base_url}: {exc}\n"
+                "Is it running? Start everything with `longhaul up`."
+            ) from None
+        if response.is_server_error:
+            raise Away(_complaint(response))
+        if not response.is_success:
+            typer.echo(_complaint(response), err=True)
+            raise typer.Exit(ExitCode.WRONG_USAGE)
+        return response
 
 
-def open_client(
-    settings: Settings, sub: str | None = None, roles: Sequence[Role] = (Role.ADMIN,)
+def open_client(settings: Settings) -> ApiClient:
+    """Speak to the API that the settings name, as whoever runs the command."""
+    given, url = settings.cli.token, settings.cli.url
+    if given is not None:
+        return ApiClient(url or _near_url(settings), given.get_secret_value())
+    if url is not None and settings.auth.secret is None:
+        # The secret in the data folder is this machine's, and no business of another's API.
+        return ApiClient(url, None)
+    return open_client_as(settings, whoami(), [Role.ADMIN], url=url)
+
+
+def open_client_as(
+    settings: Settings, sub: str, roles: Sequence[Role], *, url: str | None = None
 ) -> ApiClient:
-    """Find the API and sign a token for somebody: for whoever runs the command if not said."""
+    """Speak to the API, this machine's if none is given, with a token signed for somebody."""
     is_off = settings.auth.mode is AuthMode.OFF
-    token = None if is_off else sign_token(settings, sub or whoami(), list(roles))
-    return ApiClient(_base_url(settings), token)
+    token = None if is_off else sign_token(settings, sub, list(roles))
+    return ApiClient(url or _near_url(settings), token)
 
 
-def sign_token(settings: Settings, sub: str, roles: list[str]) -> str | None:
-    """A token signed with the configured secret, or that of the stack on the data folder."""
+def sign_token(
+    settings: Settings, sub: str, roles: list[str], lob: str | None = None
+) -> str | None:
+    """A token signed with the configured secret, or that of the stack on the data folder.
+
+    Args:
+        lob: The one line of business that it is good for; None for all.
+    """
     if settings.auth.secret is not None:
         secret: str | None = settings.auth.secret.get_secret_value()
     else:
@@ -92,6 +137,8 @@ def sign_token(settings: Settings, sub: str, roles: list[str]) -> str | None:
         "roles": roles,
         "exp": datetime.now(UTC) + TOKEN_LIFETIME,
     }
+    if lob is not None:
+        claims["lob"] = lob
     if settings.auth.audience:
         claims["aud"] = settings.auth.audience
     if settings.auth.issuer:
@@ -107,7 +154,7 @@ def whoami() -> str:
         return f"uid-{os.getuid()}"
 
 
-def _base_url(settings: Settings) -> str:
+def _near_url(settings: Settings) -> str:
     known = DataFolder(settings.data_dir).read_addresses().get("api")
     if known and not settings.api.model_fields_set:
         return str(known)
@@ -121,4 +168,6 @@ def _complaint(response: httpx2.Response) -> str:
         return f"The API answered {response.status_code}."
     lines = [str(problem.get("detail", f"The API answered {response.status_code}."))]
     lines += [f"  {one['pointer']}: {one['detail']}" for one in problem.get("errors", [])]
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        lines.append("Set LONGHAUL_CLI__TOKEN to a token of yours.")
     return "\n".join(lines)

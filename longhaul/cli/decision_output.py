@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from longhaul.cli.output import console, short_time, styled
@@ -27,7 +26,7 @@ def print_versions(versions: Iterable[Mapping[str, Any]]) -> None:
             one["kind"],
             str(one["number"]),
             styled(one["status"]),
-            f"{escape(one['report_name'])} (cycle {one['cycle_id']}, report {one['report_id']})",
+            f"{one['report_name']} (cycle {one['cycle_id']}, report {one['report_id']})",
             short_time(one["created_at"]),
             one["created_by"],
         )
@@ -41,6 +40,12 @@ def print_counts(counts: Mapping[str, int]) -> None:
         f"{counts['waiting_for_tester']} wait for the tester, "
         f"{counts['waiting_for_report_owner']} for the report owner"
     )
+
+
+def print_decided(answer: Mapping[str, Any]) -> None:
+    """What a request to decide came to."""
+    console.print(f"{answer['decided']} decided, {answer['unchanged']} said so before.")
+    print_counts(answer["counts"])
 
 
 def print_entries(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -79,4 +84,4 @@ def print_decision_audit(lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else escape(str(value))
+    return "" if value is None else str(value)

@@ -4,26 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
-from longhaul.adapters.settings import Settings
 from longhaul.cli import decision_output as output
-from longhaul.cli.client import ApiClient, open_client
-from longhaul.cli.output import print_json
+from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
 from longhaul.core.decisions import Decision, EntryStatus, Kind, Reviewer
 from longhaul.core.versions import VersionStatus
 
-AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
-Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
 Reason = Annotated[str, typer.Option(help="for people; needed to reject")]
 VersionId = Annotated[str, typer.Argument(help="the version's id")]
 
 versions_app = typer.Typer(
     no_args_is_help=True, help="Look at versions of rules, recommendations and samples; move them."
 )
-
-
-def _client() -> ApiClient:
-    return open_client(Settings())
 
 
 @versions_app.command("list")
@@ -39,21 +30,17 @@ def list_versions(
     as_json: AsJson = False,
 ) -> None:
     """List versions, newest first."""
-    params = _given(
+    params = given(
         cycle_id=cycle, report_id=report, kind=kind, status=status, limit=limit, cursor=cursor
     )
-    answer = _client().call("GET", "/versions", params=params)
-    if as_json:
-        print_json(answer)
-        return
-    output.print_versions(answer["versions"])
-    _say_more(answer)
+    answer = ask("GET", "/versions", params=params)
+    show(answer, lambda page: output.print_versions(page["versions"]), as_json=as_json)
 
 
-@versions_app.command()
-def show(version_id: VersionId, as_json: AsJson = False) -> None:
+@versions_app.command("show")
+def show_version(version_id: VersionId, as_json: AsJson = False) -> None:
     """Show one version and how its entries stand."""
-    _print_version(_client().call("GET", f"/versions/{version_id}"), as_json=as_json)
+    show(ask("GET", f"/versions/{version_id}"), _print_version, as_json=as_json)
 
 
 @versions_app.command()
@@ -108,19 +95,15 @@ def entries_app(kind: Kind) -> typer.Typer:
         cursor: Cursor = None,
         as_json: AsJson = False,
     ) -> None:
-        params = _given(
+        params = given(
             status=status,
             attribute_id=attribute,
             waiting_for=waiting_for,
             limit=limit,
             cursor=cursor,
         )
-        answer = _client().call("GET", path(of), params=params)
-        if as_json:
-            print_json(answer)
-            return
-        output.print_entries(kind, answer["entries"])
-        _say_more(answer)
+        answer = ask("GET", path(of), params=params)
+        show(answer, lambda page: output.print_entries(kind, page["entries"]), as_json=as_json)
 
     @app.command("decide")
     def decide(
@@ -149,12 +132,8 @@ def entries_app(kind: Kind) -> typer.Typer:
             "attribute_ids": attribute or None,
             "all": everything,
         }
-        answer = _client().call("POST", f"{path(of)}/decisions", body=body)
-        if as_json:
-            print_json(answer)
-            return
-        typer.echo(f"{answer['decided']} decided, {answer['unchanged']} said so before.")
-        output.print_counts(answer["counts"])
+        answer = ask("POST", f"{path(of)}/decisions", body=body)
+        show(answer, output.print_decided, as_json=as_json)
 
     @app.command("history")
     def history(
@@ -174,34 +153,18 @@ def entries_app(kind: Kind) -> typer.Typer:
 
 
 def _take(version_id: str, step: str, reason: str, *, as_json: bool) -> None:
-    answer = _client().call("POST", f"/versions/{version_id}/{step}", body={"reason": reason})
-    _print_version(answer, as_json=as_json)
+    answer = ask("POST", f"/versions/{version_id}/{step}", body={"reason": reason})
+    show(answer, _print_version, as_json=as_json)
 
 
-def _print_version(version: Any, *, as_json: bool) -> None:
-    if as_json:
-        print_json(version)
-    else:
-        output.print_versions([version])
-        output.print_counts(version["counts"])
+def _print_version(version: Any) -> None:
+    output.print_versions([version])
+    output.print_counts(version["counts"])
 
 
 def _print_history(
     path: str, limit: int, cursor: str | None, *, as_json: bool, entry_id: str | None = None
 ) -> None:
-    params = _given(limit=limit, cursor=cursor, entry_id=entry_id)
-    answer = _client().call("GET", path, params=params)
-    if as_json:
-        print_json(answer)
-        return
-    output.print_decision_audit(answer["audit"])
-    _say_more(answer)
-
-
-def _given(**params: Any) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value}
-
-
-def _say_more(answer: Any) -> None:
-    if answer["next_cursor"]:
-        typer.echo(f"more: --cursor {answer['next_cursor']}")
+    params = given(limit=limit, cursor=cursor, entry_id=entry_id)
+    answer = ask("GET", path, params=params)
+    show(answer, lambda page: output.print_decision_audit(page["audit"]), as_json=as_json)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.sample.form import read_form
@@ -17,7 +19,7 @@ from longhaul.adapters.settings import Settings
 from longhaul.cli.client import ApiClient, ExitCode
 from longhaul.cli.demo_cycle import People, end_earlier_cycles, follow_cycle, start_cycle
 from longhaul.cli.demo_table import show_cycle
-from longhaul.cli.output import console
+from longhaul.cli.output import console, print_json
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
 from longhaul.core.quality_report import QualityReport
 
@@ -34,8 +36,13 @@ PAUSES_AT = "generate"
 READY = "Ready."
 
 
-def run_demo(settings: Settings) -> ExitCode:
-    """Run the demo on the settings' data folder; done only if every step is done."""
+def run_demo(settings: Settings, *, as_json: bool) -> ExitCode:
+    """Run the demo on the settings' data folder; done only if every step is done.
+
+    Args:
+        as_json: Print nothing but the flow's job object on stdout.
+    """
+    console.stderr = as_json
     with _stack() as is_ready:
         if not is_ready:
             return ExitCode.JOB_FAILED
@@ -44,10 +51,12 @@ def run_demo(settings: Settings) -> ExitCode:
         write_anomalies(folder.path / "sample" / "anomalies.csv", sample.anomalies)
         people = People.of(settings)
         flow = _run_cycle(people, sample)
+        if as_json:
+            print_json(flow)
         if flow["status"] != "completed":
-            console.print(f"[red]The flow ended as {flow['status']}: {flow['message']}[/red]")
+            console.print(f"The flow ended as {flow['status']}: {flow['message']}", style="red")
             if flow["error"]:
-                console.print(flow["error"], markup=False)
+                console.print(flow["error"])
             return ExitCode.JOB_FAILED
         where = f"/jobs/{flow['job_id']}/report"
         report = QualityReport.model_validate(people.tester.call("GET", where))
@@ -75,7 +84,7 @@ def _stack() -> Iterator[bool]:
     finally:
         stack.terminate()
         for line in stack.stdout or ():
-            console.print(f"  {line.rstrip()}", style="dim", markup=False)
+            console.print(f"  {line.rstrip()}", style="dim")
         stack.wait()
 
 
@@ -83,7 +92,7 @@ def _is_ready(stack: "subprocess.Popen[str]") -> bool:
     for line in stack.stdout or ():
         if line.startswith(READY):
             return True
-        console.print(f"  {line.rstrip()}", style="dim", markup=False)
+        console.print(f"  {line.rstrip()}", style="dim")
     return False
 
 
@@ -93,10 +102,12 @@ async def _load(dsn: str) -> SampleReport:
 
 
 def _run_cycle(people: People, sample: SampleReport) -> Mapping[str, Any]:
-    console.print(
-        f"\n[bold]{sample.report_name}[/bold]: {len(sample.attribute_ids)} attributes, "
-        f"{sample.rows:,} rows with {sample.anomaly_count} planted anomalies"
+    facts = (
+        f": {len(sample.attribute_ids)} attributes, {sample.rows:,} rows with "
+        f"{sample.anomaly_count} planted anomalies"
     )
+    console.print()
+    console.print(Text(sample.report_name, style="bold") + Text(facts))
     console.print(
         "The full cycle, by the offline analyst; two people approve what it proposes. It is "
         f"slowed to {SECONDS_PER_ITEM} s an item, so that there is something to see.\n"
@@ -127,11 +138,12 @@ def _say_goodbye(
     folder: DataFolder, client: ApiClient, flow: Mapping[str, Any], page: Path
 ) -> None:
     ui = folder.read_addresses().get("temporal_ui")
-    console.print(f"\nThe quality report: [bold]{page}[/bold]", soft_wrap=True)
-    console.print("Everything is stopped; the data stay. To look around: [bold]make up[/bold]")
-    console.print(f"  API docs      {client.base_url}/docs", markup=False)
+    console.print()
+    console.print(Text("The quality report: ") + Text(str(page), style="bold"), soft_wrap=True)
+    console.print("Everything is stopped; the data stay. To look around: make up")
+    console.print(f"  API docs      {client.base_url}/docs")
     if ui:
         where = f"{ui}/namespaces/default/workflows/{flow['job_id']}"
-        console.print(f"  this workflow {where}", markup=False, soft_wrap=True)
-    console.print(f"  this flow     longhaul jobs show {flow['job_id']}", markup=False)
-    console.print(f"  its report    longhaul jobs report {flow['job_id']}", markup=False)
+        console.print(f"  this workflow {where}", soft_wrap=True)
+    console.print(f"  this flow     longhaul jobs show {flow['job_id']}")
+    console.print(f"  its report    longhaul jobs report {flow['job_id']}")

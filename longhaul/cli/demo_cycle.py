@@ -9,21 +9,15 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from longhaul.adapters.settings import Settings
-from longhaul.cli.client import ApiClient, open_client
+from longhaul.cli.client import ApiClient, open_client_as
 from longhaul.cli.output import console
 from longhaul.cli.watch import LOOK_EVERY, TERMINAL
 from longhaul.core.principals import Role
 
 FULL_CYCLE = "full_cycle"
+DESCRIPTION = "demo"
 
 TESTER, REPORT_OWNER = "demo-tester", "demo-owner"
-
-# Which step of the flow fills the version that is then decided on, and with what.
-ASKS: Mapping[str, tuple[str, str]] = {
-    "approve-rules": ("generate", "rules"),
-    "approve-scope": ("scope", "recommendations"),
-    "approve-samples": ("sample", "samples"),
-}
 
 PAUSED_FOR_SECONDS = 2.0
 
@@ -41,8 +35,8 @@ class People:
     def of(cls, settings: Settings) -> "People":
         """Sign them in."""
         return cls(
-            tester=open_client(settings, TESTER, [Role.TESTER]),
-            report_owner=open_client(settings, REPORT_OWNER, [Role.REPORT_OWNER]),
+            tester=open_client_as(settings, TESTER, [Role.TESTER]),
+            report_owner=open_client_as(settings, REPORT_OWNER, [Role.REPORT_OWNER]),
         )
 
     def approve(self, flow_id: str, step: str, version_id: str, kind: str) -> int:
@@ -60,10 +54,13 @@ class People:
 
 
 def end_earlier_cycles(people: People) -> None:
-    """Cancel the flows that a demo before this one has left behind."""
+    """Cancel the flows that a demo before this one has left behind.
+
+    Where authentication is off everybody's are listed: ours say what they are.
+    """
     client = people.tester
     for job in client.call("GET", "/jobs/active")["active_jobs"]:
-        if job["job_type"] == FULL_CYCLE:
+        if job["job_type"] == FULL_CYCLE and job["description"] == DESCRIPTION:
             client.call("POST", f"/jobs/{job['job_id']}/cancel")
             _wait(client, job["job_id"], *TERMINAL)
 
@@ -79,7 +76,7 @@ def start_cycle(people: People, cycle_id: int, report_id: int, **parameters: Any
             "approvers": [REPORT_OWNER],
             **parameters,
         },
-        "description": "demo",
+        "description": DESCRIPTION,
     }
     job: Job = people.tester.call("POST", "/jobs", body=body)
     return job
@@ -100,10 +97,9 @@ def follow_cycle(people: People, started: Job, *, pause_at: str) -> Job:
                 _pause_and_resume(client, flow_id, inner["job_id"])
         if flow["waiting_for"] == "approval":
             lines.hide()
-            for step in _asked(client, flow_id):
-                source, kind = ASKS[step]
-                version_id = children[source]["result"]["version_id"]
-                count = people.approve(flow_id, step, version_id, kind)
+            for asked in _asked(client, flow_id):
+                step, kind = asked["step"], asked["about"]["kind"]
+                count = people.approve(flow_id, step, asked["about"]["version_id"], kind)
                 lines.approved(step, f"{count:,} {kind} by {TESTER}, then by {REPORT_OWNER}")
     lines.hide()
     return flow
@@ -119,9 +115,9 @@ def _looks(client: ApiClient, flow_id: str) -> Iterator[tuple[Job, Mapping[str, 
         time.sleep(LOOK_EVERY)
 
 
-def _asked(client: ApiClient, flow_id: str) -> list[str]:
+def _asked(client: ApiClient, flow_id: str) -> list[Mapping[str, Any]]:
     approvals = client.call("GET", f"/jobs/{flow_id}/approvals")["approvals"]
-    return [one["step"] for one in approvals if one["state"] == "waiting"]
+    return [one for one in approvals if one["state"] == "waiting"]
 
 
 def _pause_and_resume(client: ApiClient, flow_id: str, inner_id: str) -> None:
@@ -130,8 +126,9 @@ def _pause_and_resume(client: ApiClient, flow_id: str, inner_id: str) -> None:
     time.sleep(PAUSED_FOR_SECONDS)
     later = client.call("GET", f"/jobs/{inner_id}")
     console.print(
-        f"[yellow]Paused[/yellow] at {paused['completed_steps']} items; {PAUSED_FOR_SECONDS:g} s "
-        f"later still at {later['completed_steps']}. Resuming under the same id."
+        f"Paused at {paused['completed_steps']} items; {PAUSED_FOR_SECONDS:g} s later still at "
+        f"{later['completed_steps']}. Resuming under the same id.",
+        style="yellow",
     )
     client.call("POST", f"/jobs/{flow_id}/resume")
 
@@ -176,7 +173,7 @@ class _Lines:
     def _draw(self, step: str, job: Job) -> None:
         if self._bar is None:
             columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
-            more = [MofNCompleteColumn(), TextColumn("{task.fields[now]}")]
+            more = [MofNCompleteColumn(), TextColumn("{task.fields[now]}", markup=False)]
             self._bar = Progress(*columns, *more, console=console, transient=True)
             self._bar.add_task(self._titles[step], now="", total=None)
             self._bar.start()
@@ -191,7 +188,7 @@ class _Lines:
 
     def _line(self, step: str, count: str, seconds: str, what: str) -> None:
         title = f"{self._titles[step]:{self._width}}"
-        console.print(f"{title}  {count:>11}  {seconds:>7}  {what}", markup=False, soft_wrap=True)
+        console.print(f"{title}  {count:>11}  {seconds:>7}  {what}", soft_wrap=True)
 
 
 def _count(job: Job) -> str:

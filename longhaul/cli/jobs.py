@@ -1,105 +1,141 @@
-"""`longhaul jobs …`: what the API can do, from a terminal."""
+"""`longhaul jobs …`: submit, list, follow and steer jobs."""
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from longhaul.adapters.settings import Settings
-from longhaul.cli import output
+from longhaul.cli import job_details, output
+from longhaul.cli.asking import (
+    AsJson,
+    Concurrency,
+    Cursor,
+    Deadline,
+    JobId,
+    Limit,
+    Metadata,
+    Parameter,
+    Parameters,
+    Priority,
+    StopLoss,
+    ask,
+    given,
+    read_object,
+    read_parameters,
+    show,
+)
 from longhaul.cli.client import ApiClient, ExitCode, open_client
 from longhaul.cli.watch import exit_code, watch
+from longhaul.core.jobs import TERMINAL, JobStatus
 
 app = typer.Typer(no_args_is_help=True, help="Submit, list, watch and steer jobs.")
 
-JobId = Annotated[str, typer.Argument(help="the job's id")]
-AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
-
-
-def _client() -> ApiClient:
-    return open_client(Settings())
+_ACTIVE = [status for status in JobStatus if status not in TERMINAL]
 
 
 @app.command()
 def submit(
     job_type: Annotated[str, typer.Argument(help="job type, alias or older task name")],
-    parameter: Annotated[
-        list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
-    ] = None,
-    parameters: Annotated[str, typer.Option(help="all parameters as one JSON object")] = "{}",
-    concurrency: Annotated[int, typer.Option(help="items in flight at once")] = 16,
-    priority: Annotated[int, typer.Option(min=0, max=10, help="higher is sooner")] = 5,
+    parameter: Parameter = None,
+    parameters: Parameters = "{}",
+    metadata: Metadata = "{}",
+    concurrency: Concurrency = None,
+    stop_loss: StopLoss = None,
+    deadline: Deadline = None,
+    priority: Priority = None,
     description: Annotated[str, typer.Option(help="for people")] = "",
+    start_at: Annotated[str | None, typer.Option(help="not before then; RFC 3339")] = None,
+    delay: Annotated[float | None, typer.Option(help="not before so many seconds")] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="the same key, the same job")] = None,
     validate_only: Annotated[bool, typer.Option(help="start nothing")] = False,
     wait: Annotated[bool, typer.Option(help="follow the job to its end")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a job."""
-    client = _client()
     body = {
         "job_type": job_type,
         "parameters": read_parameters(parameters, parameter or []),
-        "priority": priority,
+        "metadata": read_object(metadata, "--metadata"),
         "description": description,
-        "options": {"concurrency": concurrency},
+        "options": _options(concurrency, stop_loss, deadline),
+        **given(priority=priority, start_at=start_at, start_delay_seconds=delay),
     }
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    answer = client.call(
-        "POST",
-        "/jobs",
-        params={"validate_only": True} if validate_only else None,
-        body=body,
-        headers=headers,
-    )
+    params = {"validate_only": True} if validate_only else None
+    with open_client(Settings()) as api:
+        answer = api.call("POST", "/jobs", params=params, body=body, headers=headers)
+        if wait and not validate_only:
+            raise typer.Exit(exit_code(_follow(api, answer["job_id"], as_json=as_json)))
     if validate_only:
         output.print_json(answer)
-        return
-    if wait:
-        answer = _follow(client, answer["job_id"], as_json=as_json)
-        raise typer.Exit(exit_code(answer))
-    _print_job(answer, as_json=as_json)
+    else:
+        _print_job(answer, as_json=as_json)
 
 
 @app.command("list")
 def list_jobs(
     status: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
+    active: Annotated[bool, typer.Option(help="only those that have not ended")] = False,
     job_type: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
     owner: Annotated[str | None, typer.Option(help="only theirs")] = None,
+    waiting_for: Annotated[
+        Literal["approval"] | None, typer.Option(help="only flows that wait for a person")
+    ] = None,
+    cycle: Annotated[int | None, typer.Option(help="only of this cycle")] = None,
+    report: Annotated[int | None, typer.Option(help="only of this report")] = None,
+    created_after: Annotated[str | None, typer.Option(help="RFC 3339")] = None,
+    created_before: Annotated[str | None, typer.Option(help="RFC 3339")] = None,
     limit: Limit = 20,
-    cursor: Annotated[str | None, typer.Option(help="go on after a page")] = None,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    wanted = {
-        "status": status,
-        "job_type": job_type,
-        "owner": owner,
-        "limit": limit,
-        "cursor": cursor,
-    }
-    params = {name: value for name, value in wanted.items() if value}
-    answer = _client().call("GET", "/jobs", params=params)
-    if as_json:
-        output.print_json(answer)
-        return
-    output.print_jobs(answer["jobs"])
-    if answer["next_cursor"]:
-        typer.echo(f"more: --cursor {answer['next_cursor']}")
+    if active and status:
+        raise typer.BadParameter("--active and --status exclude each other")
+    params = given(
+        status=_ACTIVE if active else status,
+        job_type=job_type,
+        owner=owner,
+        waiting_for=waiting_for,
+        cycle_id=cycle,
+        report_id=report,
+        created_after=created_after,
+        created_before=created_before,
+        limit=limit,
+        cursor=cursor,
+    )
+    answer = ask("GET", "/jobs", params=params)
+    show(answer, lambda page: output.print_jobs(page["jobs"]), as_json=as_json)
 
 
 @app.command()
-def show(job_id: JobId, as_json: AsJson = False) -> None:
+def types(
+    job_type: Annotated[str | None, typer.Argument(help="show the parameters of this one")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the job types that there are, or show what one takes."""
+    answer = ask("GET", "/jobs/types")
+    if job_type is None:
+        show(answer, lambda found: output.print_job_types(found["job_types"]), as_json=as_json)
+        return
+    for one in answer["job_types"]:
+        if job_type in (one["job_type"], one["task_name"], *one["aliases"]):
+            output.print_json(one if as_json else one["parameters"])
+            return
+    raise typer.BadParameter(f"There is no job type {job_type!r}.")
+
+
+@app.command("show")
+def show_job(job_id: JobId, as_json: AsJson = False) -> None:
     """Show one job."""
-    _print_job(_client().call("GET", f"/jobs/{job_id}"), as_json=as_json)
+    _print_job(ask("GET", f"/jobs/{job_id}"), as_json=as_json)
 
 
 @app.command("watch")
 def watch_job(job_id: JobId, as_json: AsJson = False) -> None:
     """Follow a job to its end."""
-    raise typer.Exit(exit_code(_follow(_client(), job_id, as_json=as_json)))
+    with open_client(Settings()) as api:
+        raise typer.Exit(exit_code(_follow(api, job_id, as_json=as_json)))
 
 
 @app.command()
@@ -112,143 +148,48 @@ def pause(
 ) -> None:
     """Pause a job."""
     body = {"mode": mode, "reason": reason, "until": until}
-    answer = _client().call("POST", f"/jobs/{job_id}/pause", body=body)
-    _print_job(answer, as_json=as_json)
+    _print_job(ask("POST", f"/jobs/{job_id}/pause", body=body), as_json=as_json)
 
 
 @app.command()
 def resume(job_id: JobId, as_json: AsJson = False) -> None:
     """Let a paused job go on."""
-    _print_job(_client().call("POST", f"/jobs/{job_id}/resume"), as_json=as_json)
+    _print_job(ask("POST", f"/jobs/{job_id}/resume"), as_json=as_json)
 
 
 @app.command()
 def cancel(job_id: JobId, as_json: AsJson = False) -> None:
     """Stop a job for good."""
-    _print_job(_client().call("POST", f"/jobs/{job_id}/cancel"), as_json=as_json)
+    _print_job(ask("POST", f"/jobs/{job_id}/cancel"), as_json=as_json)
 
 
 @app.command()
 def retry(
     job_id: JobId,
     item: Annotated[list[str] | None, typer.Option(help="only these failed items")] = None,
+    concurrency: Concurrency = None,
+    stop_loss: StopLoss = None,
+    deadline: Deadline = None,
     as_json: AsJson = False,
 ) -> None:
     """Run what failed or is still open again."""
-    body = {"items": item or "failed"}
-    _print_job(_client().call("POST", f"/jobs/{job_id}/retry", body=body), as_json=as_json)
+    body = {"items": item or "failed", "options": _options(concurrency, stop_loss, deadline)}
+    _print_job(ask("POST", f"/jobs/{job_id}/retry", body=body), as_json=as_json)
 
 
-@app.command()
-def children(
+@app.command("set")
+def change(
     job_id: JobId,
-    limit: Limit = 100,
-    cursor: Annotated[str | None, typer.Option(help="go on after a page")] = None,
+    concurrency: Concurrency = None,
+    priority: Priority = None,
+    description: Annotated[str | None, typer.Option(help="for people")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the jobs of a flow's steps."""
-    params = {"limit": limit, **({"cursor": cursor} if cursor else {})}
-    answer = _client().call("GET", f"/jobs/{job_id}/children", params=params)
-    if as_json:
-        output.print_json(answer)
-        return
-    output.print_children(answer["jobs"])
-    if answer["next_cursor"]:
-        typer.echo(f"more: --cursor {answer['next_cursor']}")
-
-
-@app.command()
-def approvals(job_id: JobId, as_json: AsJson = False) -> None:
-    """List what a flow has asked people."""
-    answer = _client().call("GET", f"/jobs/{job_id}/approvals")
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_approvals(answer["approvals"])
-
-
-@app.command()
-def approve(
-    job_id: JobId,
-    step: Annotated[str | None, typer.Option(help="needed while more than one waits")] = None,
-    reject: Annotated[bool, typer.Option("--reject", help="reject instead")] = False,
-    reason: Annotated[str, typer.Option(help="for people")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Approve a step that waits for a person, or reject it."""
-    decision = "rejected" if reject else "approved"
-    body = {"step": step, "decision": decision, "reason": reason}
-    _print_job(_client().call("POST", f"/jobs/{job_id}/approve", body=body), as_json=as_json)
-
-
-@app.command()
-def items(
-    job_id: JobId,
-    state: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
-    limit: Limit = 100,
-    cursor: Annotated[str | None, typer.Option(help="go on after a page")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List a job's items."""
-    params = {
-        name: value
-        for name, value in {"state": state, "limit": limit, "cursor": cursor}.items()
-        if value
-    }
-    answer = _client().call("GET", f"/jobs/{job_id}/items", params=params)
-    if as_json:
-        output.print_json(answer)
-        return
-    output.print_items(answer["items"])
-    if answer["next_cursor"]:
-        typer.echo(f"more: --cursor {answer['next_cursor']}")
-
-
-@app.command()
-def logs(
-    job_id: JobId,
-    tail: Limit = 100,
-    level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "debug",
-    as_json: AsJson = False,
-) -> None:
-    """Show the newest log lines of a job."""
-    params = {"tail": tail, "level": level}
-    answer = _client().call("GET", f"/jobs/{job_id}/logs", params=params)
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_logs(answer["logs"])
-
-
-@app.command()
-def history(job_id: JobId, as_json: AsJson = False) -> None:
-    """Show a job's attempts, and who did what."""
-    answer = _client().call("GET", f"/jobs/{job_id}/history")
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.print_history(answer)
-
-
-@app.command()
-def report(
-    job_id: JobId,
-    html: Annotated[Path | None, typer.Option(help="write the page into this file")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the quality report of a job that has executed rules."""
-    client = _client()
-    where = f"/jobs/{job_id}/report"
-    if html is not None:
-        page = client.page(where, params={"format": "html"})
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_bytes(page)
-    if as_json:
-        output.print_json(client.call("GET", where, params={"format": "json"}))
-    elif html is not None:
-        typer.echo(str(html))
-    else:
-        output.print_report(client.call("GET", where, params={"format": "json"}))
+    """Change how a job is run while it runs; its priority counts when it next has to start."""
+    body = given(concurrency=concurrency, priority=priority, description=description)
+    if not body:
+        raise typer.BadParameter("say what to change: --concurrency, --priority, --description")
+    _print_job(ask("PATCH", f"/jobs/{job_id}", body=body), as_json=as_json)
 
 
 @app.command()
@@ -261,36 +202,28 @@ def purge(
     if not (yes or _confirmed(f"Delete job {job_id} with its items and calls?")):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(ExitCode.WRONG_USAGE)
-    answer = _client().call("POST", f"/jobs/{job_id}/purge")
+    ask("POST", f"/jobs/{job_id}/purge")
     if as_json:
-        output.print_json(answer)
+        output.print_json({"job_id": job_id, "purged": True})
 
 
-def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
-    """Parameters from one JSON object, and from pairs that add to it."""
+job_details.add_commands(app)
+
+
+def _options(
+    concurrency: int | None, stop_loss: float | None, deadline: float | None
+) -> dict[str, Any]:
+    return given(
+        concurrency=concurrency, stop_after_failure_ratio=stop_loss, deadline_seconds=deadline
+    )
+
+
+def _follow(api: ApiClient, job_id: str, *, as_json: bool) -> Any:
     try:
-        parameters = json.loads(whole)
-    except ValueError:
-        parameters = None
-    if not isinstance(parameters, dict):
-        raise typer.BadParameter("--parameters must be a JSON object")
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"-p {pair}: write key=value")
-        try:
-            parameters[key] = json.loads(value)
-        except ValueError:
-            parameters[key] = value
-    return parameters
-
-
-def _follow(client: ApiClient, job_id: str, *, as_json: bool) -> Any:
-    try:
-        job = watch(client, job_id, console=output.aside if as_json else output.console)
+        job = watch(api, job_id, console=output.aside if as_json else output.console)
     except KeyboardInterrupt:
         typer.echo(f"The job goes on: longhaul jobs watch {job_id}", err=True)
-        raise typer.Exit(ExitCode.DONE) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     _print_job(job, as_json=as_json)
     return job
 
@@ -303,7 +236,4 @@ def _confirmed(question: str) -> bool:
 
 
 def _print_job(job: Any, *, as_json: bool) -> None:
-    if as_json:
-        output.print_json(job)
-    else:
-        output.print_job(job)
+    show(job, output.print_job, as_json=as_json)

@@ -8,10 +8,12 @@ import typer
 from pydantic import ValidationError
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.migrate import UnknownRevision
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
-from longhaul.cli import decisions, jobs, output, rules, schedules
+from longhaul.cli import decisions, jobs, output, rules, schedules, webhooks
+from longhaul.cli.asking import AsJson
 from longhaul.cli.client import ExitCode, sign_token, whoami
 from longhaul.cli.demo import run_demo
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
@@ -21,6 +23,7 @@ from longhaul.core.principals import Role
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(decisions.versions_app, name="versions")
 for kind in Kind:
     entries = decisions.entries_app(kind)
@@ -61,26 +64,39 @@ def worker(types: Types = None) -> None:
 @app.command()
 def migrate(
     to: Annotated[str, typer.Option(help="a revision; `base` takes everything down")] = "head",
+    as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date."""
-    run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
+    try:
+        revision = run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
+    except UnknownRevision as exc:
+        raise typer.BadParameter(str(exc), param_hint="--to") from None
+    if as_json:
+        output.print_json({"revision": revision})
 
 
 @app.command()
 def token(
     sub: Annotated[str | None, typer.Option(help="user id; yours when not given")] = None,
     role: Annotated[list[str] | None, typer.Option(help="repeatable")] = None,
+    lob: Annotated[
+        str | None, typer.Option(help="the one line of business it is good for; all if not given")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print a token signed with the configured secret."""
     unknown = set(role or []) - set(Role)
     if unknown:
         known = ", ".join(Role)
         raise typer.BadParameter(f"unknown role {', '.join(sorted(unknown))}; known: {known}")
-    signed = sign_token(Settings(), sub or whoami(), role or [])
+    signed = sign_token(Settings(), sub or whoami(), role or [], lob)
     if signed is None:
         typer.echo("There is no secret: set LONGHAUL_AUTH__SECRET, or `longhaul up`.", err=True)
         raise typer.Exit(ExitCode.WRONG_USAGE)
-    typer.echo(signed)
+    if as_json:
+        output.print_json({"token": signed})
+    else:
+        typer.echo(signed)
 
 
 @app.command()
@@ -90,7 +106,7 @@ def seed(
         int | None, typer.Option(min=1, help="attributes; those of the form when not given")
     ] = None,
     random_seed: Annotated[int, typer.Option(help="the same seed, the same rows")] = 7,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Load a sample report into the running system's database."""
     settings = Settings()
@@ -117,9 +133,9 @@ def seed(
 
 
 @app.command()
-def demo() -> None:
+def demo(as_json: AsJson = False) -> None:
     """Start everything, take the sample report through its full cycle, stop everything."""
-    raise typer.Exit(run_demo(Settings()))
+    raise typer.Exit(run_demo(Settings(), as_json=as_json))
 
 
 async def _seed(dsn: str, rows: int, attributes: int | None, random_seed: int) -> SampleReport:

@@ -6,16 +6,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from longhaul.adapters.report.figures import percent
 
-# Where nobody looks, lines are for other programs and must not be folded.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+
+def _console(*, is_error: bool = False) -> Console:
+    # Where nobody looks, lines are for other programs and must not be folded. What is shown
+    # comes from people and data: nothing in it is markup, and styles are given as `Text`.
+    stream = sys.stderr if is_error else sys.stdout
+    return Console(
+        stderr=is_error,
+        width=None if stream.isatty() else 240,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+console = _console()
 
 # Where progress goes while stdout is for JSON alone.
-aside = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 240)
+aside = _console(is_error=True)
 
 MOST_RULES = 10
 
@@ -26,6 +39,7 @@ _STYLES = {
     "paused": "yellow",
     "running": "cyan",
     "done": "green",
+    "delivered": "green",
     "approved": "green",
     "rejected": "red",
 }
@@ -70,10 +84,11 @@ def print_children(jobs: Iterable[Mapping[str, Any]]) -> None:
 
 def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
     """One line a question."""
-    table = Table("step", "state", "asked", "until", "by", "reason", box=None)
+    table = Table("step", "about", "state", "asked", "until", "by", "reason", box=None)
     for one in approvals:
         table.add_row(
             one["step"],
+            " ".join(f"{name}={value}" for name, value in one["about"].items()),
             styled(one["state"]),
             short_time(one["asked_at"]),
             short_time(one["deadline"]),
@@ -108,10 +123,17 @@ def print_job(job: Mapping[str, Any]) -> None:
         "error": job["error"],
         "result": json.dumps(job["result"]) if job["result"] is not None else None,
     }
+    print_facts(rows)
+
+
+def print_facts(facts: Mapping[str, Text | str | None]) -> None:
+    """One line a fact; what is empty is left out."""
     table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in facts.items():
         if value:
-            table.add_row(f"[bold]{name}[/bold]", value)
+            table.add_row(name, value)
     console.print(table)
 
 
@@ -132,6 +154,55 @@ def print_items(items: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
+def print_item(item: Mapping[str, Any]) -> None:
+    """The facts of one item, and a line a model call."""
+    error, shown = item["error"], item["output"]
+    print_facts(
+        {
+            "item": f"{item['item_key']} (#{item['ordinal']})",
+            "state": styled(item["state"]),
+            "tries": str(item["attempts"]),
+            "took": f"{item['duration_ms']} ms" if item["duration_ms"] is not None else None,
+            "ended": short_time(item["updated_at"]),
+            "error": f"{error['code']}: {error['message']}" if error else None,
+            "output": json.dumps(shown, indent=2, ensure_ascii=False) if shown else None,
+        }
+    )
+    if not item["call_list"]:
+        return
+    calls = Table("attempt", "step", "try", "state", "model", "in", "out", "USD", "ms", box=None)
+    for call in item["call_list"]:
+        failure = f" ({call['failure']})" if call["failure"] else ""
+        calls.add_row(
+            *(str(call[name]) for name in ("attempt", "step", "try")),
+            call["state"] + failure,
+            f"{call['provider']} {call['model']}",
+            *(str(value if value is not None else "") for value in call["tokens"].values()),
+            f"{call['cost_usd']:.4f}" if call["cost_usd"] is not None else "",
+            str(call["duration_ms"] or ""),
+        )
+    console.print(calls)
+
+
+def print_job_types(job_types: Iterable[Mapping[str, Any]]) -> None:
+    """One line a type."""
+    table = Table("type", "title", "also known as", "may be started by", box=None)
+    for one in job_types:
+        names = {one["task_name"], *one["aliases"]} - {one["job_type"]}
+        who = ", ".join(one["roles"]) or "everybody"
+        table.add_row(one["job_type"], one["title"], ", ".join(sorted(names)), who)
+    console.print(table)
+
+
+def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
+    """Who did what, line by line."""
+    table = Table("time", "what", "by", "details", box=None)
+    for line in lines:
+        details = json.dumps(line["details"])
+        table.add_row(short_time(line["time"]), line["action"], line["by"], details)
+    console.print(table)
+
+
 def print_history(history: Mapping[str, Any]) -> None:
     """The attempts, and who did what."""
     attempts = Table("attempt", "started", "ended", "outcome", "counts", box=None)
@@ -144,13 +215,8 @@ def print_history(history: Mapping[str, Any]) -> None:
             one["outcome"] or "",
             counts,
         )
-    audit = Table("time", "what", "by", "details", box=None)
-    for line in history["audit"]:
-        audit.add_row(
-            short_time(line["time"]), line["action"], line["by"], json.dumps(line["details"])
-        )
     console.print(attempts)
-    console.print(audit)
+    print_audit(history["audit"])
 
 
 def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
@@ -158,10 +224,7 @@ def print_logs(lines: Iterable[Mapping[str, Any]]) -> None:
     for line in lines:
         key = f" {line['item_key']}" if line["item_key"] else ""
         fields = " ".join(f"{name}={value}" for name, value in line["fields"].items())
-        console.print(
-            f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}",
-            markup=False,
-        )
+        console.print(f"{short_time(line['time'])} {line['level']:7} {line['event']}{key} {fields}")
 
 
 def print_verdicts(name: str, rows: int, rules: Iterable[Mapping[str, Any]]) -> None:
@@ -175,19 +238,19 @@ def print_verdicts(name: str, rows: int, rules: Iterable[Mapping[str, Any]]) -> 
         verdict = "cannot run" if error else "holds" if rule["success"] else "fails"
         counts = [str(rule[key] if not error else "") for key in ("total", "considered", "failed")]
         table.add_row(
-            escape(rule["type"].removeprefix("expect_")),
-            escape(", ".join(map(str, about))),
+            rule["type"].removeprefix("expect_"),
+            ", ".join(map(str, about)),
             *counts,
-            f"[{_VERDICTS[verdict]}]{verdict}[/]",
+            Text(verdict, style=_VERDICTS[verdict]),
         )
-    console.print(f"{escape(name)}: {rows} rows")
+    console.print(f"{name}: {rows} rows")
     console.print(table)
     for rule in listed:
         what = rule["type"].removeprefix("expect_")
         if rule["error"]:
-            console.print(f"{what}: {rule['error']['message']}", markup=False)
+            console.print(f"{what}: {rule['error']['message']}")
         for row in rule["failing_rows"]:
-            console.print(f"{what}: {_cells(row['key'])}: {_cells(row['values'])}", markup=False)
+            console.print(f"{what}: {_cells(row['key'])}: {_cells(row['values'])}")
 
 
 _VERDICTS = {"holds": "green", "fails": "red", "cannot run": "yellow"}
@@ -207,18 +270,17 @@ def print_report(report: Mapping[str, Any]) -> None:
         if one["rules"]:
             counts = (one[name] for name in ("rules", "violated", "not_run", "checked", "failed"))
             scores.add_row(one["name"], *(f"{n:,}" for n in counts), percent(one["pass_rate"]))
-    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}", markup=False)
+    console.print(f"{run['report_name']}, {run['cycle_name']}: job {run['job_id']}")
     console.print(scores)
     worst = [rule for rule in report["rules"] if rule["finding"] == "violated"][:MOST_RULES]
     for rule in worst:
         line = f"{rule['failed']:>9,} failing  {rule['severity']:8}  {rule['attribute']}: "
-        console.print(line + rule["name"], markup=False)
+        console.print(line + rule["name"])
 
 
-def styled(word: str) -> str:
+def styled(word: str) -> Text:
     """A status in its colour."""
-    style = _STYLES.get(word)
-    return f"[{style}]{word}[/{style}]" if style else word
+    return Text(word, style=_STYLES.get(word, ""))
 
 
 def short_time(time: str | None) -> str:

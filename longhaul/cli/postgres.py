@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import asyncpg
 import typer
 
 from longhaul.adapters.data_folder import DataFolder
+from longhaul.adapters.postgres.database import Refused
 from longhaul.adapters.settings import Settings
 from longhaul.cli.client import ExitCode
 from longhaul.core.errors import Unavailable
@@ -26,9 +28,15 @@ def postgres_dsn(settings: Settings) -> str:
 
 
 def run_on_postgres(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run it to its end; exit with 3 when the database cannot be reached."""
+    """Run it to its end; exit with 3 when the database cannot be reached, 2 when it refuses."""
     try:
         return asyncio.run(work)
+    except Refused as exc:
+        typer.echo(f"PostgreSQL refuses: {exc}. Check LONGHAUL_POSTGRES__DSN.", err=True)
+        raise typer.Exit(ExitCode.WRONG_USAGE) from None
+    except asyncpg.UndefinedTableError:
+        typer.echo("The database has no schema yet: longhaul migrate", err=True)
+        raise typer.Exit(ExitCode.WRONG_USAGE) from None
     except Unavailable as exc:
         typer.echo(f"Cannot reach PostgreSQL: {exc.__cause__ or exc.sentence}", err=True)
         typer.echo("Is it running? Start everything with `longhaul up`.", err=True)

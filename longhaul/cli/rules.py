@@ -1,4 +1,4 @@
-"""`longhaul rules run|export|import`: judge data by a suite; take suites out of versions and in."""
+"""`longhaul rules run|edit|export|import`: judge data by a suite, change rules, move suites."""
 
 import asyncio
 import json
@@ -13,7 +13,10 @@ from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.cli import output
-from longhaul.cli.client import ExitCode, open_client
+from longhaul.cli.asking import AsJson, ask, given, read_object, show
+from longhaul.cli.client import ExitCode
+from longhaul.cli.decision_output import print_entries
+from longhaul.core.decisions import Kind
 from longhaul.core.errors import ItemFailed
 from longhaul.core.expectations import BadExpectation
 from longhaul.core.rule_execution import Fault, Judged, TableRule
@@ -21,7 +24,6 @@ from longhaul.core.sources import DataSource, SourceKind
 from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
 from longhaul.job_types.resources import source_access
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 VersionId = Annotated[str, typer.Argument(help="the rule version's id")]
 
 CANNOT_RUN = 2
@@ -40,6 +42,7 @@ _SECRET = "--source"
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to those that list rules and decide on them."""
     app.command("run")(run)
+    app.command("edit")(edit)
     app.command("export")(export)
     app.command("import")(import_suite)
 
@@ -77,17 +80,50 @@ def run(
     raise typer.Exit(_exit_code(shown))
 
 
+def edit(
+    version_id: VersionId,
+    rule_id: Annotated[str, typer.Argument(help="the rule's id")],
+    expectation: Annotated[str | None, typer.Option("--type", help="its name")] = None,
+    kwargs: Annotated[str | None, typer.Option(help="all its arguments, as JSON")] = None,
+    name: Annotated[str | None, typer.Option(help="for people")] = None,
+    description: Annotated[str | None, typer.Option(help="for people")] = None,
+    rule_type: Annotated[str | None, typer.Option(help="completeness, validity, …")] = None,
+    severity: Annotated[str | None, typer.Option(help="low, medium, high or critical")] = None,
+    rationale: Annotated[str | None, typer.Option(help="why it should hold")] = None,
+    reference: Annotated[str | None, typer.Option(help="the regulation's place")] = None,
+    order: Annotated[int | None, typer.Option(help="when it is executed")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a rule of a draft; whoever changes it approves it as tester."""
+    change = given(
+        type=expectation,
+        kwargs=None if kwargs is None else read_object(kwargs, "--kwargs"),
+        name=name,
+        description=description,
+        rule_type=rule_type,
+        severity=severity,
+        rationale=rationale,
+        regulatory_reference=reference,
+        execution_order=order,
+    )
+    if not change:
+        raise typer.BadParameter("say what to change, as --severity or --kwargs")
+    answer = ask("PATCH", f"/versions/{version_id}/rules/{rule_id}", body=change)
+    show(answer, lambda rule: print_entries(Kind.RULES, [rule]), as_json=as_json)
+
+
 def export(
     version_id: VersionId,
     file: Annotated[Path | None, typer.Option("-o", help="where to; printed if absent")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take the rules of a version out as a Great Expectations suite."""
-    suite = open_client(Settings()).call("GET", f"/versions/{version_id}/suite")
+    suite = ask("GET", f"/versions/{version_id}/suite")
     text = json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
-    if file is None:
-        typer.echo(text, nl=False)
-    else:
+    if file is not None:
         file.write_text(text, encoding="utf-8")
+    if file is None or as_json:
+        typer.echo(text, nl=False)
 
 
 def import_suite(
@@ -100,11 +136,12 @@ def import_suite(
     body = json.loads(file.read_text(encoding="utf-8"))
     if isinstance(body, list):
         body = {"expectations": body}
-    answer = open_client(Settings()).call("POST", f"/versions/{version_id}/suite", body=body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        typer.echo(f"{answer['added']} rules added, {answer['known']} known already.")
+    answer = ask("POST", f"/versions/{version_id}/suite", body=body)
+    show(answer, _print_added, as_json=as_json)
+
+
+def _print_added(answer: Mapping[str, Any]) -> None:
+    typer.echo(f"{answer['added']} rules added, {answer['known']} known already.")
 
 
 def _read_rules(path: Path) -> Sequence[SuiteRule]:

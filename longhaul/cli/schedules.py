@@ -6,18 +6,26 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from longhaul.adapters.settings import Settings
 from longhaul.cli import output
-from longhaul.cli.client import ApiClient, open_client
-from longhaul.cli.jobs import AsJson, read_parameters
+from longhaul.cli.asking import (
+    AsJson,
+    Concurrency,
+    Cursor,
+    Limit,
+    Metadata,
+    Parameter,
+    Parameters,
+    Priority,
+    ask,
+    given,
+    read_object,
+    read_parameters,
+    show,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Start jobs again and again, by time.")
 
 ScheduleId = Annotated[str, typer.Argument(help="the schedule's id")]
-
-
-def _client() -> ApiClient:
-    return open_client(Settings())
 
 
 @app.command()
@@ -26,12 +34,11 @@ def create(
     cron: Annotated[str | None, typer.Option(help='five fields, as "0 6 * * mon-fri"')] = None,
     every_seconds: Annotated[int | None, typer.Option(min=60, help="instead of cron")] = None,
     time_zone: Annotated[str, typer.Option(help="what the fields of cron mean")] = "UTC",
-    parameter: Annotated[
-        list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
-    ] = None,
-    parameters: Annotated[str, typer.Option(help="all parameters as one JSON object")] = "{}",
-    concurrency: Annotated[int, typer.Option(help="items in flight at once")] = 16,
-    priority: Annotated[int, typer.Option(min=0, max=10, help="higher is sooner")] = 5,
+    parameter: Parameter = None,
+    parameters: Parameters = "{}",
+    metadata: Metadata = "{}",
+    concurrency: Concurrency = None,
+    priority: Priority = None,
     description: Annotated[str, typer.Option(help="for people")] = "",
     paused: Annotated[bool, typer.Option(help="let it not fire by itself yet")] = False,
     as_json: AsJson = False,
@@ -40,24 +47,76 @@ def create(
     body = {
         "job_type": job_type,
         "parameters": read_parameters(parameters, parameter or []),
-        "priority": priority,
+        "metadata": read_object(metadata, "--metadata"),
         "description": description,
-        "options": {"concurrency": concurrency},
-        "cron": cron,
-        "every_seconds": every_seconds,
+        "options": given(concurrency=concurrency),
         "time_zone": time_zone,
         "paused": paused,
+        **given(cron=cron, every_seconds=every_seconds, priority=priority),
     }
-    _print(_client().call("POST", "/schedules", body=body), as_json=as_json)
+    show(ask("POST", "/schedules", body=body), print_schedule, as_json=as_json)
 
 
 @app.command("list")
 def list_schedules(as_json: AsJson = False) -> None:
     """List schedules."""
-    answer = _client().call("GET", "/schedules")
+    show(ask("GET", "/schedules"), _print_list, as_json=as_json)
+
+
+@app.command("show")
+def show_schedule(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
+    """Show a schedule with its latest firings and the next ones."""
+    show(ask("GET", f"/schedules/{schedule_id}"), print_schedule, as_json=as_json)
+
+
+@app.command()
+def pause(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
+    """Let a schedule fire no more by itself."""
+    _post(schedule_id, "pause", as_json=as_json)
+
+
+@app.command()
+def resume(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
+    """Let a paused schedule fire again."""
+    _post(schedule_id, "resume", as_json=as_json)
+
+
+@app.command()
+def trigger(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
+    """Let a schedule fire now."""
+    _post(schedule_id, "trigger", as_json=as_json)
+
+
+@app.command()
+def history(
+    schedule_id: ScheduleId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
+) -> None:
+    """Show who did what to a schedule, also when it is gone."""
+    params = given(limit=limit, cursor=cursor)
+    answer = ask("GET", f"/schedules/{schedule_id}/history", params=params)
+    show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
+
+
+@app.command()
+def delete(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
+    """Forget a schedule; the jobs that it has started stay."""
+    ask("DELETE", f"/schedules/{schedule_id}")
     if as_json:
-        output.print_json(answer)
-        return
+        output.print_json({"schedule_id": schedule_id, "deleted": True})
+
+
+@app.command()
+def system(as_json: AsJson = False) -> None:
+    """Show the system's own schedules, and what their last runs came to."""
+    show(ask("GET", "/schedules/system"), _print_upkeep, as_json=as_json)
+
+
+def _post(schedule_id: str, what: str, *, as_json: bool) -> None:
+    answer = ask("POST", f"/schedules/{schedule_id}/{what}")
+    show(answer, print_schedule, as_json=as_json)
+
+
+def _print_list(answer: Mapping[str, Any]) -> None:
     table = Table("schedule", "type", "when", "last firing", "owner", box=None)
     for one in answer["schedules"]:
         table.add_row(
@@ -66,43 +125,7 @@ def list_schedules(as_json: AsJson = False) -> None:
     output.console.print(table)
 
 
-@app.command()
-def show(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Show a schedule with its latest firings and the next ones."""
-    _print(_client().call("GET", f"/schedules/{schedule_id}"), as_json=as_json)
-
-
-@app.command()
-def pause(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Let a schedule fire no more by itself."""
-    _print(_client().call("POST", f"/schedules/{schedule_id}/pause"), as_json=as_json)
-
-
-@app.command()
-def resume(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Let a paused schedule fire again."""
-    _print(_client().call("POST", f"/schedules/{schedule_id}/resume"), as_json=as_json)
-
-
-@app.command()
-def trigger(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Let a schedule fire now."""
-    _print(_client().call("POST", f"/schedules/{schedule_id}/trigger"), as_json=as_json)
-
-
-@app.command()
-def delete(schedule_id: ScheduleId) -> None:
-    """Forget a schedule; the jobs that it has started stay."""
-    _client().call("DELETE", f"/schedules/{schedule_id}")
-
-
-@app.command()
-def system(as_json: AsJson = False) -> None:
-    """Show the system's own schedules, and what their last runs came to."""
-    answer = _client().call("GET", "/schedules/system")
-    if as_json:
-        output.print_json(answer)
-        return
+def _print_upkeep(answer: Mapping[str, Any]) -> None:
     table = Table("schedule", "every", "last run", "well", "details", box=None)
     for one in answer["upkeep"]:
         run = one["last_run"] or {"time": "never", "ok": "", "details": ""}
@@ -113,10 +136,8 @@ def system(as_json: AsJson = False) -> None:
     output.console.print(table)
 
 
-def _print(schedule: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        output.print_json(schedule)
-        return
+def print_schedule(schedule: Mapping[str, Any]) -> None:
+    """The facts of one schedule."""
     rows = {
         "schedule": schedule["schedule_id"],
         "type": schedule["job_type"],
@@ -125,14 +146,9 @@ def _print(schedule: Mapping[str, Any], *, as_json: bool) -> None:
         "parameters": str(schedule["parameters"]),
         "owner": schedule["owner"],
         "last firing": _last(schedule["last_firing"]),
+        "before": "\n".join(map(_last, schedule.get("firings", [])[1:])),
     }
-    table = Table.grid(padding=(0, 2))
-    for name, value in rows.items():
-        if value:
-            table.add_row(f"[bold]{name}[/bold]", value)
-    for firing in schedule.get("firings", [])[1:]:
-        table.add_row("", _last(firing))
-    output.console.print(table)
+    output.print_facts(rows)
 
 
 def _when(schedule: Mapping[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """Follows a job to its end: a progress bar on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,13 +16,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from longhaul.cli.client import ApiClient, ExitCode
+from longhaul.cli.client import ApiClient, Away, ExitCode
 from longhaul.cli.output import console
 
 TERMINAL = ("completed", "failed", "cancelled")
 
 LOOK_EVERY = 0.25
 LINE_EVERY = 2.0
+
+# An API that is started anew, or whose database is, comes back within this time.
+PATIENCE = timedelta(minutes=1)
+TRY_EVERY = 1.0
 
 Job = Mapping[str, Any]
 
@@ -29,11 +35,15 @@ def watch(
     client: ApiClient,
     job_id: str,
     *,
-    until: Callable[[Job], bool] | None = None,
     console: Console = console,
+    patience: timedelta = PATIENCE,
 ) -> Job:
-    """Show a job's progress until it has ended, or until something is so; return it then."""
-    jobs = _looks(client, job_id, until or (lambda job: False))
+    """Show a job's progress until it has ended, and return it then.
+
+    Args:
+        patience: So long the API may be away; then exit with 3.
+    """
+    jobs = _looks(client, job_id, console, patience)
     return _bar(jobs, console) if console.is_terminal else _lines(jobs, console)
 
 
@@ -42,13 +52,31 @@ def exit_code(job: Job) -> ExitCode:
     return ExitCode.DONE if job["status"] == "completed" else ExitCode.JOB_FAILED
 
 
-def _looks(client: ApiClient, job_id: str, until: Callable[[Job], bool]) -> Iterator[Job]:
+def _looks(client: ApiClient, job_id: str, console: Console, patience: timedelta) -> Iterator[Job]:
     while True:
-        job = client.call("GET", f"/jobs/{job_id}")
+        job = _look(client, job_id, console, patience)
         yield job
-        if job["status"] in TERMINAL or until(job):
+        if job["status"] in TERMINAL:
             return
         time.sleep(LOOK_EVERY)
+
+
+def _look(client: ApiClient, job_id: str, console: Console, patience: timedelta) -> Job:
+    away_since: float | None = None
+    while True:
+        try:
+            job: Job = client.look(f"/jobs/{job_id}")
+        except Away as exc:
+            now = time.monotonic()
+            if away_since is None:
+                away_since = now
+                console.print(f"{exc}\nThe job goes on without it; trying again for a minute.")
+            if now - away_since >= patience.total_seconds():
+                console.print("It is still away.")
+                raise typer.Exit(ExitCode.CANNOT_REACH) from None
+            time.sleep(TRY_EVERY)
+        else:
+            return job
 
 
 def _bar(jobs: Iterator[Job], console: Console) -> Job:
@@ -58,7 +86,7 @@ def _bar(jobs: Iterator[Job], console: Console) -> Job:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[step]}"),
+        TextColumn("{task.fields[step]}", markup=False),
     ]
     job: Job = {}
     with Progress(*columns, console=console) as progress:
@@ -81,7 +109,7 @@ def _lines(jobs: Iterator[Job], console: Console) -> Job:
         line = f"{job['status']:9} {job['completed_steps']}/{job['total_steps']} {_step(job)}"
         is_due = time.monotonic() - said_at >= LINE_EVERY
         if line != last and (is_due or job["status"] not in last):
-            console.print(line, markup=False)
+            console.print(line)
             last, said_at = line, time.monotonic()
     return job
 

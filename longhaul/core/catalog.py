@@ -53,6 +53,10 @@ class Catalog:
             raise UnknownJobType(f"Unknown job type {name[:80]!r}. Known types: {known}.")
         return job_type
 
+    def is_flow(self, name: str) -> bool:
+        """Whether the jobs of a type are flows; what is not installed is none."""
+        return name in self and self.get(name).is_flow
+
     def action(self, name: str) -> AnyAction:
         """Return the step action of a name.
 

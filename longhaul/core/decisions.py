@@ -173,6 +173,7 @@ class ReviewedEntry:
 
     id: str
     review: Review
+    attribute_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +314,16 @@ class DecisionStore(Protocol):
     ) -> Sequence[Mapping[str, Any]]:
         """One page of the audit, oldest first, of everything or of one entry."""
 
+    async def decided_by(
+        self,
+        tx: Transaction,
+        version: Version,
+        reviewer: Reviewer,
+        by: str,
+        entry_ids: Collection[str],
+    ) -> Sequence[str]:
+        """Those of some entries on which a person was the last to decide for a reviewer."""
+
     async def submitter(self, tx: Transaction, version: Version) -> str | None:
         """Who submitted a version last."""
 
@@ -370,6 +381,22 @@ def check_four_eyes(principal: Principal, submitter: str | None) -> None:
     """
     if principal.sub == submitter and not principal.is_admin:
         raise Forbidden("You submitted this version: somebody else has to approve or reject it.")
+
+
+def check_other_eyes(principal: Principal, own: Collection[str]) -> None:
+    """Refuse the report owner's decision to whoever decided as tester; an Admin stands above.
+
+    Args:
+        own: The entries that the caller decided on as tester.
+
+    Raises:
+        Forbidden: There are some.
+    """
+    if own and not principal.is_admin:
+        raise Forbidden(
+            f"You decided on {len(own)} of these as tester: somebody else has to decide on them "
+            "as report owner."
+        )
 
 
 def check_turn(version: Version, reviewer: Reviewer) -> None:

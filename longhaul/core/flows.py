@@ -20,6 +20,7 @@ from pydantic import (
     WrapValidator,
 )
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.errors import InvalidInput
 from longhaul.core.items import ItemState
@@ -85,12 +86,22 @@ class ApprovalStep(_Step):
 
     kind: Literal["approval"]
     message: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    about: dict[str, Any] = Field(
+        {}, description="what is to be decided on, for people and programs; may hold references"
+    )
     timeout_seconds: Annotated[float, Field(gt=0, le=MAX_WAIT_SECONDS)] = 7 * DAY_SECONDS
     remind_after_seconds: Annotated[float, Field(gt=0, le=MAX_WAIT_SECONDS)] | None = Field(
         DAY_SECONDS, description="and again after as long"
     )
-    roles: list[Word] = []
+    roles: list[Word] = Field(
+        [], description="who holds one may see the flow, within its line of business, and decide"
+    )
     users: list[Word] = Field([], description="people who may see the flow in order to decide")
+
+    @property
+    def approvers(self) -> Approvers:
+        """Those whom the step names."""
+        return Approvers(users=tuple(self.users), roles=tuple(self.roles))
 
 
 Leaf: TypeAlias = JobStep | ActionStep | ApprovalStep
@@ -381,8 +392,7 @@ def _wrong_references(definition: Definition, steps: Sequence[Placed]) -> Iterat
     for position, members in groupby(steps, lambda one: one.position):
         here = list(members)
         for one in here:
-            parameters = getattr(one.step, "parameters", {})
-            for pointer, found in own_references(parameters, f"{one.pointer}/parameters"):
+            for pointer, found in _references_of(one):
                 if isinstance(found, str):
                     yield pointer, f"Step {one.key!r}: {found}."
                 elif found.step not in known:
@@ -391,6 +401,12 @@ def _wrong_references(definition: Definition, steps: Sequence[Placed]) -> Iterat
                         f"Step {one.key!r} refers to {found.step!r}, which is no earlier step.",
                     )
         known |= {one.key for one in here} | {definition.steps[position].name}
+
+
+def _references_of(one: Placed) -> Iterator[tuple[str, Reference | str]]:
+    if isinstance(one.step, ApprovalStep):
+        return references(one.step.about, f"{one.pointer}/about")
+    return own_references(one.step.parameters, f"{one.pointer}/parameters")
 
 
 # What may be done next.

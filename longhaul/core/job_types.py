@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.blobs import BlobStore
 from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
 from longhaul.core.jobs import Counts, Ending, Job, ending
@@ -115,7 +116,7 @@ class Prepared(Generic[P]):
     Attributes:
         singleton: Whether only one live job of this type may exist for the report.
         report_name: For titles; empty where the type has no report.
-        approvers: People besides the owner who may see the job, to approve what it asks.
+        approvers: Who besides the owner may see the job, to approve what it asks.
     """
 
     parameters: P
@@ -124,7 +125,7 @@ class Prepared(Generic[P]):
     phase_id: int | None = None
     singleton: bool = False
     report_name: str = ""
-    approvers: tuple[str, ...] = ()
+    approvers: Approvers = Approvers()
 
 
 class Types(Protocol):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.errors import WrongState
 
 
@@ -242,7 +243,8 @@ class Job:
         step: The key of that step.
         waiting_for: What a flow waits for, where the row has to say so.
         owner_roles: The owner's roles when the job was created, for the steps of a flow.
-        approvers: People who may see the job because they are asked to approve it.
+        approvers: Who may see the job because they are asked to approve it.
+        lob: The line of business of the job's report, else of its owner; None for all.
     """
 
     id: str
@@ -284,4 +286,5 @@ class Job:
     waiting_for: str | None = None
     owner_roles: tuple[str, ...] = ()
     owner_lob: str | None = None
-    approvers: tuple[str, ...] = ()
+    approvers: Approvers = Approvers()
+    lob: str | None = None

@@ -1,9 +1,10 @@
 """How many jobs of a type may run at once, and how many may start in a minute."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from longhaul.core.catalog import AnyJobType
+from longhaul.core.catalog import Catalog
+from longhaul.core.errors import UnknownJobType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,23 +23,42 @@ class TypeLimit:
 
 
 def type_limits(
-    job_types: Iterable[AnyJobType],
+    catalog: Catalog,
     max_running: Mapping[str, int],
     starts_per_minute: Mapping[str, int],
 ) -> list[TypeLimit]:
     """The limits of those types that have any.
 
     Args:
-        job_types: What each type says of itself.
-        max_running: What the installation says instead; 0 lifts the type's own limit.
+        catalog: What each type says of itself.
+        max_running: What the installation says instead, by any name of a type; 0 lifts the
+            type's own limit.
         starts_per_minute: As `max_running`.
+
+    Raises:
+        ValueError: A name is unknown, or two of them are one type's.
     """
+    max_running = _by_type(catalog, max_running)
+    starts_per_minute = _by_type(catalog, starts_per_minute)
     found = [
         TypeLimit(
             job_type=one.name,
             max_running=max_running.get(one.name, one.max_running) or None,
             starts_per_minute=starts_per_minute.get(one.name, one.starts_per_minute) or None,
         )
-        for one in job_types
+        for one in catalog
     ]
     return [one for one in found if one.max_running or one.starts_per_minute]
+
+
+def _by_type(catalog: Catalog, limits: Mapping[str, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, limit in limits.items():
+        try:
+            job_type = catalog.get(name).name
+        except UnknownJobType as exc:
+            raise ValueError(f"A limit cannot be kept. {exc.sentence}") from None
+        if job_type in found:
+            raise ValueError(f"Job type {job_type!r} is given two limits of one kind.")
+        found[job_type] = limit
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.catalog import AnyJobType
 from longhaul.core.job_types import Prepared
 from longhaul.core.jobs import JobOptions
@@ -32,7 +33,7 @@ def new_job(
     start_at: datetime | None = None,
     parent_id: str | None = None,
     step: str | None = None,
-    approvers: tuple[str, ...] = (),
+    approvers: Approvers = Approvers(),
 ) -> NewJob:
     """Describe a job whose parameters are resolved."""
     cycle_id = _id(prepared.cycle_id, metadata.get("cycle_id"))
@@ -59,7 +60,7 @@ def new_job(
         step=step,
         owner_roles=sorted(principal.roles),
         owner_lob=principal.lob,
-        approvers=tuple(dict.fromkeys((*approvers, *prepared.approvers))),
+        approvers=approvers | prepared.approvers,
     )
 
 

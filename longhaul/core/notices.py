@@ -13,6 +13,10 @@ class Event(StrEnum):
     APPROVAL_NEEDED = "job.approval_needed"
 
 
+# Told when somebody asks for it, of no job; nobody subscribes to it.
+TEST_EVENT = "webhook.test"
+
+
 def event_of(before: JobStatus, now: JobStatus | None) -> Event | None:
     """The event that a change of status is, if anybody may wait for it.
 

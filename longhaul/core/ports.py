@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.controls import Control, Flag, Requested
 from longhaul.core.flows import ApprovalState
@@ -78,7 +79,7 @@ class NewJob:
         singleton_key: Only one live job may hold it.
         parent_id: The flow that it is a step of; `step` says which.
         owner_roles: The owner's roles now, for what the job starts later.
-        approvers: People besides the owner who may see it.
+        approvers: Who besides the owner may see it.
     """
 
     id: str
@@ -97,7 +98,7 @@ class NewJob:
     step: str | None = None
     owner_roles: Sequence[str] = ()
     owner_lob: str | None = None
-    approvers: Sequence[str] = ()
+    approvers: Approvers = Approvers()
 
 
 class JobChanges(TypedDict, total=False):
@@ -114,6 +115,8 @@ class JobChanges(TypedDict, total=False):
     priority: int
     description: str
     concurrency: int
+    stop_after_failure_ratio: float | None
+    deadline_seconds: float | None
     frozen: Mapping[str, Any]
     counts: Counts
     calls: CallTotals
@@ -168,9 +171,14 @@ class Jobs(Protocol):
         """Add to the counters; None when the epoch has moved on or the job has ended."""
 
     async def announce(
-        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+        self,
+        tx: Transaction,
+        job: Job,
+        event: Event,
+        details: Mapping[str, Any],
+        asked: Approvers = Approvers(),
     ) -> None:
-        """Tell the owner's webhooks of an event that is no change of status."""
+        """Tell the owner's webhooks, and those of whom it asks, of no change of status."""
 
     async def audit(
         self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from longhaul.core.approvers import Approvers
 from longhaul.core.errors import Forbidden
 from longhaul.core.jobs import Job
 
@@ -33,15 +34,25 @@ class Principal:
         """Whether the caller may see and control every job."""
         return Role.ADMIN in self.roles
 
+    def works_for(self, lob: str | None) -> bool:
+        """Whether a line of business is the caller's; who names none works for all."""
+        return lob is None or self.lob in (None, lob)
+
 
 def may_see(principal: Principal, job: Job) -> bool:
     """Whether the caller may know that the job exists."""
-    return may_control(principal, job) or principal.sub in job.approvers
+    return may_control(principal, job) or is_among(principal, job.approvers, job.lob)
 
 
 def may_control(principal: Principal, job: Job) -> bool:
     """Whether the caller may steer the job."""
     return principal.is_admin or job.owner == principal.sub
+
+
+def is_among(principal: Principal, asked: Approvers, lob: str | None) -> bool:
+    """Whether the caller is one of those who are asked, about a line of business."""
+    holds_role = not principal.roles.isdisjoint(asked.roles)
+    return principal.sub in asked.users or (holds_role and principal.works_for(lob))
 
 
 def owner_of(job: Job) -> Principal:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from longhaul.core.decisions import Kind
 from longhaul.core.flows import DAY_SECONDS, MAX_WAIT_SECONDS, Definition
 
 RULE_GENERATION = "data_profiling_llm_generation"
@@ -61,7 +62,7 @@ def profiling(wanted: ProfilingParameters) -> list[Step]:
     """Generate rules, approve them, execute them, and report."""
     return [
         _generate(wanted, wanted.attribute_ids),
-        _approve(wanted, "generate", "approve-rules", "the rules"),
+        _approve(wanted, "generate", "approve-rules", Kind.RULES),
         _execute(wanted),
         {
             "name": "report",
@@ -82,10 +83,10 @@ def full_cycle(wanted: FullCycleParameters) -> list[Step]:
     return [
         _job("map", "PDE mapping", MAPPING, wanted, report),
         _generate(wanted, None),
-        _approve(wanted, "generate", "approve-rules", "the rules"),
+        _approve(wanted, "generate", "approve-rules", Kind.RULES),
         _execute(wanted),
         _job("scope", "Scoping", SCOPING, wanted, report),
-        _approve(wanted, "scope", "approve-scope", "the recommendations"),
+        _approve(wanted, "scope", "approve-scope", Kind.RECOMMENDATIONS),
         _job(
             "sample",
             "Sampling",
@@ -93,7 +94,7 @@ def full_cycle(wanted: FullCycleParameters) -> list[Step]:
             wanted,
             {**report, "target_sample_size": wanted.target_sample_size, "seed": wanted.seed},
         ),
-        _approve(wanted, "sample", "approve-samples", "the samples"),
+        _approve(wanted, "sample", "approve-samples", Kind.SAMPLES),
         _job("test", "Test execution", TEST_EXECUTION, wanted, report),
     ]
 
@@ -110,16 +111,17 @@ def _execute(wanted: ReadyParameters) -> Step:
     return _job("execute", "Rule execution", RULE_EXECUTION, wanted, version)
 
 
-def _approve(wanted: ReadyParameters, what: str, name: str, things: str) -> Step:
+def _approve(wanted: ReadyParameters, what: str, name: str, kind: Kind) -> Step:
     """Let people decide on the version that a step has filled, or decide for them."""
-    step: Step = {"name": name, "title": f"Approve {things}"}
+    step: Step = {"name": name, "title": f"Approve the {kind}"}
+    version = {"version_id": {"$from": what, "path": "version_id"}}
     if wanted.approvals == "automatic":
-        version = {"version_id": {"$from": what, "path": "version_id"}}
         return {**step, "kind": "action", "action": APPROVE_VERSION, "parameters": version}
     return {
         **step,
         "kind": "approval",
-        "message": f"Decide on {things}, approve their version, and then approve this step.",
+        "message": f"Decide on the {kind}, approve their version, and then approve this step.",
+        "about": {"kind": kind, **version},
         "timeout_seconds": wanted.approval_timeout_seconds,
         "roles": wanted.approval_roles,
         "users": wanted.approvers,

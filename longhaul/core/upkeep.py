@@ -68,10 +68,10 @@ class Expired(Protocol):
         """
 
     async def purge_remains(self) -> bool:
-        """Delete some of what purged jobs have left; False when nothing is left."""
+        """Delete some of what purged jobs have left; False when there is no more to do."""
 
     async def purge_others(self, older_than: timedelta) -> None:
-        """Delete what is no part of a job and as old."""
+        """Delete what is no part of a job: expired keys, and what else is as old."""
 
 
 class Traces(Protocol):

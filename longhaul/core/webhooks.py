@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from longhaul.core.errors import InvalidInput
@@ -34,6 +34,13 @@ WAITS = (
 PRIVATE_TARGET = "private_target"
 
 _NAT64 = ip_address("64:ff9b::")
+
+# What Python's tables call global, in one of its versions or in all: protocol assignments,
+# IPv4 inside IPv6 in forms that are out of use or local, and site-local addresses.
+_NEVER = tuple(
+    ip_network(one)
+    for one in ("192.0.0.0/24", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")
+)
 _LAST_32_BITS = 0xFFFFFFFF
 
 
@@ -79,7 +86,9 @@ def check_url(url: str, *, allow_private: bool) -> None:
     complaint = f"A webhook's address begins with {' or '.join(schemes)}:// and a host."
     try:
         parts = urlsplit(url)
-        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
+        # As DNS is asked; it refuses labels that are empty or too long.
+        host = (parts.hostname or "").encode("idna")
+        is_complete = parts.scheme in schemes and host and parts.port != 0
     except ValueError:
         raise InvalidInput(complaint) from None
     if not is_complete:
@@ -97,7 +106,8 @@ def is_public(address: str) -> bool:
         inner = _wrapped(found)
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not found.is_multicast
+    is_denied = any(found in network for network in _NEVER)
+    return found.is_global and not found.is_multicast and not is_denied
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:

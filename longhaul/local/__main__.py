@@ -7,6 +7,7 @@ import sys
 from pydantic import ValidationError
 
 from longhaul.adapters.data_folder import FolderInUse
+from longhaul.adapters.postgres.database import Refused
 from longhaul.adapters.settings import Settings
 from longhaul.core.errors import Unavailable
 from longhaul.local.processes import ProcessFailed
@@ -23,6 +24,9 @@ def main() -> int:
         asyncio.run(stack.run())
     except ValidationError as exc:
         say(str(exc))
+        return 2
+    except Refused as exc:
+        say(f"PostgreSQL refuses: {exc}. Check LONGHAUL_POSTGRES__DSN.")
         return 2
     except (FolderInUse, ProcessFailed) as exc:
         say(str(exc))

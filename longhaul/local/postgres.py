@@ -24,19 +24,20 @@ def dsn(port: int, database: str = DATABASE) -> str:
 
 
 async def prepare(folder: Path) -> None:
-    """Make the folder a database cluster, once.
+    """Make the folder a database cluster, once: all of it or nothing.
 
     Raises:
         ProcessFailed: `initdb` failed, with what it said.
     """
     if (folder / "PG_VERSION").exists():
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    unfinished = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)  # what one that was killed has left
+    unfinished.mkdir(mode=0o700, parents=True)
     initdb = await asyncio.create_subprocess_exec(
         *_as_someone(),
         str(_binaries() / "initdb"),
-        *("-D", str(folder), "-U", "postgres", "--auth=trust", "-E", "UTF8"),
+        *("-D", str(unfinished), "-U", "postgres", "--auth=trust", "-E", "UTF8"),
         *("--locale=C.UTF-8", "--no-sync"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -44,6 +45,10 @@ async def prepare(folder: Path) -> None:
     output, _ = await initdb.communicate()
     if initdb.returncode:
         raise ProcessFailed(f"initdb failed:\n{output.decode(errors='replace')}")
+    try:
+        unfinished.replace(folder)
+    except OSError as exc:
+        raise ProcessFailed(f"{folder} is in the way: it is no database cluster.") from exc
 
 
 def command(folder: Path, port: int, *, durable: bool = True) -> Command:

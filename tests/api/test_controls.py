@@ -13,6 +13,7 @@ from temporalio.client import Client
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
+from tests.api.conftest import Api
 from tests.conftest import until
 from tests.engine import Engine, open_engine
 
@@ -319,6 +320,55 @@ async def follow_logs(client: httpx2.AsyncClient, job_id: str) -> list[Any]:
         cursor = page["next_cursor"]
 
 
+@pytest.mark.parametrize("route", ["retry", "control"])
+async def test_a_retry_may_be_run_differently(client: httpx2.AsyncClient, route: str) -> None:
+    options = {"concurrency": 3, "stop_after_failure_ratio": 0.5, "deadline_seconds": 60}
+    body = {"job_type": "echo", "parameters": {"items": 1}, "options": options}
+    job_id = (await client.post("/jobs", json=body)).json()["job_id"]
+
+    async def retry(**changes: Any) -> dict[str, Any]:
+        await client.post(f"/jobs/{job_id}/cancel")
+        response = await client.post(
+            f"/jobs/{job_id}/{route}",
+            json={"options": changes, **({"action": "retry"} if route == "control" else {})},
+        )
+        assert response.status_code == 202, response.text
+        return dict(response.json()["options"])
+
+    as_before = await retry()
+    bounded = await retry(stop_after_failure_ratio=0.1, deadline_seconds=3600)
+    unbounded = await retry(concurrency=None, stop_after_failure_ratio=None, deadline_seconds=None)
+    refused = await client.post(f"/jobs/{job_id}/retry", json={"options": {"deadline_seconds": 0}})
+
+    assert as_before == options
+    assert bounded == {
+        "concurrency": 3, "stop_after_failure_ratio": 0.1, "deadline_seconds": 3600,
+    }  # fmt: skip
+    assert unbounded == {
+        "concurrency": 3, "stop_after_failure_ratio": None, "deadline_seconds": None,
+    }  # fmt: skip
+    assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("route", ["pause", "control"])
+async def test_a_pause_until_a_time_that_is_over_is_refused(
+    client: httpx2.AsyncClient, route: str
+) -> None:
+    job_id = await submit(client, items=1)
+    action = {"action": "pause"} if route == "control" else {}
+
+    late = await client.post(
+        f"/jobs/{job_id}/{route}", json={"until": "2020-01-01T00:00:00Z", **action}
+    )
+    in_time = await client.post(
+        f"/jobs/{job_id}/{route}", json={"until": "2999-01-01T00:00:00Z", **action}
+    )
+
+    assert late.status_code == 422
+    assert late.json()["errors"][0]["pointer"] == "/until"
+    assert in_time.status_code == 202
+
+
 @pytest.mark.usefixtures("worker")
 async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     job_id = await submit(client, items=5, failing=[2])
@@ -338,6 +388,7 @@ async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     ).json()
     followed = await follow_logs(client, job_id)
     purged = await client.post(f"/jobs/{job_id}/purge")
+    history = (await client.get(f"/jobs/{job_id}/history")).json()
 
     assert followed == logs["logs"]
     assert [item["ordinal"] for item in items["items"] + rest["items"]] == [0, 1, 2, 3, 4]
@@ -353,6 +404,42 @@ async def test_items_logs_and_purge(client: httpx2.AsyncClient) -> None:
     assert newer["logs"] == []
     assert purged.status_code == 204
     assert (await client.get(f"/jobs/{job_id}")).status_code == 404
+    assert [(line["action"], line["by"]) for line in history["audit"]] == [
+        ("created", "u-1"), ("started", "longhaul"), ("finished", "longhaul"), ("purged", "u-1"),
+    ]  # fmt: skip
+    assert history["attempts"][0]["outcome"] == "partial"
+
+
+@pytest.mark.invariant("I9")
+async def test_what_is_left_of_a_purged_job_is_its_audit_for_its_owner_and_admins(
+    api: Api, database: PostgresDatabase
+) -> None:
+    async with (
+        api.client("u-1") as owner,
+        api.client("u-2") as stranger,
+        api.client("boss", "Admin") as admin,
+    ):
+        job_id = (await owner.post("/jobs", json={"job_type": "echo"})).json()["job_id"]
+        async with database.begin() as tx:
+            await tx.execute(
+                "INSERT INTO job_item (job_id, ordinal, item_key) "
+                "SELECT $1, n, n::text FROM generate_series(0, 99) AS n",
+                job_id,
+            )
+        await owner.post(f"/jobs/{job_id}/cancel")
+
+        before = await stranger.get(f"/jobs/{job_id}/history")
+        purged = await owner.post(f"/jobs/{job_id}/purge")
+        again = await owner.post(f"/jobs/{job_id}/purge")
+        shown = [await one.get(f"/jobs/{job_id}/history") for one in (owner, admin)]
+        hidden = await stranger.get(f"/jobs/{job_id}/history")
+    async with database.begin() as tx:
+        left = await tx.fetch("SELECT job_id FROM job_item UNION ALL SELECT job_id FROM job_purge")
+
+    assert (purged.status_code, again.status_code) == (204, 404)
+    assert [one.json()["audit"][-1]["action"] for one in shown] == ["purged", "purged"]
+    assert before.status_code == hidden.status_code == 404
+    assert left == []
 
 
 @pytest.mark.invariant("I5")

@@ -246,7 +246,68 @@ async def test_any_phase_of_the_report_leads_to_its_mappings(
 
     assert [one["id"] for one in page.json()["entries"]] == list(wanted.entry_ids)
     assert answer(unknown) == (404, "not_found", "There is no such phase.")
-    assert no_number.status_code == 400
+    assert no_number.status_code == 404
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_attributes_that_have_no_entries_are_named(
+    people: People, database: PostgresDatabase, report: Seeded, kind: str
+) -> None:
+    wanted = await seed(database, report, kind)
+    known = report.attribute_ids[0]
+
+    foreign = await decide(
+        people.tester, wanted, decision="approved", attribute_ids=[known, 999_999]
+    )
+    listed = await entries(people.reader, wanted)
+    first = await decide(people.tester, wanted, decision="approved", attribute_ids=[known])
+    again = await decide(people.tester, wanted, decision="approved", attribute_ids=[known])
+
+    assert answer(foreign) == (
+        422, "invalid_input", f"There are no {kind} here of the attributes: 999999.",
+    )  # fmt: skip
+    assert listed["counts"]["waiting_for_tester"] == 3
+    assert (first.json()["decided"], again.json()["decided"]) == (1, 0)
+
+
+async def test_nobody_decides_on_a_mapping_for_both(
+    api: Api, database: PostgresDatabase, report: Seeded
+) -> None:
+    wanted = await seed(database, report, "mappings")
+    first, second, third = wanted.entry_ids
+    owner, yes = {"as": "report_owner"}, {"decision": "approved"}
+    async with (
+        api.client("both", "Tester", "Report Owner", lob="Mortgage") as both,
+        api.client("tess", "Tester", lob="Mortgage") as tester,
+        api.client("boss", "Admin") as admin,
+    ):
+        await decide(both, wanted, **yes, ids=[first, second], **{"as": "tester"})
+        await decide(tester, wanted, **yes, ids=[third])
+        own = await decide(both, wanted, **yes, all=True, **owner)
+        # Who rejects and approves again is the tester from then on.
+        await decide(tester, wanted, decision="rejected", ids=[second], reason="no")
+        await decide(tester, wanted, **yes, ids=[second])
+        others = await decide(both, wanted, **yes, ids=[second, third], **owner)
+        by_admin = await decide(admin, wanted, **yes, ids=[first], **owner)
+
+    assert answer(own) == (
+        403, "forbidden",
+        "You decided on 2 of these as tester: somebody else has to decide on them as report owner.",
+    )  # fmt: skip
+    assert others.json()["decided"] == 2
+    assert by_admin.json()["decided"] == 1
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_entry_does_not_name_the_job_that_proposed_it(
+    people: People, database: PostgresDatabase, report: Seeded, kind: str
+) -> None:
+    wanted = await seed(database, report, kind)
+
+    listed = await entries(people.reader, wanted)
+
+    assert not any({"job_id", "ordinal"} & set(one) for one in listed["entries"])
 
 
 async def seed_and_approve(

@@ -8,13 +8,21 @@ import pytest
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
 from tests.api.conftest import Api
 from tests.api.test_controls import ENDED, becomes, read
 from tests.conftest import until
 from tests.engine import Engine, open_engine
+from tests.factories import make_new_job
 from tests.flows import approval, echo, group, note
 
 pytestmark = pytest.mark.timeout(120)
+
+ABOUT = {
+    "what": "echoes",
+    "count": {"$from": "first", "path": "echoes"},
+    "more": {"$from": "first", "path": "nothing.of.it"},
+}
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> 
     job_id = await started(
         client,
         echo("first", items=3),
-        approval("ok", message="Is it good?"),
+        approval("ok", message="Is it good?", about=ABOUT),
         echo("then", items={"$from": "first", "path": "echoes"}),
     )
     early = await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
@@ -84,6 +92,7 @@ async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> 
     assert [one["state"] for one in approvals] == ["approved"]
     assert (approvals[0]["decided_by"], approvals[0]["reason"]) == ("u-1", "good")
     assert approvals[0]["message"] == "Is it good?"
+    assert approvals[0]["about"] == {"what": "echoes", "count": 3, "more": None}
     assert late.status_code == 400
 
 
@@ -184,11 +193,74 @@ async def test_who_may_see_and_approve(api: Api) -> None:
     assert flow["outcome"] == "succeeded"
 
 
+@pytest.mark.invariant("I9")
+@pytest.mark.usefixtures("engine")
+async def test_whoever_holds_an_asked_role_in_the_line_of_business_sees_and_answers(
+    api: Api,
+) -> None:
+    async with (
+        api.client("u-1", "Tester", lob="Cards") as owner,
+        api.client("u-2", "Report Owner", lob="Cards") as holder,
+        api.client("u-3", "Report Owner", lob="Mortgage") as elsewhere,
+        api.client("u-4", "Data Owner", lob="Cards") as other_role,
+        api.client("u-5", "Report Owner") as everywhere,
+    ):
+        steps = [echo("one", items=1), approval("ok", roles=["Report Owner"])]
+        job_id = await started(owner, *steps)
+        await waits(owner, job_id)
+        child = (await owner.get(f"/jobs/{job_id}/children")).json()["jobs"][0]["job_id"]
+        body = {"decision": "approved"}
+
+        hidden = [
+            await client.request(method, f"/jobs/{path}", json=body if method == "POST" else None)
+            for client in (elsewhere, other_role)
+            for method, path in [
+                ("GET", job_id), ("GET", child), ("GET", f"{job_id}/approvals"),
+                ("POST", f"{job_id}/approve"),
+            ]
+        ]  # fmt: skip
+        seen = [
+            await client.get(f"/jobs/{path}")
+            for client in (holder, everywhere)
+            for path in (job_id, child, f"{job_id}/approvals")
+        ]
+        steered = await holder.post(f"/jobs/{job_id}/cancel")
+        approved = await holder.post(f"/jobs/{job_id}/approve", json=body)
+        flow = await becomes(owner, job_id, *ENDED)
+
+    assert {response.status_code for response in hidden} == {404}
+    assert {response.status_code for response in seen} == {200}
+    assert steered.status_code == 403
+    assert approved.status_code == 200
+    assert flow["outcome"] == "succeeded"
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.usefixtures("engine")
+async def test_a_role_in_another_line_of_business_does_not_answer_what_a_name_makes_visible(
+    api: Api,
+) -> None:
+    async with (
+        api.client("u-1", "Tester", lob="Cards") as owner,
+        api.client("u-2", "Report Owner", lob="Mortgage") as named_elsewhere,
+    ):
+        step = approval("now", roles=["Report Owner"])
+        job_id = await started(owner, step, approval("later", users=["u-2"]))
+        await waits(owner, job_id)
+
+        response = await named_elsewhere.post(
+            f"/jobs/{job_id}/approve", json={"decision": "approved"}
+        )
+
+    assert response.status_code == 403
+
+
 async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
     client: httpx2.AsyncClient,
 ) -> None:
     unknown = await submit(client, {"name": "one", "kind": "job", "job_type": "nothing"})
     later = await submit(client, echo("one", items={"$from": "two"}), echo("two"))
+    unheard_of = await submit(client, approval("ok", about={"version": {"$from": "one"}}))
     malformed = await submit(client, {"name": "one", "kind": "job"})
     checked = await client.post(
         "/jobs",
@@ -204,8 +276,27 @@ async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
             "detail": "Step 'one' refers to 'two', which is no earlier step.",
         }
     ]
+    assert [one["pointer"] for one in unheard_of.json()["errors"]] == [
+        "/parameters/steps/0/about/version"
+    ]
     assert "step 'one'" in malformed.json()["errors"][0]["detail"]
     assert (checked.status_code, checked.json()["items"]) == (200, 2)
+
+
+async def test_a_job_that_is_no_flow_asks_for_no_approval_whatever_its_parameters_say(
+    client: httpx2.AsyncClient, database: PostgresDatabase
+) -> None:
+    async with database.begin() as tx:
+        job = await PostgresJobs().insert(tx, make_new_job(parameters={"steps": 3}))
+    assert job is not None
+
+    listed = await client.get(f"/jobs/{job.id}/approvals")
+    approved = await client.post(
+        f"/jobs/{job.id}/approve", json={"step": "one", "decision": "approved"}
+    )
+
+    assert (listed.status_code, listed.json()) == (200, {"approvals": []})
+    assert (approved.status_code, approved.json()["code"]) == (400, "wrong_state")
 
 
 @pytest.mark.usefixtures("engine")
@@ -218,3 +309,23 @@ async def test_purging_a_flow_purges_its_jobs(client: httpx2.AsyncClient) -> Non
 
     assert purged.status_code == 204
     assert (await client.get(f"/jobs/{child}")).status_code == 404
+    history = (await client.get(f"/jobs/{child}/history")).json()
+    assert history["audit"][-1]["action"] == "purged"
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_step_is_not_purged_from_under_a_flow_that_still_runs(
+    client: httpx2.AsyncClient,
+) -> None:
+    job_id = await started(client, echo("one", items=1), approval("ok"))
+    await waits(client, job_id)
+    child = (await client.get(f"/jobs/{job_id}/children")).json()["jobs"][0]["job_id"]
+
+    early = await client.post(f"/jobs/{child}/purge")
+    await client.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
+    await becomes(client, job_id, *ENDED)
+    late = await client.post(f"/jobs/{child}/purge")
+
+    assert early.status_code == 400
+    assert "a step of a flow that still runs" in early.json()["detail"]
+    assert late.status_code == 204

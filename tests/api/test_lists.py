@@ -1,5 +1,7 @@
 """Lists: newest first, complete over pages, narrowed by filters."""
 
+import re
+
 import httpx2
 import pytest
 
@@ -102,6 +104,29 @@ async def test_the_catalog_lists_types_with_their_parameters(client: httpx2.Asyn
     by_name = {entry["job_type"]: entry for entry in answer["job_types"]}
     assert by_name["echo"]["parameters"]["properties"]["items"]["type"] == "integer"
     assert "Tester" in by_name["data_profiling_llm_generation"]["roles"]
+
+
+async def test_requests_are_counted_by_their_routes_and_never_by_their_ids(
+    client: httpx2.AsyncClient,
+) -> None:
+    job_id = (await client.post("/jobs", json=ECHO)).json()["job_id"]
+    await client.get(f"/jobs/{job_id}/status")
+    await client.get(f"http://longhaul/jobs/{job_id}")
+    await client.get(f"/jobs/{job_id}/items/a%2Fb%7B%7D")
+    await client.get("http://longhaul/livez")
+    await client.get("http://longhaul/nowhere")
+
+    metrics = (await client.get("http://longhaul/metrics")).text
+
+    routes = set(re.findall(r'longhaul_http_request_seconds_count{[^}]*route="([^"]*)"', metrics))
+    assert routes == {
+        "/api/v1/jobs",
+        "/api/v1/jobs/{job_id}/status",
+        "/jobs/{job_id}",
+        "/api/v1/jobs/{job_id}/items/{item_key:path}",
+        "/livez",
+        "unknown",
+    }
 
 
 async def test_health_needs_no_token(api: Api) -> None:

@@ -237,7 +237,9 @@ async def test_nobody_sees_or_touches_the_schedules_of_others(api: Api) -> None:
             await other.post(f"{path}/pause"),
             await other.post(f"{path}/resume"),
             await other.post(f"{path}/trigger"),
+            await other.get(f"{path}/history"),
             await mine.get(f"/schedules/{uuid.uuid4()}"),
+            await mine.get(f"/schedules/{uuid.uuid4()}/history"),
             await mine.get("/schedules/no-uuid"),
         ]
         listed = [
@@ -248,6 +250,28 @@ async def test_nobody_sees_or_touches_the_schedules_of_others(api: Api) -> None:
     assert {answer.status_code for answer in answers} == {404}
     assert listed == [1, 0, 1]
     assert system == [403, 200]
+
+
+async def test_who_did_what_to_a_schedule_is_known_also_when_it_is_gone(api: Api) -> None:
+    async with api.client("u-1") as mine, api.client("a", "Admin") as admin:
+        path = f"/schedules/{(await create(mine))['schedule_id']}"
+        await admin.post(f"{path}/pause")
+        await mine.post(f"{path}/resume")
+        await mine.post(f"{path}/trigger")
+        await mine.delete(path)
+        gone = await mine.get(path)
+
+        page = (await mine.get(f"{path}/history", params={"limit": 3})).json()
+        rest = (await admin.get(f"{path}/history", params={"cursor": page["next_cursor"]})).json()
+
+    done = [(line["action"], line["by"]) for line in page["audit"] + rest["audit"]]
+    assert gone.status_code == 404
+    assert done == [
+        ("created", "u-1"), ("paused", "a"), ("resumed", "u-1"), ("triggered", "u-1"),
+        ("deleted", "u-1"),
+    ]  # fmt: skip
+    assert page["audit"][0]["details"]["cron"] == NEVER
+    assert rest["next_cursor"] is None
 
 
 @pytest.mark.parametrize(

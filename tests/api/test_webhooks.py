@@ -62,6 +62,32 @@ async def test_the_end_of_a_job_is_told_and_can_be_told_again(
     assert receiver.received[0].content["job"]["status"] == "cancelled"
 
 
+async def test_a_test_is_told_whatever_is_listened_to_and_who_did_what_is_known(
+    client: httpx2.AsyncClient, receiver: WebhookReceiver
+) -> None:
+    body = {"url": f"{receiver.url}?token=hidden", "events": ["job.paused"]}
+    webhook = (await client.post("/webhooks", json=body)).json()
+    path = f"/webhooks/{webhook['webhook_id']}"
+
+    tested = await client.post(f"{path}/test")
+    await until(lambda: _delivered(client, f"{path}/deliveries"), what="the test")
+    delivery_id = tested.json()["delivery_id"]
+    await client.post(f"{path}/deliveries/{delivery_id}/redeliver")
+    await until(lambda: _count(receiver, 2), what="the redelivery")
+    shown = (await client.get(path)).json()
+    await client.delete(path)
+    history = (await client.get(f"{path}/history")).json()["audit"]
+
+    sent = receiver.received[0]
+    assert (tested.status_code, tested.json()["job_id"]) == (202, None)
+    assert sent.is_signed_with(webhook["secret"])
+    assert (sent.content["event"], sent.content["job"]) == ("webhook.test", None)
+    assert shown == {key: value for key, value in webhook.items() if key != "secret"}
+    assert [line["action"] for line in history] == ["created", "tested", "redelivered", "deleted"]
+    assert history[0]["details"] == {"events": ["job.paused"], "host": "127.0.0.1"}
+    assert history[2]["details"] == {"delivery_id": delivery_id}
+
+
 async def test_a_secret_is_told_once_and_stored_sealed(
     client: httpx2.AsyncClient, api: Api, dsn: str
 ) -> None:
@@ -83,6 +109,9 @@ async def test_nobody_sees_or_touches_the_webhooks_of_others(api: Api) -> None:
         made = (await mine.post("/webhooks", json={"url": "https://example.org/"})).json()
         path = f"/webhooks/{made['webhook_id']}"
         answers = [
+            await other.get(path),
+            await other.post(f"{path}/test"),
+            await other.get(f"{path}/history"),
             await other.delete(path),
             await other.get(f"{path}/deliveries"),
             await other.post(f"{path}/deliveries/{made['webhook_id']}/redeliver"),
@@ -137,23 +166,34 @@ async def _delivered(client: httpx2.AsyncClient, path: str) -> bool:
 
 async def test_a_flow_that_waits_for_a_person_and_a_pause_are_told(
     client: httpx2.AsyncClient,
+    api: Api,
     receiver: WebhookReceiver,
     temporal_client: Client,
     database: PostgresDatabase,
     redis_client: Redis,
 ) -> None:
     await client.post("/webhooks", json={"url": receiver.url})
-    body = {"job_type": "flow", "parameters": {"steps": [approval("ok")]}}
+    steps = [approval("ok", users=["u-2"], roles=["Report Owner"])]
+    body = {"job_type": "flow", "parameters": {"steps": steps}}
+    asked = [("u-2",), ("u-3", "Report Owner"), ("u-4",)]
+    for sub, *roles in asked:
+        async with api.client(sub, *roles) as one:
+            await one.post("/webhooks", json={"url": f"{receiver.url}/of/{sub}"})
     async with open_engine(temporal_client, database, redis_client) as engine, engine.worker():
         job_id = (await client.post("/jobs", json=body)).json()["job_id"]
-        await until(lambda: _count(receiver, 1), what="the approval to be told")
+        await until(lambda: _count(receiver, 3), what="the approval to be told")
         await client.post(f"/jobs/{job_id}/pause")
-        await until(lambda: _count(receiver, 2), what="the pause to be told")
+        await until(lambda: _count(receiver, 4), what="the pause to be told")
         await client.post(f"/jobs/{job_id}/cancel")
-        await until(lambda: _count(receiver, 3), what="the end to be told")
+        await until(lambda: _count(receiver, 5), what="the end to be told")
 
-    asked, paused, ended = (one.content for one in receiver.received)
-    assert (asked["event"], asked["details"]["step"]) == ("job.approval_needed", "ok")
+    needed, later = receiver.received[:3], receiver.received[3:]
+    paused, ended = (one.content for one in later)
+    assert {one.path for one in needed} == {"/hook", "/hook/of/u-2", "/hook/of/u-3"}
+    assert {one.path for one in later} == {"/hook"}
+    assert {(one.content["event"], one.content["details"]["step"]) for one in needed} == {
+        ("job.approval_needed", "ok")
+    }
     assert (paused["event"], paused["job"]["status"]) == ("job.paused", "paused")
     assert (ended["event"], ended["job"]["status"]) == ("job.ended", "cancelled")
-    assert {one["job"]["job_id"] for one in (asked, paused, ended)} == {job_id}
+    assert {one.content["job"]["job_id"] for one in receiver.received} == {job_id}

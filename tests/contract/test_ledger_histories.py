@@ -23,6 +23,7 @@ from longhaul.activities.plan import PlanActivities
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
+from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.api.controls import Controls
 from longhaul.api.schemas import RetryRequest
@@ -144,6 +145,7 @@ class History:
             database=self.stores.database,
             jobs=PostgresJobs(),
             ledger=self.stores.ledger,
+            retention=PostgresRetention(self.stores.database),
             board=NoBoard(),
             workflows=NoWorkflows(),
             endings=Endings(stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports()),

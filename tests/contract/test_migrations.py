@@ -120,7 +120,7 @@ async def test_migrating_again_changes_nothing(dsn: str) -> None:
 
 
 async def test_rules_that_mean_the_same_get_the_same_hash(empty: str) -> None:
-    await migrate(empty, to="0012")
+    await migrate(empty, to="0014")
     sets = [["Y", "N"], ["N", "Y"], ["A", "B"]]
     connection = await asyncpg.connect(empty)
     try:

@@ -16,6 +16,7 @@ from longhaul.adapters.settings import AuthSettings
 from longhaul.api.auth import BearerTokens, PublishedKeys, authenticator
 from longhaul.core.errors import NotAuthenticated, Unavailable
 from longhaul.core.principals import Role
+from tests.conftest import until
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
@@ -30,6 +31,8 @@ class KeyServer:
     def __init__(self) -> None:
         self.asked = 0
         self.answer = b""
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.status = 200
         self.port = 0
         self._server: asyncio.Server
@@ -54,6 +57,7 @@ class KeyServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         self.asked += 1
+        await self.answers.wait()
         head = f"HTTP/1.1 {self.status} Keys\r\ncontent-length: {len(self.answer)}\r\n"
         writer.write(head.encode() + b"connection: close\r\n\r\n" + self.answer)
         await writer.drain()
@@ -74,9 +78,7 @@ def sign(key: Any, key_id: str | None, algorithm: str, **claims: Any) -> str:
         "exp": datetime.now(UTC) + timedelta(hours=1),
         **claims,
     }
-    return "Bearer " + jwt.encode(
-        whole, key, algorithm=algorithm, headers={"kid": key_id} if key_id else None
-    )
+    return jwt.encode(whole, key, algorithm=algorithm, headers={"kid": key_id} if key_id else None)
 
 
 @pytest.fixture
@@ -152,11 +154,11 @@ def forged_with_the_public_key() -> str:
     )
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     signature = algorithm.sign(text.encode(), public_pem(RSA_KEY))
-    return f"Bearer {text}.{jwt.utils.base64url_encode(signature).decode()}"
+    return f"{text}.{jwt.utils.base64url_encode(signature).decode()}"
 
 
 @pytest.mark.parametrize(
-    "authorization",
+    "token",
     [
         sign(STRANGE_KEY, "r1", "RS256"),
         sign(STRANGE_KEY, "unknown", "RS256"),
@@ -165,20 +167,18 @@ def forged_with_the_public_key() -> str:
         sign(RSA_KEY, "r1", "RS512"),
         sign(None, "r1", "none"),
         forged_with_the_public_key(),
-        "Bearer nonsense",
+        "nonsense",
     ],
     ids=[
         "strange_key", "unknown_id", "no_id", "another_kind", "another_hash", "unsigned",
         "forged", "nonsense",
     ],
 )  # fmt: skip
-async def test_what_no_published_key_has_signed_is_refused(
-    server: KeyServer, authorization: str
-) -> None:
+async def test_what_no_published_key_has_signed_is_refused(server: KeyServer, token: str) -> None:
     checked = authenticator(settings(server))
 
     with pytest.raises(NotAuthenticated):
-        await checked.principal(authorization)
+        await checked.principal(token)
 
 
 async def test_unknown_keys_do_not_make_us_ask_again_and_again(server: KeyServer) -> None:
@@ -201,6 +201,31 @@ async def test_a_new_key_is_found_and_a_withdrawn_one_is_refused(server: KeyServ
     assert principal.sub == "u-1"
     with pytest.raises(NotAuthenticated):
         await checked.principal(sign(RSA_KEY, "r1", "RS256"))
+
+
+async def test_nobody_with_a_known_key_waits_while_the_keys_are_renewed(server: KeyServer) -> None:
+    keys = PublishedKeys(server.url, ask_at_most_every=timedelta(0), keep_for=timedelta(0))
+    checked = BearerTokens(settings(server), keys)
+    await checked.principal(sign(RSA_KEY, "r1", "RS256"))
+    server.answers.clear()
+    server.publish(r2=STRANGE_KEY)
+
+    for _ in range(5):
+        await checked.principal(sign(RSA_KEY, "r1", "RS256"))
+        await until(lambda: asked(server, 2), what="the keys to be asked for")
+    asked_meanwhile = server.asked
+    server.answers.set()
+    principal = await checked.principal(sign(STRANGE_KEY, "r2", "RS256"))
+
+    assert principal.sub == "u-1"
+    # Who waits for an answer that does not come gives up, and the next one asks again.
+    assert asked_meanwhile == 2
+    with pytest.raises(NotAuthenticated):
+        await checked.principal(sign(RSA_KEY, "r1", "RS256"))
+
+
+async def asked(server: KeyServer, times: int) -> bool:
+    return server.asked >= times
 
 
 async def test_keys_of_other_kinds_beside_ours_do_no_harm(server: KeyServer) -> None:

@@ -15,6 +15,7 @@ from longhaul.activities.quality_report import (
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
+from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.adapters.regexes import BothDialects
 from longhaul.core.errors import ItemFailed, NotFound
 from longhaul.core.job_types import Resources
@@ -177,7 +178,7 @@ async def test_a_report_goes_with_its_job(
     await report_of(database, reports, run.job)
 
     async with database.begin() as tx:
-        await PostgresJobs().purge(tx, run.job.id)
+        await PostgresRetention(database).purge_family(tx, run.job, "u-1")
         assert await tx.fetch("SELECT * FROM quality_report") == []
 
 

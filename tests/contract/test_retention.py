@@ -82,6 +82,18 @@ async def make_jobs(
     return made
 
 
+async def note_deliveries(database: PostgresDatabase, *days_ago: int) -> None:
+    async with database.begin() as tx:
+        for days in days_ago:
+            await tx.execute(
+                "INSERT INTO webhook_delivery (id, webhook_id, event, job_id, job_version, payload,"
+                " due_at, created_at) SELECT gen_random_uuid(), gen_random_uuid(), 'job.ended', "
+                "gen_random_uuid(), $1, '{}', t, t FROM (SELECT now() - $2::interval AS t) AS x",
+                days,
+                timedelta(days=days),
+            )
+
+
 async def ids_in(database: PostgresDatabase, table: str, column: str = "job_id") -> set[str]:
     async with database.begin() as tx:
         return {str(row["id"]) for row in await tx.fetch(f"SELECT {column} AS id FROM {table}")}
@@ -149,14 +161,60 @@ async def test_what_a_killed_purge_has_left_is_deleted_by_the_next(
     assert await ids_in(database, "job_item") == await ids_in(database, "job_purge") == set()
 
 
-async def test_without_days_everything_is_kept(
+async def test_a_job_that_somebody_purges_goes_as_those_that_are_old(
+    database: PostgresDatabase,
+) -> None:
+    job, other = await make_jobs(database, 2, items=10)
+    store = PostgresRetention(database, rows_at_once=4)
+
+    async with database.begin() as tx:
+        gone = await store.purge_family(tx, job, "u-1")
+    left = await ids_in(database, "job_item")
+    steps = 0
+    while await store.purge_remains(gone):
+        steps += 1
+
+    assert gone == [job.id]
+    assert left == ids([job, other])
+    # Of each table three steps, the last of which goes on: calls, then items, then the note.
+    assert steps == 5
+    assert await ids_in(database, "job_item") == await ids_in(database, "llm_call") == {other.id}
+
+
+async def test_two_who_delete_remains_at_once_leave_none(database: PostgresDatabase) -> None:
+    jobs = await make_jobs(database, 4, items=50)
+    store = PostgresRetention(database, rows_at_once=7)
+    await store.purge_jobs(KEEP)
+
+    async def delete() -> None:
+        while await ids_in(database, "job_purge"):
+            await store.purge_remains()
+
+    await asyncio.gather(*(delete() for _ in range(4)))
+
+    assert len(jobs) == 4
+    assert await ids_in(database, "job_item") == await ids_in(database, "llm_call") == set()
+
+
+async def test_without_days_jobs_are_kept_and_what_has_run_out_is_not(
     database: PostgresDatabase, redis_client: Redis
 ) -> None:
-    old = await make_jobs(database, days_ago=5_000)
+    old = await make_jobs(database, 2, days_ago=5_000)
+    async with database.begin() as tx:
+        for job, age in zip(old, ("-1 hour", "1 hour"), strict=True):
+            await tx.execute(
+                "INSERT INTO idempotency_key (owner, key, body_hash, job_id, expires_at) "
+                "VALUES ('u-1', $1::text, '', $2, now() + $1::text::interval)",
+                age,
+                job.id,
+            )
+    await note_deliveries(database, 89, 91)
 
     await purge(database, redis_client, keep=None)
 
     assert await ids_in(database, "job", "id") == ids(old)
+    assert await ids_in(database, "idempotency_key", "key") == {"1 hour"}
+    assert await ids_in(database, "webhook_delivery", "job_version") == {"89"}
 
 
 async def test_one_process_at_a_time_purges(
@@ -173,17 +231,9 @@ async def test_one_process_at_a_time_purges(
 async def test_what_is_no_part_of_a_job_goes_when_it_is_as_old(
     database: PostgresDatabase, redis_client: Redis
 ) -> None:
-    async with database.begin() as tx:
-        for days in (29, 31):
-            await tx.execute(
-                "INSERT INTO webhook_delivery (id, webhook_id, event, job_id, job_version, payload,"
-                " due_at, created_at) SELECT gen_random_uuid(), gen_random_uuid(), 'job.ended', "
-                "gen_random_uuid(), $1, '{}', t, t FROM (SELECT now() - $2::interval AS t) AS x",
-                days,
-                timedelta(days=days),
-            )
+    await note_deliveries(database, 29, 31, 32, 33)
 
-    await purge(database, redis_client)
+    await purge(database, redis_client, rows_at_once=2)
 
     assert await ids_in(database, "webhook_delivery", "job_version") == {"29"}
 

@@ -1,7 +1,7 @@
 """Limits of job types, leased by several dispatchers at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +11,8 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.core.jobs import Job, JobStatus, Outcome
-from longhaul.core.limits import TypeLimit, type_limits
+from longhaul.core.limits import TypeLimit
 from tests.factories import make_new_job
-from tests.job_types.echo import Echo
 
 JOBS = PostgresJobs()
 
@@ -125,20 +124,3 @@ async def test_what_is_held_back_is_not_due(database: PostgresDatabase) -> None:
 
     assert held_back is None
     assert await queue.next_due() == timedelta(0)
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({}, [TypeLimit(job_type="echo", max_running=2)]),
-        ({"echo": 7}, [TypeLimit(job_type="echo", max_running=7)]),
-        ({"echo": 0}, []),
-    ],
-)
-def test_the_settings_win_over_what_a_type_says_of_itself(
-    settings: Mapping[str, int], expected: Sequence[TypeLimit]
-) -> None:
-    class Two(Echo):
-        max_running = 2
-
-    assert type_limits([Two()], settings, {}) == expected

@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -13,12 +14,14 @@ from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
+from longhaul.adapters.postgres.webhooks import AT_ONCE_TO_ONE, LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.api.deliverer import Deliverer
+from longhaul.core.approvers import Approvers
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.notices import Event
+from longhaul.core.principals import Principal
 from longhaul.core.webhooks import Try, new_secret
 from tests.conftest import until
 from tests.factories import make_new_job
@@ -27,6 +30,7 @@ from tests.stubs.webhook_receiver import WebhookReceiver
 SEALER = Sealer({"k": bytes(32)})
 SECRET = new_secret()
 JOBS = PostgresJobs()
+U_1, U_2 = Principal(sub="u-1"), Principal(sub="u-2")
 
 
 @pytest.fixture
@@ -41,7 +45,11 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
 
 
 async def subscribe(
-    webhooks: PostgresWebhooks, url: str, *, owner: str = "u-1", events: Sequence[str] = (*Event,)
+    webhooks: PostgresWebhooks,
+    url: str,
+    *,
+    owner: Principal = U_1,
+    events: Sequence[str] = (*Event,),
 ) -> str:
     webhook_id = str(uuid.uuid4())
     await webhooks.add(
@@ -138,7 +146,7 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
 ) -> None:
     paused_only = await subscribe(webhooks, "http://127.0.0.1/", events=[Event.PAUSED])
     everything = await subscribe(webhooks, "http://127.0.0.1/")
-    await subscribe(webhooks, "http://127.0.0.1/", owner="u-2")
+    await subscribe(webhooks, "http://127.0.0.1/", owner=U_2)
 
     job = await make_job(database)
     await finish(database, await make_job(database, owner="u-3"))
@@ -159,6 +167,34 @@ async def test_only_the_owner_and_only_the_wanted_events_are_told(
     approval = next(row for row in await outbox(database) if "approval" in row["event"])
     assert approval["payload"]["details"] == {"step": "approve rules"}
     assert len(await outbox(database)) == 4
+
+
+@pytest.mark.invariant("I9")
+async def test_those_whom_an_approval_asks_are_told_too_and_no_others(
+    database: PostgresDatabase, webhooks: PostgresWebhooks
+) -> None:
+    def person(sub: str, *roles: str, lob: str | None = None) -> Principal:
+        return Principal(sub=sub, roles=frozenset(roles), lob=lob)
+
+    told = [U_1, U_2, person("u-3", "Report Owner", lob="Cards"), person("u-4", "Report Owner")]
+    others = [
+        person("u-5", "Report Owner", lob="Mortgage"),
+        person("u-6", "Tester", lob="Cards"),
+        person("u-7", "Admin"),
+    ]
+    ids = {one.sub: await subscribe(webhooks, "http://a/", owner=one) for one in (*told, *others)}
+    await subscribe(webhooks, "http://a/", owner=U_2, events=[Event.ENDED])
+    async with database.begin() as tx:
+        job = await JOBS.insert(tx, make_new_job(owner="u-1", owner_lob="Cards"))
+        assert job is not None
+        asked = Approvers(users=("u-2",), roles=("Report Owner",))
+        await JOBS.announce(tx, job, Event.APPROVAL_NEEDED, {"step": "ok"}, asked)
+    await finish(database, job)
+
+    rows = [(str(row["webhook_id"]), row["event"]) for row in await outbox(database)]
+    assert sorted(rows) == sorted(
+        [(ids[one.sub], "job.approval_needed") for one in told] + [(ids["u-1"], "job.ended")]
+    )
 
 
 async def test_a_delivery_is_signed_and_holds_the_facts_and_no_parameters(
@@ -211,7 +247,7 @@ async def test_a_delivery_that_keeps_failing_has_failed_after_its_last_wait(
         failed_after = len(receiver.received)
         receiver.statuses.clear()
         (row,) = await outbox(database)
-        await webhooks.redeliver(webhook_id, str(row["id"]))
+        await webhooks.redeliver({"id": webhook_id, "owner": "u-1"}, str(row["id"]), "u-1")
         deliverer.wake()
         await states_become(database, "delivered")
 
@@ -280,6 +316,36 @@ async def test_nobody_there_is_a_failed_try(
     assert await tries(database) == [(None, "connection")]
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+async def test_a_name_that_dns_cannot_have_is_a_failed_try(
+    database: PostgresDatabase, webhooks: PostgresWebhooks, host: str
+) -> None:
+    # As if it had been stored before such names were refused.
+    await subscribe(webhooks, f"https://{host}/")
+    await finish(database, await make_job(database))
+
+    async with delivering(webhooks, waits=[]):
+        await states_become(database, "failed")
+
+    assert await tries(database) == [(None, "not_resolved")]
+
+
+async def test_a_fault_of_ours_is_a_failed_try_and_not_repeated_for_ever(
+    database: PostgresDatabase, webhooks: PostgresWebhooks, receiver: WebhookReceiver
+) -> None:
+    webhook_id = await subscribe(webhooks, receiver.url)
+    async with database.begin() as tx:
+        unreadable = SEALER.seal("whsec_A", webhook_id)
+        await tx.execute("UPDATE webhook SET sealed_secret = $1", unreadable)
+    await finish(database, await make_job(database))
+
+    async with delivering(webhooks, waits=[]):
+        await states_become(database, "failed")
+
+    assert receiver.received == []
+    assert await tries(database) == [(None, "fault")]
+
+
 async def test_a_secret_that_cannot_be_opened_sends_nothing(
     database: PostgresDatabase, webhooks: PostgresWebhooks, receiver: WebhookReceiver
 ) -> None:
@@ -287,7 +353,7 @@ async def test_a_secret_that_cannot_be_opened_sends_nothing(
     webhook_id = str(uuid.uuid4())
     await webhooks.add(
         webhook_id=webhook_id,
-        owner="u-1",
+        owner=U_1,
         url=receiver.url,
         events=["job.ended"],
         sealed=other.seal(SECRET, webhook_id),
@@ -359,16 +425,46 @@ async def test_who_has_lost_its_lease_does_not_end_the_delivery(
     assert (first.id, row["state"]) == (second.id, "pending")
 
 
-async def test_a_busy_target_leaves_room_for_the_others(
+async def backlog(
+    database: PostgresDatabase, webhooks: PostgresWebhooks, *owners: str
+) -> list[str]:
+    """Webhooks of some owners, and for each more deliveries than may be sent to it at once."""
+    ids = []
+    for owner in owners:
+        one = Principal(sub=owner)
+        ids.append(await subscribe(webhooks, "http://a/", owner=one, events=[Event.ENDED]))
+        for _ in range(AT_ONCE_TO_ONE + 2):
+            await finish(database, await make_job(database, owner=owner))
+    return ids
+
+
+def counted(leased: Sequence[LeasedDelivery]) -> Mapping[str, int]:
+    return Counter(one.webhook_id for one in leased)
+
+
+async def test_one_webhook_gets_so_many_deliveries_at_once_and_no_more(
     database: PostgresDatabase, webhooks: PostgresWebhooks
 ) -> None:
-    busy = await subscribe(webhooks, "http://127.0.0.1/", events=[Event.ENDED])
-    other = await subscribe(webhooks, "http://127.0.0.1/", events=[Event.ENDED])
-    await finish(database, await make_job(database))
+    slow, other = await backlog(database, webhooks, "u-1", "u-2")
 
-    leased: list[LeasedDelivery] = await webhooks.lease(10, busy=[busy])
+    first = await webhooks.lease(16)
+    none_left = await webhooks.lease(16, counted(first))
+    one_has_ended = await webhooks.lease(16, {slow: AT_ONCE_TO_ONE - 1, other: AT_ONCE_TO_ONE})
 
-    assert [one.webhook_id for one in leased] == [other]
+    assert counted(first) == {slow: AT_ONCE_TO_ONE, other: AT_ONCE_TO_ONE}
+    assert none_left == []
+    assert counted(one_has_ended) == {slow: 1}
+
+
+async def test_however_many_are_slow_the_next_place_goes_to_who_has_none(
+    database: PostgresDatabase, webhooks: PostgresWebhooks
+) -> None:
+    slow = await backlog(database, webhooks, "u-1", "u-2", "u-3", "u-4")
+    (late,) = await backlog(database, webhooks, "u-5")
+
+    (one,) = await webhooks.lease(1, dict.fromkeys(slow, AT_ONCE_TO_ONE - 1))
+
+    assert one.webhook_id == late
 
 
 async def test_a_deleted_webhook_is_told_nothing_more(
@@ -378,7 +474,7 @@ async def test_a_deleted_webhook_is_told_nothing_more(
     job = await make_job(database)
     await finish(database, await make_job(database))
 
-    await webhooks.delete(webhook_id)
+    await webhooks.delete(webhook_id, "u-1")
     await finish(database, job)
 
     assert await outbox(database) == []
@@ -391,7 +487,7 @@ async def test_an_owner_has_no_more_webhooks_than_are_allowed(
     async def add() -> Any:
         return await webhooks.add(
             webhook_id=str(uuid.uuid4()),
-            owner="u-1",
+            owner=U_1,
             url="https://example.org",
             events=["job.ended"],
             sealed=b"",

@@ -81,4 +81,4 @@ async def test_json_is_all_that_stdout_holds(cluster: Cluster, tmp_path: Path) -
     assert (submitted.code, job["status"]) == (0, "completed")
     assert "3/3" in submitted.said
     assert json.loads(watched.out)["job_id"] == job["job_id"]
-    assert (purged.code, json.loads(purged.out)) == (0, None)
+    assert (purged.code, json.loads(purged.out)["purged"]) == (0, True)

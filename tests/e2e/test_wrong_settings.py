@@ -29,6 +29,20 @@ async def test_wrong_settings_are_wrong_usage(monkeypatch: pytest.MonkeyPatch, m
     assert "Traceback" not in said
 
 
+async def test_a_limit_of_an_unknown_job_type_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LONGHAUL_POSTGRES__DSN", "postgresql://127.0.0.1:1/x")
+    monkeypatch.setenv("LONGHAUL_REDIS__URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("LONGHAUL_LIMITS__MAX_RUNNING", "rule_gen=2")
+
+    code, said = await ended("longhaul.api")
+
+    assert code == 2
+    assert "Unknown job type 'rule_gen'" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("module", ["longhaul.api", "longhaul.worker"])
 async def test_a_process_without_its_servers_says_what_to_set(module: str) -> None:
     code, said = await ended(module)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.core import ready_flows
+from longhaul.core.approvers import Approvers
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, InvalidInput
 from longhaul.core.principals import Principal
@@ -85,13 +86,36 @@ async def test_the_full_cycle_has_its_steps_in_order() -> None:
     ]
 
 
+async def test_an_approval_says_which_version_it_is_about() -> None:
+    steps = await steps_of("full_cycle", catalog())
+
+    asked = {one["name"]: one["about"] for one in steps if one["kind"] == "approval"}
+    assert asked == {
+        name: {"kind": kind, "version_id": {"$from": source, "path": "version_id"}}
+        for name, kind, source in [
+            ("approve-rules", "rules", "generate"),
+            ("approve-scope", "recommendations", "scope"),
+            ("approve-samples", "samples", "sample"),
+        ]
+    }
+
+
 async def test_approvers_may_see_the_flow() -> None:
     types = catalog()
     parameters = ProfilingParameters(cycle_id=1, report_id=2, approvers=["u-7", "u-8"])
 
     prepared = await types.get("profiling").prepare(None, parameters, TESTER)  # type: ignore[arg-type]
 
-    assert prepared.approvers == ("u-7", "u-8")
+    assert prepared.approvers == Approvers(users=("u-7", "u-8"))
+
+
+async def test_whoever_holds_a_role_that_is_asked_may_see_the_flow() -> None:
+    types = catalog()
+    parameters = FullCycleParameters(cycle_id=1, report_id=2, approval_roles=["Report Owner"])
+
+    prepared = await types.get("full_cycle").prepare(None, parameters, TESTER)  # type: ignore[arg-type]
+
+    assert prepared.approvers == Approvers(roles=("Report Owner",))
 
 
 async def test_what_is_not_installed_is_named_with_its_step() -> None:

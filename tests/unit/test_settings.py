@@ -1,11 +1,12 @@
 """Settings: what can be set, and what is said of what cannot."""
 
 import base64
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
 
-from longhaul.adapters.settings import AuthMode, Settings
+from longhaul.adapters.settings import AuthMode, Settings, describe
 from longhaul.core.job_types import Queue
 
 KEY_1, KEY_2 = bytes(range(32)), bytes(range(32, 64))
@@ -74,6 +75,54 @@ def test_a_value_that_cannot_be_used_is_named_and_not_quoted(
 
     assert said in str(refused.value)
     assert TYPO not in str(refused.value)
+
+
+def test_what_is_set_to_nothing_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Settings()
+    optional = [variable for variable, default, _ in describe() if default is None]
+
+    assert {"TEMPORAL_ADDRESS", "LONGHAUL_LLM__TOKENS_PER_MINUTE"} < set(optional)
+    assert read(monkeypatch, **dict.fromkeys(optional, "")) == usual
+
+
+def test_no_days_of_retention_are_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().retention.kept_for == timedelta(days=90)
+    assert read(monkeypatch, LONGHAUL_RETENTION__DAYS="").retention.kept_for is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("LONGHAUL_WEBHOOK__KEYS", "LONGHAUL_WEBHOOK__KEYS; do you mean LONGHAUL_WEBHOOKS__KEYS?"),
+        ("LONGHAUL_POSTGRES_DSN", "do you mean LONGHAUL_POSTGRES__DSN?"),
+        ("longhaul_datadir", "LONGHAUL_DATADIR; do you mean LONGHAUL_DATA_DIR?"),
+        ("LONGHAUL_XYZ__ABC", "There is no setting LONGHAUL_XYZ__ABC"),
+    ],
+)
+def test_a_variable_that_was_meant_to_be_a_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, said: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        read(monkeypatch, **{variable: TYPO})
+
+    assert said in str(refused.value)
+    assert TYPO not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LONGHAUL_CARDS_DSN", "postgresql://reader@cards/x"),
+        ("CARDS__DSN", "postgresql://reader@cards/x"),
+        ("LONGHAUL_API_PORT", "tcp://10.0.0.7:8000"),
+        ("LONGHAUL_LIMITS__MAX_RUNNING", "echo=2"),
+    ],
+    ids=["a source's secret", "of somebody else", "a service of Kubernetes", "a setting"],
+)
+def test_a_variable_that_was_not_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    assert read(monkeypatch, **{variable: value}).api.port == 8000
 
 
 @pytest.mark.invariant("I10")

@@ -22,7 +22,9 @@ def test_public_addresses_are_public(address: str) -> None:
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
         "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::10.0.0.1",
-        "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+        "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:f5ff:fffe", "64:ff9b:1::1",
+        "64:ff9b:1:fffe::8.8.8.8", "::127.0.0.1", "::8.8.8.8", "::ffff:0:127.0.0.1",
+        "fec0::1", "feff::1", "192.0.0.1", "192.0.0.9", "192.0.0.170",
     ],
 )  # fmt: skip
 def test_private_addresses_are_not_in_whatever_they_are_wrapped(address: str) -> None:
@@ -35,6 +37,7 @@ def test_private_addresses_are_not_in_whatever_they_are_wrapped(address: str) ->
         "http://example.org/hook", "https://", "ftp://example.org", "example.org", "",
         "https://user:secret@example.org/", "https://example.org/#part", "https://127.0.0.1/",
         "https://[::1]/", "https://localhost/", "https://api.localhost./", "https://10.0.0.7:8443/",
+        "https://a..b/", f"https://{'a' * 64}.example/", "https://.example/",
         "https://example.org:99999/", "https://example.org:0/", "https://[::1/",
     ],
 )  # fmt: skip
@@ -45,6 +48,7 @@ def test_addresses_that_no_webhook_may_have(url: str) -> None:
 
 def test_a_setting_allows_private_addresses_and_plain_http() -> None:
     check_url("https://example.org/hook?x=1", allow_private=False)
+    check_url(f"https://{'a' * 63}.bücher.example./", allow_private=False)
     check_url("http://127.0.0.1:9000/hook", allow_private=True)
 
 

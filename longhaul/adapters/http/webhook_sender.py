@@ -56,7 +56,7 @@ class WebhookSender:
                 if not self._allow_private and not all(map(is_public, addresses)):
                     return took(PRIVATE_TARGET, is_final=True)
                 status = await self._post(target, addresses, headers, body)
-        except socket.gaierror:
+        except (socket.gaierror, UnicodeError):  # the latter of names that DNS cannot have
             return took("not_resolved")
         except (TimeoutError, httpx2.TimeoutException):
             return took("timeout")

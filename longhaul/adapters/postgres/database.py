@@ -44,12 +44,22 @@ _AWAY = (
 _LOST = (*_AWAY, asyncpg.InterfaceError)
 
 
+# Wrong password or user, and unknown database.
+REFUSALS = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+
+
+class Refused(Exception):
+    """PostgreSQL is there and does not let us in; the text is its own and says why."""
+
+
 @contextmanager
 def _translated(is_gone: Callable[[], bool]) -> Iterator[None]:
     try:
         yield
     except _AWAY as exc:
         raise _away() from exc
+    except REFUSALS as exc:
+        raise Refused(str(exc)) from exc
     except asyncpg.InterfaceError as exc:
         # Also raised for our own mistakes, such as a wrong number of arguments.
         if not is_gone():

@@ -85,7 +85,7 @@ ORDER BY coalesce(a.line_no, 0), {self.place}, e.{self.id} LIMIT $8
     def lock_entries(self) -> str:
         """Locks entries in the order of their ids: the named, those of attributes, or all."""
         return f"""
-SELECT e.{self.id}::text AS id, e.tester_decision, e.report_owner_decision,
+SELECT e.{self.id}::text AS id, e.attribute_id, e.tester_decision, e.report_owner_decision,
        {self.presumed} AS is_presumed
 FROM {self.entries} AS e
 WHERE e.{self.of} = $1::text::{self.of_type}

@@ -1,6 +1,6 @@
 """Versions, the decisions on their entries, and the audit; one shape for every kind."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from longhaul.core.decisions import (
     Kind,
     Review,
     ReviewedEntry,
+    Reviewer,
     Tally,
     Version,
     VersionFilter,
@@ -63,6 +64,14 @@ _AUDIT = """
 SELECT * FROM decision_audit
 WHERE kind = $1 AND version_id = $2 AND id > $3 AND ($4::text IS NULL OR entry_id = $4)
 ORDER BY id LIMIT $5
+"""
+
+_DECIDED_BY = """
+SELECT entry_id FROM (
+    SELECT DISTINCT ON (entry_id) entry_id, by FROM decision_audit
+    WHERE kind = $1 AND version_id = $2 AND reviewer = $3 AND entry_id = ANY ($5)
+    ORDER BY entry_id, id DESC
+) AS latest WHERE by = $4
 """
 
 _SUBMITTER = """
@@ -173,6 +182,7 @@ class PostgresDecisions:
         return [
             ReviewedEntry(
                 id=row["id"],
+                attribute_id=row["attribute_id"],
                 review=Review(
                     tester=_decision(row["tester_decision"]),
                     report_owner=_decision(row["report_owner_decision"]),
@@ -216,6 +226,19 @@ class PostgresDecisions:
     ) -> Sequence[Row]:
         """One page of the audit, oldest first, of everything or of one entry."""
         return await tx.fetch(_AUDIT, version.kind, version.id, after or 0, entry_id, limit)
+
+    async def decided_by(
+        self,
+        tx: Transaction,
+        version: Version,
+        reviewer: Reviewer,
+        by: str,
+        entry_ids: Collection[str],
+    ) -> Sequence[str]:
+        """Those of some entries on which a person was the last to decide for a reviewer."""
+        ids = list(entry_ids)
+        rows = await tx.fetch(_DECIDED_BY, version.kind, version.id, reviewer, by, ids)
+        return [row["entry_id"] for row in rows]
 
     async def submitter(self, tx: Transaction, version: Version) -> str | None:
         """Who submitted a version last."""

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import asyncpg
 
 from longhaul.adapters.postgres.outbox import announcement, announcing
+from longhaul.core.approvers import Approvers
 from longhaul.core.controls import Action, read_time
 from longhaul.core.errors import SingletonBusy
 from longhaul.core.jobs import (
@@ -31,9 +32,11 @@ WITH new AS (
     INSERT INTO job (id, job_type, status, owner, priority, description, parameters, concurrency,
                      stop_after_failure_ratio, deadline_seconds, metadata, cycle_id, report_id,
                      singleton_key, start_at, parent_id, step, owner_roles, owner_lob, approvers,
-                     created_at, updated_at, dispatch_after)
+                     approver_roles, lob, created_at, updated_at, dispatch_after)
     SELECT $1, $2, 'pending', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::timestamptz,
-           $15, $16, $17, $18, $19, t, t, coalesce($14, t)
+           $15, $16, $17, $18, $19, $20,
+           coalesce((SELECT report.lob FROM report WHERE report.id = $12), $18), t, t,
+           coalesce($14, t)
     FROM (SELECT clock_timestamp() AS t) AS now
     ON CONFLICT (singleton_key) WHERE {LIVE} DO NOTHING
     RETURNING *
@@ -62,7 +65,7 @@ VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())
 """
 
 # A job, its steps, their steps, and so on.
-_FAMILY = """
+FAMILY = """
 WITH RECURSIVE family AS (
     SELECT $1::uuid AS id
     UNION SELECT job.id FROM job JOIN family ON job.parent_id = family.id
@@ -120,7 +123,8 @@ class PostgresJobs:
             job.step,
             list(job.owner_roles),
             job.owner_lob,
-            list(job.approvers),
+            list(job.approvers.users),
+            list(job.approvers.roles),
         )
         return job_of(rows[0]) if rows else None
 
@@ -142,20 +146,8 @@ class PostgresJobs:
 
     async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
         """Whether a job below this one has not ended."""
-        sql = f"{_FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
+        sql = f"{FAMILY} SELECT 1 FROM job JOIN family USING (id) WHERE {LIVE} AND id <> $1"
         return bool(await tx.fetch(sql, job_id))
-
-    async def purge(self, tx: Transaction, job_id: str) -> Sequence[str]:
-        """Delete a job with its items, calls and steps; return the jobs that are gone.
-
-        Their audit stays.
-        """
-        rows = await tx.fetch(f"{_FAMILY} SELECT id FROM family", job_id)
-        ids = [str(row["id"]) for row in rows]
-        for table in ("llm_call", "job_item"):
-            await tx.execute(f"DELETE FROM {table} WHERE job_id = ANY ($1::uuid[])", ids)
-        await tx.execute("DELETE FROM job WHERE id = ANY ($1::uuid[])", ids)
-        return ids
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction, and note what webhooks wait for."""
@@ -180,10 +172,15 @@ class PostgresJobs:
         return job_of(rows[0])
 
     async def announce(
-        self, tx: Transaction, job: Job, event: Event, details: Mapping[str, Any]
+        self,
+        tx: Transaction,
+        job: Job,
+        event: Event,
+        details: Mapping[str, Any],
+        asked: Approvers = Approvers(),
     ) -> None:
-        """Note an event for the owner's webhooks."""
-        await tx.execute(announcement(event), job.id, details)
+        """Note an event for the webhooks of the owner and of those who are asked."""
+        await tx.execute(announcement(event), job.id, details, list(asked.users), list(asked.roles))
 
     async def count(
         self, tx: Transaction, job_id: str, epoch: int, changes: CountChanges
@@ -310,5 +307,6 @@ def job_of(row: Row) -> Job:
         waiting_for=row["waiting_for"],
         owner_roles=tuple(row["owner_roles"]),
         owner_lob=row["owner_lob"],
-        approvers=tuple(row["approvers"]),
+        approvers=Approvers(users=tuple(row["approvers"]), roles=tuple(row["approver_roles"])),
+        lob=row["lob"],
     )

@@ -7,9 +7,13 @@ from pathlib import Path
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from longhaul.adapters.postgres.database import REFUSALS, Refused
 from longhaul.core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -18,8 +22,12 @@ SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 0x6C6F6E676861756C
 
 
-async def migrate(dsn: str, *, to: str = "head") -> None:
-    """Upgrade to a revision under an advisory lock.
+class UnknownRevision(Exception):
+    """There is no revision of this name; the text lists those that there are."""
+
+
+async def migrate(dsn: str, *, to: str = "head") -> str | None:
+    """Upgrade to a revision under an advisory lock; which it is then, None for an empty schema.
 
     Args:
         dsn: `postgresql://…`, as the settings have it.
@@ -27,6 +35,8 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
 
     Raises:
         Unavailable: The database cannot be reached.
+        Refused: It lets nobody in this way.
+        UnknownRevision: There is none of this name.
     """
     url = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
     engine = create_async_engine(url, hide_parameters=True)
@@ -36,20 +46,36 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
             await connection.start()
         except (OSError, asyncpg.PostgresError) as exc:
             raise Unavailable("The database cannot be reached.") from exc
+        except DBAPIError as exc:
+            # SQLAlchemy's words around the driver's, which are the cause of its own.
+            cause = exc.orig.__cause__ if exc.orig else None
+            if isinstance(cause, REFUSALS):
+                raise Refused(str(cause)) from cause
+            raise Unavailable("The database cannot be reached.") from cause
         async with aclosing(connection):
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
-            await connection.run_sync(_run, to)
+            revision = await connection.run_sync(_run, to)
             await connection.commit()
+            return revision
     finally:
         await asyncio.shield(engine.dispose())
 
 
-def _run(connection: Connection, to: str) -> None:
+def _run(connection: Connection, to: str) -> str | None:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
+    _check_revision(config, to)
     if to == "base":
         command.downgrade(config, to)
     else:
         command.upgrade(config, to)
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _check_revision(config: Config, to: str) -> None:
+    scripts = ScriptDirectory.from_config(config)
+    known = ["base", "head", *(one.revision for one in reversed([*scripts.walk_revisions()]))]
+    if to not in known:
+        raise UnknownRevision(f"There is no revision {to!r}; there are: {', '.join(known)}.")

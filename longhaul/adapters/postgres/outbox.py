@@ -2,9 +2,17 @@
 
 from longhaul.core.notices import Event
 
-_TIME = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+TIME = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 
-# One row for each webhook of the owner that listens to the event, none for all others.
+_OWNER = "webhook.owner = changed.owner"
+
+# Roles are those that the webhook's owner had when it was made.
+_ASKED = f"""
+({_OWNER} OR webhook.owner = ANY ($3::text[]) OR (webhook.roles && $4::text[]
+    AND (changed.lob IS NULL OR webhook.lob IS NULL OR webhook.lob = changed.lob)))
+"""
+
+# One row for each webhook of the audience that listens to the event, none for all others.
 _NOTE = """
 INSERT INTO webhook_delivery (id, webhook_id, event, job_id, job_version, payload, due_at,
                               created_at)
@@ -31,17 +39,25 @@ SELECT gen_random_uuid(), webhook.id, '{event}', changed.id, changed.version,
             'reason', changed.pause ->> 'reason'),
         'details', {details}),
     clock_timestamp(), clock_timestamp()
-FROM {changed} JOIN webhook ON webhook.owner = changed.owner AND '{event}' = ANY (webhook.events)
+FROM {changed} JOIN webhook ON {audience} AND '{event}' = ANY (webhook.events)
 """
 
 
 def announcing(update: str, event: Event) -> str:
     """An UPDATE of one job that also notes an event; it returns the row as the update does."""
-    note = _NOTE.format(event=event, time=_TIME, details="'{}'::jsonb", changed="changed")
+    note = _NOTE.format(
+        event=event, time=TIME, details="'{}'::jsonb", changed="changed", audience=_OWNER
+    )
     return f"WITH changed AS ({update}), noted AS ({note}) SELECT * FROM changed"
 
 
 def announcement(event: Event) -> str:
-    """A statement that notes an event of job `$1` with details `$2`, and no change of the row."""
+    """A statement that notes an event of job `$1` with details `$2`, and no change of the row.
+
+    Besides the owner it is for users `$3`, and for holders of roles `$4` in the job's line of
+    business.
+    """
     changed = "(SELECT * FROM job WHERE id = $1) AS changed"
-    return _NOTE.format(event=event, time=_TIME, details="$2::jsonb", changed=changed)
+    return _NOTE.format(
+        event=event, time=TIME, details="$2::jsonb", changed=changed, audience=_ASKED
+    )

@@ -10,6 +10,7 @@ from longhaul.core.errors import NotFound
 from longhaul.core.items import ItemState
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.ports import Database, Row
+from longhaul.core.principals import Principal
 
 # Up to here a total is exact; beyond, counting would cost more than it tells.
 EXACT_UP_TO = 10_000
@@ -23,8 +24,14 @@ FROM llm_call WHERE job_id = $1 AND ordinal = ANY ($2) GROUP BY ordinal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs a list holds; what is empty or None does not narrow it."""
+    """Which jobs a list holds; what is empty or None does not narrow it.
 
+    Attributes:
+        visible_to: Only what this caller may see: their own jobs, and those that ask them.
+        waiting_for: Only running flows that say so.
+    """
+
+    visible_to: Principal | None = None
     owner: str | None = None
     parent_id: str | None = None
     statuses: Sequence[JobStatus] = ()
@@ -33,6 +40,7 @@ class JobFilter:
     report_id: int | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    waiting_for: str | None = None
     live_only: bool = False
 
 
@@ -53,9 +61,12 @@ class _Where:
 
     def add(self, condition: str, *values: object) -> None:
         """Add a condition that has a `{}` for each value."""
-        numbers = range(len(self.values) + 1, len(self.values) + 1 + len(values))
-        self._conditions.append(condition.format(*(f"${number}" for number in numbers)))
-        self.values.extend(values)
+        self._conditions.append(condition.format(*map(self.number, values)))
+
+    def number(self, value: object) -> str:
+        """The parameter that stands for a value."""
+        self.values.append(value)
+        return f"${len(self.values)}"
 
     def __str__(self) -> str:
         return " AND ".join(self._conditions) or "true"
@@ -74,13 +85,25 @@ class PostgresQueries:
         where = _where_jobs(wanted)
         if after is not None:
             where.add("(created_at, id) < ({}, {}::uuid)", *after)
-        sql = f"SELECT * FROM job WHERE {where} ORDER BY created_at DESC, id DESC LIMIT {limit:d}"
+        newest = f"ORDER BY created_at DESC, id DESC LIMIT {limit:d}"
+        sql = f"SELECT * FROM job WHERE {where} {newest}"
+        if wanted.visible_to is not None:
+            # Each way to see a job has an index, and finds its page there; an OR of them has none.
+            ways = _ways_to_see(where, wanted.visible_to)
+            found = " UNION ".join(
+                f"(SELECT id FROM job WHERE {where} AND {way} {newest})" for way in ways
+            )
+            sql = f"SELECT * FROM job WHERE id IN ({found}) {newest}"
         async with self._database.begin() as tx:
             return [job_of(row) for row in await tx.fetch(sql, *where.values)]
 
     async def count_jobs(self, wanted: JobFilter) -> tuple[int, bool]:
         """How many jobs match, and whether that is exact."""
-        return await self._count("job", _where_jobs(wanted))
+        where = _where_jobs(wanted)
+        if wanted.visible_to is not None:
+            ways = " OR ".join(f"({way})" for way in _ways_to_see(where, wanted.visible_to))
+            where.add(f"({ways})")
+        return await self._count("job", where)
 
     async def items(
         self, job_id: str, wanted: ItemFilter, *, limit: int, after: int | None
@@ -170,7 +193,21 @@ def _where_jobs(wanted: JobFilter) -> _Where:
         where.add("created_at > {}", wanted.created_after)
     if wanted.created_before is not None:
         where.add("created_at < {}", wanted.created_before)
+    if wanted.waiting_for is not None:
+        where.add(f"{LIVE} AND status = 'running' AND waiting_for = {{}}", wanted.waiting_for)
     return where
+
+
+def _ways_to_see(where: _Where, caller: Principal) -> list[str]:
+    """What `may_see` says of everybody but Admins, as conditions on rows."""
+    sub, lob = where.number(caller.sub), where.number(caller.lob)
+    roles = where.number(sorted(caller.roles))
+    return [
+        f"owner = {sub}",
+        f"cardinality(approvers) > 0 AND approvers @> ARRAY[{sub}::text]",
+        f"cardinality(approver_roles) > 0 AND approver_roles && {roles}::text[] "
+        f"AND (lob IS NULL OR {lob}::text IS NULL OR lob = {lob})",
+    ]
 
 
 def _where_items(job_id: str, wanted: ItemFilter) -> _Where:

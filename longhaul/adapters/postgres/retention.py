@@ -5,7 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import FAMILY
 from longhaul.core.controls import SYSTEM
+from longhaul.core.jobs import Job
+from longhaul.core.ports import Transaction
 
 JOBS_AT_ONCE = 100
 ROWS_AT_ONCE = 10_000
@@ -14,36 +17,41 @@ ROWS_AT_ONCE = 10_000
 _LOCK = 0x7075726765
 
 # The row goes first: a job whose items are half gone must not be there to be retried. What it
-# leaves is noted in the same transaction. Flows go before their steps.
-_PURGE_JOBS = f"""
+# leaves is noted in the same transaction.
+_PURGE = """
+, noted AS (
+    INSERT INTO job_audit (job_id, attempt, version, action, by, details, time)
+    SELECT id, attempt, version, 'purged', $2, $3, clock_timestamp() FROM job JOIN {ids} USING (id)
+), remaining AS (
+    INSERT INTO job_purge (job_id, time) SELECT id, clock_timestamp() FROM job JOIN {ids} USING (id)
+)
+DELETE FROM job USING {ids} WHERE job.id = {ids}.id
+RETURNING job.id
+"""
+
+# Flows go before their steps.
+_PURGE_EXPIRED = f"""
 WITH expired AS (
-    SELECT id, attempt, version FROM job
+    SELECT id FROM job
     WHERE status IN ('completed', 'failed', 'cancelled')
         AND completed_at < clock_timestamp() - $1::interval
         AND NOT EXISTS (SELECT FROM job AS parent WHERE parent.id = job.parent_id)
     ORDER BY completed_at LIMIT {JOBS_AT_ONCE}
     FOR UPDATE SKIP LOCKED
-), noted AS (
-    INSERT INTO job_audit (job_id, attempt, version, action, by, details, time)
-    SELECT id, attempt, version, 'purged', $2, $3, clock_timestamp() FROM expired
-), remaining AS (
-    INSERT INTO job_purge (job_id, time) SELECT id, clock_timestamp() FROM expired
-)
-DELETE FROM job USING expired WHERE job.id = expired.id
-RETURNING job.id
+) {_PURGE.format(ids="expired")}
+"""
+
+_PURGE_FAMILY = f"{FAMILY} {_PURGE.format(ids='family')}"
+
+# Nobody else deletes what this transaction deletes of, or it would seem to be done with.
+_NEXT_REMAINS = """
+SELECT job_id FROM job_purge WHERE $1::uuid[] IS NULL OR job_id = ANY ($1)
+ORDER BY time LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 _PURGE_ROWS = """
-DELETE FROM {table} WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM {table} WHERE job_id = $1 LIMIT {limit}
-))
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {which} LIMIT {limit}))
 """
-
-_OTHERS = (
-    "DELETE FROM idempotency_key WHERE expires_at < clock_timestamp() AND $1::interval IS NOT NULL",
-    "DELETE FROM webhook_delivery WHERE created_at < clock_timestamp() - $1::interval",
-    "DELETE FROM schedule_firing WHERE time < clock_timestamp() - $1::interval",
-)
 
 
 class PostgresRetention:
@@ -65,27 +73,50 @@ class PostgresRetention:
         """Delete the rows of some jobs that ended so long ago, and return their ids."""
         details: Mapping[str, object] = {"kept_for_days": older_than.days}
         async with self._database.begin() as tx:
-            rows = await tx.fetch(_PURGE_JOBS, older_than, SYSTEM, details)
+            rows = await tx.fetch(_PURGE_EXPIRED, older_than, SYSTEM, details)
         return [str(row["id"]) for row in rows]
 
-    async def purge_remains(self) -> bool:
-        """Delete some of what purged jobs have left; False when nothing is left."""
+    async def purge_family(self, tx: Transaction, job: Job, by: str) -> Sequence[str]:
+        """Delete the rows of a job and of its steps, and return their ids; the audit stays.
+
+        Their items and calls are deleted by `purge_remains`.
+        """
+        rows = await tx.fetch(_PURGE_FAMILY, job.id, by, {"job_type": job.job_type})
+        return [str(row["id"]) for row in rows]
+
+    async def purge_remains(self, jobs: Sequence[str] | None = None) -> bool:
+        """Delete some of what purged jobs have left; False when there is no more to do.
+
+        Args:
+            jobs: Only of these; None for all.
+        """
         async with self._database.begin() as tx:
-            jobs = await tx.fetch("SELECT job_id FROM job_purge ORDER BY time LIMIT 1")
-            if not jobs:
+            found = await tx.fetch(_NEXT_REMAINS, None if jobs is None else list(jobs))
+            if not found:
                 return False
+            job_id = found[0]["job_id"]
             for table in ("llm_call", "job_item"):
-                sql = _PURGE_ROWS.format(table=table, limit=self._rows_at_once)
-                if await tx.execute(sql, jobs[0]["job_id"]) == self._rows_at_once:
+                if await self._purge_rows(tx, table, "job_id = $1", job_id):
                     return True
-            await tx.execute("DELETE FROM job_purge WHERE job_id = $1", jobs[0]["job_id"])
+            await tx.execute("DELETE FROM job_purge WHERE job_id = $1", job_id)
         return True
 
     async def purge_others(self, older_than: timedelta) -> None:
-        """Delete what is no part of a job and as old."""
-        for sql in _OTHERS:
+        """Delete what is no part of a job: expired keys, and what else is as old."""
+        await self._purge_older("idempotency_key", "expires_at", timedelta(0))
+        await self._purge_older("webhook_delivery", "created_at", older_than)
+        await self._purge_older("schedule_firing", "time", older_than)
+
+    async def _purge_older(self, table: str, column: str, age: timedelta) -> None:
+        which, is_more = f"{column} < statement_timestamp() - $1::interval", True
+        while is_more:
             async with self._database.begin() as tx:
-                await tx.execute(sql, older_than)
+                is_more = await self._purge_rows(tx, table, which, age)
+
+    async def _purge_rows(self, tx: Transaction, table: str, which: str, value: object) -> bool:
+        """Delete as many rows as one transaction may; whether there may be more."""
+        sql = _PURGE_ROWS.format(table=table, which=which, limit=self._rows_at_once)
+        return await tx.execute(sql, value) == self._rows_at_once
 
 
 class PostgresUpkeepLog:

@@ -7,6 +7,7 @@ from typing import Any
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import LIVE
+from longhaul.adapters.postgres.object_audit import Audited, note_deed
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.schedules import Firing, FiringOutcome, Schedule
@@ -72,7 +73,17 @@ class PostgresSchedules:
                 paused,
                 at_most,
             )
-        return _schedule(rows[0]) if rows else None
+            if not rows:
+                return None
+            details = {
+                "job_type": job_type,
+                "cron": cron,
+                "every_seconds": every_seconds,
+                "time_zone": time_zone,
+                "paused": paused,
+            }
+            await note_deed(tx, Audited.SCHEDULE, rows[0], "created", owner.sub, details)
+        return _schedule(rows[0])
 
     async def of_owner(self, owner: str | None) -> list[Schedule]:
         """The schedules of one owner, or of everybody, oldest first."""
@@ -90,13 +101,35 @@ class PostgresSchedules:
             rows = await tx.fetch("SELECT * FROM schedule WHERE id = $1", schedule_id)
         return _schedule(rows[0]) if rows else None
 
-    async def change(
-        self, schedule_id: str, *, paused: bool | None = None, deleted: bool = False
+    async def pause(self, schedule_id: str, by: str, *, paused: bool) -> Schedule | None:
+        """Let a schedule fire no more by itself, or again; None when it is not there."""
+        return await self._change(schedule_id, by, "paused" if paused else "resumed", paused=paused)
+
+    async def delete(self, schedule_id: str, by: str) -> Schedule | None:
+        """Let a schedule be gone once Temporal knows; None when it is gone already."""
+        return await self._change(schedule_id, by, "deleted", deleted=True)
+
+    async def note_trigger(self, schedule_id: str, by: str) -> None:
+        """Note who let a schedule fire."""
+        async with self._database.begin() as tx:
+            for row in await tx.fetch("SELECT * FROM schedule WHERE id = $1", schedule_id):
+                await note_deed(tx, Audited.SCHEDULE, row, "triggered", by, {})
+
+    async def _change(
+        self,
+        schedule_id: str,
+        by: str,
+        action: str,
+        *,
+        paused: bool | None = None,
+        deleted: bool = False,
     ) -> Schedule | None:
-        """Change a schedule; None when it is not there."""
         async with self._database.begin() as tx:
             rows = await tx.fetch(_CHANGE, schedule_id, paused, deleted)
-        return _schedule(rows[0]) if rows else None
+            if not rows:
+                return None
+            await note_deed(tx, Audited.SCHEDULE, rows[0], action, by, {})
+        return _schedule(rows[0])
 
     async def firings(self, schedule_id: str, limit: int) -> list[Firing]:
         """The newest firings of a schedule, newest first."""

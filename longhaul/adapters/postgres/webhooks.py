@@ -1,25 +1,53 @@
 """Webhooks, and the outbox of their deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
+from longhaul.adapters.postgres.object_audit import Audited, note_deed
+from longhaul.adapters.postgres.outbox import TIME
 from longhaul.core.errors import NotFound
+from longhaul.core.notices import TEST_EVENT
 from longhaul.core.ports import Database, Row
+from longhaul.core.principals import Principal
 from longhaul.core.webhooks import Try
 
 # Longer than any delivery takes; whoever died with one in hand loses it after that.
 LEASE = timedelta(seconds=30)
 
-_LEASE = """
-WITH leased AS (
+# A target that answers slowly must leave room for the others.
+AT_ONCE_TO_ONE = 4
+
+_ADD = """
+INSERT INTO webhook (id, owner, roles, lob, url, events, sealed_secret, created_at)
+SELECT $1, $2, $3, $4, $5, $6, $7, clock_timestamp()
+WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $8 RETURNING *
+"""
+
+_DUE = "state = 'pending' AND due_at <= statement_timestamp()"
+
+# Of each webhook a few at most, and the webhooks take turns: those with least in flight first.
+# What another process has leased since is looked at again under the lock.
+_LEASE = f"""
+WITH chosen AS (
+    SELECT due.id
+    FROM webhook
+    LEFT JOIN unnest($3::uuid[], $4::integer[]) AS busy (id, in_flight) USING (id)
+    CROSS JOIN LATERAL (
+        SELECT id, due_at, row_number() OVER (ORDER BY due_at) AS number FROM (
+            SELECT id, due_at FROM webhook_delivery
+            WHERE webhook_id = webhook.id AND {_DUE}
+            ORDER BY due_at LIMIT greatest(0, $5 - coalesce(busy.in_flight, 0))
+        ) AS first
+    ) AS due
+    ORDER BY coalesce(busy.in_flight, 0) + due.number, due.due_at LIMIT $1
+), leased AS (
     UPDATE webhook_delivery SET due_at = clock_timestamp() + $2, tries = tries + 1
     WHERE id IN (
-        SELECT id FROM webhook_delivery AS due
-        WHERE state = 'pending' AND due_at <= clock_timestamp() AND webhook_id <> ALL ($3::uuid[])
-            AND EXISTS (SELECT FROM webhook WHERE webhook.id = due.webhook_id)
-        ORDER BY due_at LIMIT $1
+        SELECT id FROM webhook_delivery WHERE id IN (SELECT id FROM chosen) AND {_DUE}
         FOR UPDATE SKIP LOCKED
     )
     RETURNING *
@@ -54,6 +82,14 @@ UPDATE webhook_delivery SET state = 'pending', tries = 0, due_at = clock_timesta
 WHERE id = $1 AND webhook_id = $2 RETURNING *
 """
 
+_TEST = f"""
+INSERT INTO webhook_delivery (id, webhook_id, event, payload, due_at, created_at)
+SELECT gen_random_uuid(), $1, '{TEST_EVENT}', jsonb_build_object(
+    'event', '{TEST_EVENT}', 'time', {TIME}, 'job', NULL, 'details', '{{}}'::jsonb), t, t
+FROM (SELECT clock_timestamp() AS t) AS now
+RETURNING *
+"""
+
 _TRIES = "SELECT * FROM webhook_try WHERE delivery_id = ANY ($1) ORDER BY id"
 
 
@@ -83,7 +119,7 @@ class PostgresWebhooks:
         self,
         *,
         webhook_id: str,
-        owner: str,
+        owner: Principal,
         url: str,
         events: Sequence[str],
         sealed: bytes,
@@ -92,19 +128,23 @@ class PostgresWebhooks:
         """Store a webhook; None when the owner has as many as are allowed."""
         async with self._database.begin() as tx:
             # One after the other for each owner, or two at once could both be the last.
-            await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"webhook:{owner}")
+            await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"webhook:{owner.sub}")
             rows = await tx.fetch(
-                "INSERT INTO webhook (id, owner, url, events, sealed_secret, created_at) "
-                "SELECT $1, $2, $3, $4, $5, clock_timestamp() "
-                "WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $6 RETURNING *",
+                _ADD,
                 webhook_id,
-                owner,
+                owner.sub,
+                sorted(owner.roles),
+                owner.lob,
                 url,
                 list(events),
                 sealed,
                 at_most,
             )
-        return rows[0] if rows else None
+            if not rows:
+                return None
+            details = {"events": list(events), "host": urlsplit(url).hostname}
+            await note_deed(tx, Audited.WEBHOOK, rows[0], "created", owner.sub, details)
+        return rows[0]
 
     async def of_owner(self, owner: str | None) -> Sequence[Row]:
         """The webhooks of one owner, or of everybody."""
@@ -121,11 +161,20 @@ class PostgresWebhooks:
             rows = await tx.fetch("SELECT * FROM webhook WHERE id = $1", webhook_id)
         return rows[0] if rows else None
 
-    async def delete(self, webhook_id: str) -> None:
+    async def delete(self, webhook_id: str, by: str) -> None:
         """Forget a webhook with its deliveries."""
         async with self._database.begin() as tx:
-            await tx.execute("DELETE FROM webhook WHERE id = $1", webhook_id)
+            rows = await tx.fetch("DELETE FROM webhook WHERE id = $1 RETURNING *", webhook_id)
+            for row in rows:
+                await note_deed(tx, Audited.WEBHOOK, row, "deleted", by, {})
             await tx.execute("DELETE FROM webhook_delivery WHERE webhook_id = $1", webhook_id)
+
+    async def test(self, webhook: Row, by: str) -> Row:
+        """Let a webhook be told of nothing, whatever events it listens to."""
+        async with self._database.begin() as tx:
+            (delivery,) = await tx.fetch(_TEST, webhook["id"])
+            await note_deed(tx, Audited.WEBHOOK, webhook, "tested", by, {})
+        return delivery
 
     async def deliveries(
         self, webhook_id: str, state: str | None, *, limit: int, after: tuple[datetime, str] | None
@@ -147,22 +196,32 @@ class PostgresWebhooks:
             tries = await tx.fetch(_TRIES, [row["id"] for row in rows])
         return [(row, [one for one in tries if one["delivery_id"] == row["id"]]) for row in rows]
 
-    async def redeliver(self, webhook_id: str, delivery_id: str) -> tuple[Row, list[Row]]:
+    async def redeliver(self, webhook: Row, delivery_id: str, by: str) -> tuple[Row, list[Row]]:
         """Let a delivery be sent again, with all its tries before it.
 
         Raises:
             NotFound: The webhook has no such delivery.
         """
         async with self._database.begin() as tx:
-            rows = await tx.fetch(_REDELIVER, delivery_id, webhook_id)
+            rows = await tx.fetch(_REDELIVER, delivery_id, webhook["id"])
             if not rows:
                 raise NotFound("The webhook has no such delivery.")
+            details = {"delivery_id": delivery_id}
+            await note_deed(tx, Audited.WEBHOOK, webhook, "redelivered", by, details)
             return rows[0], list(await tx.fetch(_TRIES, [rows[0]["id"]]))
 
-    async def lease(self, limit: int, busy: Sequence[str] = ()) -> list[LeasedDelivery]:
-        """Take due deliveries, but none of the webhooks that are busy."""
+    async def lease(
+        self, limit: int, in_flight: Mapping[str, int] = MappingProxyType({})
+    ) -> list[LeasedDelivery]:
+        """Take due deliveries.
+
+        Args:
+            in_flight: How many the caller is sending, by webhook; with these none gets more
+                than `AT_ONCE_TO_ONE`.
+        """
+        busy = [list(in_flight), list(in_flight.values())]
         async with self._database.begin() as tx:
-            rows = await tx.fetch(_LEASE, limit, LEASE, list(busy))
+            rows = await tx.fetch(_LEASE, limit, LEASE, *busy, AT_ONCE_TO_ONE)
         return [
             LeasedDelivery(
                 id=str(row["id"]),

@@ -4,7 +4,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
 from longhaul.adapters.report.page import HEADERS, render
@@ -48,11 +49,17 @@ def services_of(request: Request) -> Services:
     return services
 
 
+# What is wrong with a token is said by our authenticator, as every error is.
+_BEARER = HTTPBearer(
+    bearerFormat="JWT", description="`longhaul token` prints one", auto_error=False
+)
+
+
 async def principal_of(
-    request: Request, authorization: Annotated[str | None, Header()] = None
+    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 ) -> Principal:
     """The authenticated caller."""
-    return await services_of(request).authenticator.principal(authorization)
+    return await services_of(request).authenticator.principal(sent.credentials if sent else None)
 
 
 def job_id_of(job_id: str) -> str:
@@ -112,18 +119,23 @@ async def list_jobs(
     report_id: StoredId = None,
     created_after: StorableTime | None = None,
     created_before: StorableTime | None = None,
+    waiting_for: Literal["approval"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Any:
-    """The caller's jobs, newest first; an Admin's list holds everyone's."""
+    """The caller's jobs and those that ask them, newest first; an Admin's list holds all."""
+    if owner not in (None, caller.sub) and not caller.is_admin:
+        raise Forbidden("Only an Admin may list the jobs of others.")
     wanted = JobFilter(
-        owner=_visible_owner(caller, owner),
+        visible_to=_bound_to(caller),
+        owner=owner,
         statuses=status,
         job_types=serving.catalog.resolve(job_type),
         cycle_id=cycle_id,
         report_id=report_id,
         created_after=created_after,
         created_before=created_before,
+        waiting_for=waiting_for,
     )
     return await serving.reading.jobs(wanted, limit=limit, cursor=cursor)
 
@@ -132,8 +144,8 @@ async def list_jobs(
 async def list_active_jobs(
     caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
 ) -> Any:
-    """The caller's jobs that have not ended, newest first."""
-    wanted = JobFilter(owner=_visible_owner(caller, None), live_only=True)
+    """What `GET /jobs` lists, as far as it has not ended."""
+    wanted = JobFilter(visible_to=_bound_to(caller), live_only=True)
     return await serving.reading.active_jobs(wanted, limit=limit, cursor=cursor)
 
 
@@ -186,7 +198,11 @@ async def approve_step(
 
 @router.patch("/{job_id}", response_model=JobView)
 async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving: Serving) -> Any:
-    """Change concurrency, priority or description while the job runs."""
+    """Change concurrency, priority or description while the job runs.
+
+    Priority decides when a job starts: of a running one, its next attempt and the steps that
+    it has not begun.
+    """
     return await serving.reading.render(await serving.controls.change(caller, job_id, body))
 
 
@@ -240,15 +256,13 @@ async def control_job(
     """The control routes in one."""
     match body.action:
         case "pause":
-            pause = PauseRequest(mode=body.mode, until=body.until, reason=body.reason)
-            return await pause_job(job_id, caller, serving, response, pause)
+            return await pause_job(job_id, caller, serving, response, body)
         case "resume":
             return await resume_job(job_id, caller, serving, response)
         case "cancel":
             return await cancel_job(job_id, caller, serving, response)
         case "retry":
-            again = RetryRequest(items=body.items, options=body.options)
-            return await retry_job(job_id, caller, serving, again)
+            return await retry_job(job_id, caller, serving, body)
 
 
 @router.post("/{job_id}/purge", status_code=HTTPStatus.NO_CONTENT)
@@ -319,9 +333,6 @@ async def read_report(
     )
 
 
-def _visible_owner(caller: Principal, owner: str | None) -> str | None:
-    if caller.is_admin:
-        return owner
-    if owner not in (None, caller.sub):
-        raise Forbidden("Only an Admin may list the jobs of others.")
-    return caller.sub
+def _bound_to(caller: Principal) -> Principal | None:
+    """Whose sight bounds a list: nobody's if it is an Admin's."""
+    return None if caller.is_admin else caller

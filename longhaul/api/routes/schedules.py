@@ -6,7 +6,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from longhaul.api.routes.jobs import Caller, Serving
+from longhaul.adapters.postgres.object_audit import Audited
+from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
 from longhaul.api.schedule_schemas import (
     ScheduleDetail,
     ScheduleList,
@@ -14,6 +15,7 @@ from longhaul.api.schedule_schemas import (
     ScheduleView,
     UpkeepList,
 )
+from longhaul.api.schemas import ObjectHistory
 from longhaul.core.errors import NotFound
 
 router = APIRouter()
@@ -52,6 +54,20 @@ async def list_upkeep(caller: Caller, serving: Serving) -> Any:
 async def read_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
     """One schedule, with its latest firings and the next ones."""
     return await serving.schedules.show(caller, schedule_id)
+
+
+@router.get("/{schedule_id}/history", response_model=ObjectHistory)
+async def read_schedule_history(
+    schedule_id: ScheduleId,
+    caller: Caller,
+    serving: Serving,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """Who did what to a schedule, oldest first; also of one that has been deleted."""
+    return await serving.object_audit.of(
+        caller, Audited.SCHEDULE, schedule_id, limit=limit, cursor=cursor
+    )
 
 
 @router.post("/{schedule_id}/pause", response_model=ScheduleView)

@@ -6,13 +6,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
+from longhaul.adapters.postgres.object_audit import Audited
 from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.schemas import ObjectHistory
 from longhaul.api.webhook_schemas import (
     CreatedWebhook,
     DeliveryList,
     DeliveryView,
     WebhookList,
     WebhookRequest,
+    WebhookView,
 )
 from longhaul.core.errors import NotFound
 
@@ -50,6 +53,32 @@ async def create_webhook(body: WebhookRequest, caller: Caller, serving: Serving)
 async def list_webhooks(caller: Caller, serving: Serving) -> Any:
     """The caller's webhooks; an Admin's list holds everyone's."""
     return await serving.webhooks.list(caller)
+
+
+@router.get("/{webhook_id}", response_model=WebhookView)
+async def read_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> Any:
+    """One webhook, without its secret."""
+    return await serving.webhooks.show(caller, webhook_id)
+
+
+@router.post("/{webhook_id}/test", status_code=HTTPStatus.ACCEPTED, response_model=DeliveryView)
+async def test_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> Any:
+    """Send the event `webhook.test`, whatever events the webhook listens to."""
+    return await serving.webhooks.test(caller, webhook_id)
+
+
+@router.get("/{webhook_id}/history", response_model=ObjectHistory)
+async def read_webhook_history(
+    webhook_id: WebhookId,
+    caller: Caller,
+    serving: Serving,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """Who did what to a webhook, oldest first; also of one that has been deleted."""
+    return await serving.object_audit.of(
+        caller, Audited.WEBHOOK, webhook_id, limit=limit, cursor=cursor
+    )
 
 
 @router.delete("/{webhook_id}", status_code=HTTPStatus.NO_CONTENT)

@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from longhaul.core.expectations import kwargs_hash
 
-revision = "0013"
-down_revision = "0012"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 

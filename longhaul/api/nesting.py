@@ -1,0 +1,43 @@
+"""A bound on how deeply bodies are nested: what is stored and sent on is walked recursively."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import Request
+
+from longhaul.core.errors import InvalidInput
+
+# Flows within flows take four levels each.
+MAX_DEPTH = 100
+
+
+async def check_nesting(request: Request) -> None:
+    """Refuse a JSON body that is nested too deeply.
+
+    Raises:
+        InvalidInput: It is.
+    """
+    try:
+        # Where the route takes a body, it has been read already and is only looked up here.
+        body = await request.json() if await request.body() else None
+    except (ValueError, RecursionError):
+        return  # no JSON: whoever wants a body says so
+    if _is_deeper(body, MAX_DEPTH):
+        raise InvalidInput(f"The body is nested too deeply: {MAX_DEPTH} levels are the most.")
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    level = _containers([value])
+    for _ in range(limit):
+        level = [inner for one in level for inner in _within(one)]
+        if not level:
+            return False
+    return bool(level)
+
+
+def _within(container: dict[str, Any] | list[Any]) -> list[dict[str, Any] | list[Any]]:
+    return _containers(container.values() if isinstance(container, dict) else container)
+
+
+def _containers(values: Iterable[object]) -> list[dict[str, Any] | list[Any]]:
+    return [one for one in values if isinstance(one, dict | list)]

@@ -1,0 +1,51 @@
+"""Who did what to schedules and webhooks, for those whose they are or were."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from longhaul.adapters.postgres.object_audit import Audited, PostgresObjectAudit
+from longhaul.api.cursors import read_audit_cursor, write_cursor
+from longhaul.api.job_object import rfc3339
+from longhaul.core.errors import NotFound
+from longhaul.core.principals import Principal
+
+
+class ObjectAudit:
+    """Answers the history routes of what people own besides jobs."""
+
+    def __init__(self, audit: PostgresObjectAudit) -> None:
+        self._audit = audit
+
+    async def of(
+        self,
+        principal: Principal,
+        what: Audited,
+        object_id: str,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> Mapping[str, Any]:
+        """One page of who did what, oldest first, also of what has been deleted.
+
+        Raises:
+            NotFound: The caller has, and had, no such thing.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_audit_cursor(cursor)
+        owner = await self._audit.owner(what, object_id)
+        if owner is None or not (principal.is_admin or owner == principal.sub):
+            raise NotFound(f"There is no such {what}.")
+        found = await self._audit.read(what, object_id, limit=limit + 1, after=after)
+        page = found[:limit]
+        return {
+            "audit": [
+                {
+                    "time": rfc3339(row["time"]),
+                    "action": row["action"],
+                    "by": row["by"],
+                    "details": row["details"],
+                }
+                for row in page
+            ],
+            "next_cursor": write_cursor(page[-1]["id"]) if len(found) > limit else None,
+        }

@@ -1,0 +1,77 @@
+"""What the commands that ask the API have in common."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from longhaul.adapters.settings import Settings
+from longhaul.cli.client import open_client
+from longhaul.cli.output import print_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
+Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
+JobId = Annotated[str, typer.Argument(help="the job's id")]
+Parameter = Annotated[
+    list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
+]
+Parameters = Annotated[str, typer.Option(help="all parameters as one JSON object")]
+Metadata = Annotated[str, typer.Option(help="of the caller's own, as one JSON object")]
+Concurrency = Annotated[int | None, typer.Option(help="items in flight at once")]
+Priority = Annotated[int | None, typer.Option(min=0, max=10, help="higher is sooner")]
+StopLoss = Annotated[
+    float | None, typer.Option(help="pause when more than this share of the latest items failed")
+]
+Deadline = Annotated[
+    float | None, typer.Option(help="give up so many seconds after the attempt has started")
+]
+
+
+def ask(
+    method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+) -> Any:
+    """Ask the API that the settings name once; exit with 2 or 3 on an error."""
+    with open_client(Settings()) as api:
+        return api.call(method, path, params=params, body=body)
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """What was said on the command line; the API knows what holds for the rest."""
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def show(answer: Any, printed: Callable[[Any], None], *, as_json: bool) -> None:
+    """Print an answer as it is, or for people and with the way to its next page."""
+    if as_json:
+        print_json(answer)
+        return
+    printed(answer)
+    if answer.get("next_cursor"):
+        typer.echo(f"more: --cursor {answer['next_cursor']}")
+
+
+def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
+    """Parameters from one JSON object, and from pairs that add to it."""
+    parameters = read_object(whole, "--parameters")
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"-p {pair}: write key=value")
+        try:
+            parameters[key] = json.loads(value)
+        except ValueError:
+            parameters[key] = value
+    return parameters
+
+
+def read_object(text: str, option: str) -> dict[str, Any]:
+    """The JSON object that an option holds."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{option} must be a JSON object")
+    return found

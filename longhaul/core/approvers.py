@@ -1,0 +1,23 @@
+"""Who is asked to approve: people by their ids, and whoever holds a role."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvers:
+    """Those who may see a job because it asks them, or will.
+
+    Attributes:
+        users: People by their ids.
+        roles: Whoever holds one of these, within the job's line of business.
+    """
+
+    users: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+    def __or__(self, other: "Approvers") -> "Approvers":
+        """All of both, each once."""
+        return Approvers(
+            users=tuple(dict.fromkeys((*self.users, *other.users))),
+            roles=tuple(dict.fromkeys((*self.roles, *other.roles))),
+        )

@@ -1,0 +1,34 @@
+"""The schema that clients are generated from, and that /docs sends requests by."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Api
+
+
+@pytest.fixture
+def schema(api: Api) -> dict[str, Any]:
+    return api.app.openapi()
+
+
+def test_every_route_under_the_prefix_asks_for_a_bearer_token_and_no_other(
+    schema: dict[str, Any],
+) -> None:
+    operations = {
+        (method, path): operation
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+    (scheme,) = schema["components"]["securitySchemes"].items()
+
+    secured = {where for where, operation in operations.items() if "security" in operation}
+    headers = {
+        parameter["name"].lower()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "header"
+    }
+    assert (scheme[1]["type"], scheme[1]["scheme"]) == ("http", "bearer")
+    assert secured == {where for where in operations if where[1].startswith("/api/v1/")}
+    assert "authorization" not in headers

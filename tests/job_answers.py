@@ -1,0 +1,17 @@
+"""What the API answers about a job, with defaults for all that a test does not care about."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from longhaul.api.job_object import JobObjects
+from longhaul.core.catalog import Catalog
+from longhaul.core.ports import Shown
+from tests.factories import make_job
+
+
+def job(**changes: Any) -> dict[str, Any]:
+    """The job object, as the API renders it."""
+    rendered = JobObjects(Catalog([])).render(
+        make_job(updated_at=datetime.now(UTC)), Shown(known=True)
+    )
+    return {**rendered, **changes}
