@@ -69,6 +69,23 @@ def read_entry_cursor(cursor: str | None) -> tuple[int, int, str] | None:
         raise MalformedRequest(_SENTENCE) from None
 
 
+def read_case_cursor(cursor: str | None) -> tuple[int, int, int, int, int] | None:
+    """The place among test cases that a page of them goes on after.
+
+    Raises:
+        MalformedRequest: It is no cursor of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        cycle_id, report_id, line_no, sample, case_id = (
+            _bounded(part, _INTEGER) for part in _parts(cursor)
+        )
+    except ValueError:
+        raise MalformedRequest(_SENTENCE) from None
+    return cycle_id, report_id, line_no, sample, case_id
+
+
 def read_audit_cursor(cursor: str | None) -> int | None:
     """The number of the line that a page of an audit goes on after.
 

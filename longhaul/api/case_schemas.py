@@ -1,0 +1,99 @@
+"""What clients send and get about test cases."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class CaseView(BaseModel):
+    """A test case: one attribute of one sampled row."""
+
+    id: int
+    cycle_id: int
+    report_id: int
+    report_name: str
+    phase_id: int
+    attribute_id: int
+    attribute: str
+    data_type: str
+    sample_id: str
+    sample: int = Field(description="its number within the sample set")
+    expected_value: str | None
+    keys: dict[str, Any] = Field(description="what names the record")
+    is_active: bool = Field(description="false once its sample set is superseded")
+    status: str = Field(description="what people said of the latest execution, if there is one")
+    outcome: str | None = Field(description="of the latest execution")
+    executions: int
+    executed_at: datetime | None
+    evidence_kind: str | None = Field(description="of the evidence that counts")
+    created_at: datetime
+
+
+class CasePage(BaseModel):
+    """One page of test cases, each report's in the order of its form."""
+
+    cases: Sequence[CaseView]
+    next_cursor: str | None
+
+
+class EvidenceView(BaseModel):
+    """One piece of evidence; what does not belong to its kind is null."""
+
+    id: int
+    kind: str
+    given_by: str
+    given_at: datetime
+    document: str | None = Field(description="the hash of its content")
+    content_type: str | None
+    file_name: str | None
+    size: int | None
+    data_source: str | None
+    sql: str | None
+    parameters: dict[str, Any] | None
+    table: str | None
+    column: str | None
+    source_key: dict[str, Any] | None
+
+
+class ReviewView(BaseModel):
+    """What a person said of an execution."""
+
+    time: datetime
+    by: str
+    test_result: str
+    before: str
+    reason: str
+
+
+class ExecutionView(BaseModel):
+    """What was found in a piece of evidence, and what people said of it."""
+
+    number: int
+    is_latest: bool
+    evidence_id: int
+    reason: str
+    outcome: str
+    test_result: str
+    extracted_value: str | None
+    found_keys: dict[str, Any]
+    location: dict[str, Any]
+    comparison: dict[str, Any]
+    confidence: float
+    rationale: str
+    provider: str
+    model: str
+    prompt_version: str
+    duration_ms: int
+    executed_by: str
+    executed_at: datetime
+    reviews: Sequence[ReviewView] = Field(description="oldest first")
+
+
+class WholeCaseView(CaseView):
+    """A test case with its evidence and executions."""
+
+    evidence: Sequence[EvidenceView] = Field(description="what counts first; the newest 100")
+    latest: ExecutionView | None
+    history: Sequence[ExecutionView] = Field(description="newest first; the newest 100")

@@ -1,0 +1,60 @@
+"""What people do with test cases: look at them, give evidence, and say how each test ended."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from longhaul.core.cases import EvidenceKind, ExecutionOutcome
+from longhaul.core.ports import Transaction
+
+
+class CaseStatus(StrEnum):
+    """Where a test case stands: what its latest execution says, if it has one."""
+
+    NOT_EXECUTED = "not_executed"
+    PENDING_REVIEW = "pending_review"
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """Which active test cases a list holds; what is empty or None does not narrow it.
+
+    Attributes:
+        outcomes: Of the latest execution.
+        evidence: The kind of what counts.
+    """
+
+    cycle_id: int | None = None
+    report_id: int | None = None
+    attribute_ids: Collection[int] = ()
+    sample_ids: Collection[str] = ()
+    statuses: Collection[CaseStatus] = ()
+    outcomes: Collection[ExecutionOutcome] = ()
+    evidence: Collection[EvidenceKind] = ()
+    lob: str | None = None
+
+
+# Cycle, report, line of the form, number of the sample, id.
+CasePlace = tuple[int, int, int, int, int]
+
+
+class CaseworkStore(Protocol):
+    """Test cases as people see them; every method works in the caller's transaction."""
+
+    async def page(
+        self, tx: Transaction, wanted: CaseFilter, *, limit: int, after: CasePlace | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of active test cases, each report's in the order of its form."""
+
+    async def find(self, tx: Transaction, case_id: int) -> Mapping[str, Any] | None:
+        """A test case as it is listed, also one that is no longer active."""
+
+    async def evidence(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Any]:
+        """The evidence of a test case, what counts first."""
+
+    async def executions(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Any]:
+        """The executions of a test case, newest first, each with what people said of it."""
