@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from longhaul.api.decision_schemas import MOST_AT_ONCE, RowId
+from longhaul.api.schemas import Request
+
 
 class CaseView(BaseModel):
     """A test case: one attribute of one sampled row."""
@@ -97,3 +100,26 @@ class WholeCaseView(CaseView):
     evidence: Sequence[EvidenceView] = Field(description="what counts first; the newest 100")
     latest: ExecutionView | None
     history: Sequence[ExecutionView] = Field(description="newest first; the newest 100")
+
+
+class DocumentRequest(Request):
+    """Gives a document that is in the store already as evidence of further test cases."""
+
+    document: str = Field(pattern="^[0-9a-f]{64}$", description="the hash of its content")
+    case_ids: list[RowId] = Field(min_length=1, max_length=MOST_AT_ONCE)
+
+
+class GivenView(BaseModel):
+    """What became of evidence that was given."""
+
+    attached: int
+    unchanged: int = Field(description="cases where it was what counted before")
+
+
+class GivenDocumentView(GivenView):
+    """What became of a document that was given as evidence."""
+
+    document: str = Field(description="the hash of its content")
+    content_type: str
+    file_name: str
+    size: int

@@ -11,7 +11,9 @@ from longhaul.activities.casework import Casework
 from longhaul.activities.ending import Endings
 from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
+from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
+from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.postgres.casework import PostgresCasework
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
@@ -199,7 +201,9 @@ async def open_services(
             cases=Cases(
                 database=database,
                 store=PostgresCasework(),
-                casework=Casework(PostgresCasework()),
+                casework=Casework(store=PostgresCasework(), cases=PostgresCases()),
+                blobs=open_blobs(settings.blobs, settings.data_dir),
+                max_document=settings.blobs.max_bytes,
             ),
             suites=Suites(database=database, suites=build_rule_suites(resources.regexes)),
             webhooks=Webhooks(

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from longhaul.core.cases import EvidenceKind, ExecutionOutcome
+from longhaul.core.cases import EvidenceKind, ExecutionOutcome, NewDocument
+from longhaul.core.decisions import DECIDES, Reviewer
+from longhaul.core.errors import Forbidden
 from longhaul.core.ports import Transaction
+from longhaul.core.principals import Principal
 
 
 class CaseStatus(StrEnum):
@@ -38,6 +41,28 @@ class CaseFilter:
     lob: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCase:
+    """A test case that is kept to a transaction."""
+
+    id: int
+    report_id: int
+    lob: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What became of evidence that was given for some test cases.
+
+    Attributes:
+        unchanged: Cases where it was what counted before.
+    """
+
+    attached: int
+    unchanged: int
+
+
 # Cycle, report, line of the form, number of the sample, id.
 CasePlace = tuple[int, int, int, int, int]
 
@@ -58,3 +83,30 @@ class CaseworkStore(Protocol):
 
     async def executions(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Any]:
         """The executions of a test case, newest first, each with what people said of it."""
+
+    async def hold(self, tx: Transaction, case_ids: Collection[int]) -> Sequence[HeldCase]:
+        """Keep test cases to this transaction; ids that are none are left out."""
+
+    async def document(
+        self, tx: Transaction, content_hash: str, lob: str | None
+    ) -> NewDocument | None:
+        """A document that is evidence in a line of business, in any when that is None."""
+
+    async def having_document(
+        self, tx: Transaction, case_ids: Collection[int], document: NewDocument
+    ) -> Collection[int]:
+        """Those of some test cases whose evidence that counts is this document."""
+
+
+def check_may_work(principal: Principal, what: str) -> None:
+    """Refuse callers who do not work on test cases; an Admin may.
+
+    Args:
+        what: What is done by those who do, as in "Evidence is given".
+
+    Raises:
+        Forbidden: They do not.
+    """
+    roles = DECIDES[Reviewer.TESTER]
+    if not principal.is_admin and principal.roles.isdisjoint(roles):
+        raise Forbidden(f"{what} by: {', '.join(sorted(roles))}.")

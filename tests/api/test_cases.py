@@ -1,15 +1,34 @@
 """Test cases: people look at them, give evidence, and say how each test ended."""
 
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.settings import Settings
 from longhaul.core.cases import ExecutionOutcome
+from tests.api.conftest import make_settings
 from tests.api.people import People, answer
 from tests.case_samples import SeededCases, seed_cases
+from tests.conftest import Servers
+from tests.documents import make_pdf
 from tests.loans import COLUMNS, ROWS
+
+LETTER = b"Loan Number: 4711000017\nOriginal LTV: 80 %\n"
+PDF, TEXT = "application/pdf", "text/plain"
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def settings(
+    monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str, tmp_path: Path
+) -> Settings:
+    folder = {"LONGHAUL_DATA_DIR": str(tmp_path), "LONGHAUL_BLOBS__MAX_MB": "2"}
+    return make_settings(monkeypatch, servers, dsn, **folder)
 
 
 @pytest.fixture
@@ -130,3 +149,193 @@ async def test_a_cursor_of_another_list_is_refused(people: People, cursor: str) 
     response = await people.tester.get("/cases", params={"cursor": cursor})
 
     assert answer(response)[:2] == (400, "malformed_request")
+
+
+async def give(
+    client: httpx2.AsyncClient, case_id: int, content: Any = LETTER, kind: str = TEXT, **params: Any
+) -> httpx2.Response:
+    headers = {"Content-Type": kind} if kind else {}
+    path = f"/cases/{case_id}/documents"
+    return await client.post(path, content=content, headers=headers, params=params)
+
+
+async def attach(client: httpx2.AsyncClient, document: str, *case_ids: int) -> httpx2.Response:
+    body = {"document": document, "case_ids": list(case_ids)}
+    return await client.post("/cases/documents", json=body)
+
+
+def key_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "kept"),
+    [
+        (LETTER, "text/plain; charset=utf-8", TEXT),
+        (LETTER, "text/csv", TEXT),
+        (make_pdf(["Original LTV: 80 %"]), PDF, PDF),
+    ],
+)
+async def test_a_document_is_stored_by_its_hash_and_counts_from_then_on(
+    people: People, cases: SeededCases, tmp_path: Path, content: bytes, said: str, kept: str
+) -> None:
+    case_id = cases.ids[1]
+
+    given = await give(people.tester, case_id, content, said, file_name="März 2024.pdf")
+
+    key = key_of(content)
+    assert (given.status_code, given.json()) == (
+        201,
+        {
+            "document": key,
+            "content_type": kept,
+            "file_name": "März 2024.pdf",
+            "size": len(content),
+            "attached": 1,
+            "unchanged": 0,
+        },
+    )
+    assert (tmp_path / "documents" / key[:2] / key).read_bytes() == content
+    case = await shown(people.reader, case_id)
+    document, source = case["evidence"]
+    assert (case["evidence_kind"], source["kind"]) == ("document", "source")
+    assert (document["document"], document["given_by"]) == (key, "tess")
+    assert (document["file_name"], document["size"]) == ("März 2024.pdf", len(content))
+    assert await ids(people.reader, evidence="document") == [case_id]
+
+
+async def test_a_document_that_counts_already_is_not_given_twice(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[0]
+    await give(people.tester, case_id)
+
+    again = await give(people.tester, case_id)
+    other = await give(people.tester, case_id, b"Another letter.")
+    back = await give(people.tester, case_id)
+
+    assert (again.status_code, again.json()["unchanged"]) == (200, 1)
+    assert (other.status_code, back.status_code) == (201, 201)
+    assert [row["kind"] for row in await cases.evidence(case_id)] == [
+        *("document", "document", "document", "source")
+    ]
+
+
+async def chunked(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 4096):
+        yield b"a" * 4096
+
+
+async def test_a_document_may_be_larger_than_other_bodies_up_to_its_own_limit(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[0]
+    sentence = "The document is too large: 2 MB are the most."
+
+    fits = await give(people.tester, case_id, chunked(2 * MIB))
+    announced = await give(people.tester, case_id, b"a" * (2 * MIB + 1))
+    unannounced = await give(people.tester, case_id, chunked(3 * MIB))
+    elsewhere = await people.tester.post("/cases/documents", content=b"a" * (2 * MIB))
+
+    assert (fits.status_code, fits.json()["size"]) == (201, 2 * MIB)
+    assert answer(announced) == (413, "body_too_large", sentence)
+    assert answer(unannounced) == (413, "body_too_large", sentence)
+    assert elsewhere.status_code == 413
+    assert len(await cases.evidence(case_id)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "expected"),
+    [
+        (b"", TEXT, (422, "invalid_input", "The document is empty.")),
+        (b" \n", PDF, (422, "invalid_input", "The document is empty.")),
+        (b"no pdf", PDF, (422, "invalid_input", "The document is damaged or no PDF at all.")),
+        (
+            b"\x00\x01",
+            TEXT,
+            (422, "invalid_input", "The document is neither a PDF nor a text."),
+        ),
+        (
+            LETTER,
+            "application/json",
+            (
+                400,
+                "malformed_request",
+                "Say in Content-Type what the document is: application/pdf or text/plain.",
+            ),
+        ),
+    ],
+)
+async def test_what_nobody_could_read_is_no_document(
+    people: People, cases: SeededCases, content: bytes, kind: str, expected: tuple[int, str, str]
+) -> None:
+    response = await give(people.tester, cases.ids[0], content, kind)
+
+    assert answer(response) == expected
+    assert len(await cases.evidence(cases.ids[0])) == 1
+
+
+async def test_a_file_name_is_a_line_of_text(people: People, cases: SeededCases) -> None:
+    for name in ("", "a" * 256, "a\nb", "a\x00b"):
+        response = await give(people.tester, cases.ids[0], file_name=name)
+        assert response.status_code == 400, name
+
+
+async def test_one_document_serves_many_cases(people: People, cases: SeededCases) -> None:
+    first, *others = cases.ids[:4]
+    key = (await give(people.tester, first, file_name="letter.txt")).json()["document"]
+
+    attached = await attach(people.tester, key, first, *others)
+    again = await attach(people.tester, key, *others)
+
+    assert (attached.status_code, again.status_code) == (201, 200)
+    assert (attached.json()["attached"], attached.json()["unchanged"]) == (3, 1)
+    assert (attached.json()["file_name"], attached.json()["size"]) == ("letter.txt", len(LETTER))
+    assert await ids(people.reader, evidence="document") == [first, *others]
+
+
+@pytest.mark.invariant("I9")
+async def test_a_hash_opens_no_document_that_one_may_not_read(
+    people: People, cases: SeededCases, database: PostgresDatabase
+) -> None:
+    key = (await give(people.tester, cases.ids[0])).json()["document"]
+    async with database.begin() as tx:
+        await tx.execute("INSERT INTO report (name, regulation, lob) VALUES ('C', '', 'Cards')")
+        await tx.execute(
+            "INSERT INTO cycle_report SELECT $1, id FROM report WHERE lob = 'Cards'",
+            cases.loans.seeded.cycle_id,
+        )
+        await tx.execute(
+            "UPDATE test_case SET report_id = (SELECT id FROM report WHERE lob = 'Cards')"
+            " WHERE id = $1",
+            cases.ids[-1],
+        )
+    theirs = cases.ids[-1]
+    assert await ids(people.stranger) == [theirs]
+
+    fished = await attach(people.stranger, key, theirs)
+    unknown = await attach(people.stranger, key_of(b"nothing"), theirs)
+    foreign_case = await attach(people.tester, key, cases.ids[1], theirs)
+    own = await give(people.stranger, theirs, LETTER)
+
+    missing = (404, "not_found", "There is no such document.")
+    assert answer(fished) == answer(unknown) == missing
+    assert answer(foreign_case) == (404, "not_found", f"There are no such test cases: {theirs}.")
+    assert own.status_code == 201
+    assert len(await cases.evidence(cases.ids[1])) == 1
+
+
+async def test_evidence_is_given_by_testers_for_cases_that_they_see(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[0]
+    forbidden = (403, "forbidden", "Evidence is given by: Test Executive, Tester.")
+
+    assert answer(await give(people.reader, case_id)) == forbidden
+    assert answer(await give(people.owner, case_id)) == forbidden
+    assert (await give(people.stranger, case_id)).status_code == 404
+    assert (await give(people.admin, case_id)).status_code == 201
+    await cases.loans.fetch("UPDATE test_case SET is_active = false RETURNING id")
+    retired = answer(await give(people.tester, case_id))
+    assert retired[:2] == (400, "wrong_state")
+    assert f"superseded: {case_id}." in retired[2]

@@ -1,8 +1,9 @@
 """Test cases as people see them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from longhaul.core.casework import CaseFilter, CasePlace
+from longhaul.core.cases import NewDocument
+from longhaul.core.casework import CaseFilter, CasePlace, HeldCase
 from longhaul.core.ports import Row, Transaction
 
 # What counts is chosen as an execution chooses it.
@@ -62,6 +63,33 @@ WHERE x.test_case_id = $1
 ORDER BY x.number DESC LIMIT $2
 """
 
+# In the order in which executions lock them.
+_HOLD = """
+SELECT c.id, c.report_id, r.lob, c.is_active
+FROM test_case AS c JOIN report AS r ON r.id = c.report_id
+WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE OF c
+"""
+
+_DOCUMENT = """
+SELECT e.content_hash, e.content_type, e.file_name, e.size
+FROM evidence AS e JOIN test_case AS c ON c.id = e.test_case_id
+    JOIN report AS r ON r.id = c.report_id
+WHERE e.content_hash = $1 AND ($2::text IS NULL OR r.lob = $2)
+ORDER BY e.id DESC LIMIT 1
+"""
+
+_COUNTS = """
+SELECT wanted.id FROM unnest($1::integer[]) AS wanted (id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM evidence WHERE test_case_id = wanted.id
+        ORDER BY kind = 'source', id DESC LIMIT 1
+    ) AS e
+"""
+
+_HAVING_DOCUMENT = f"""
+{_COUNTS} WHERE e.kind = 'document' AND e.content_hash = $2 AND e.content_type = $3
+"""
+
 _FIRST: CasePlace = (-1, -1, -1, -1, -1)
 
 
@@ -98,3 +126,23 @@ class PostgresCasework:
     async def executions(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Row]:
         """The executions of a test case, newest first, each with what people said of it."""
         return await tx.fetch(_EXECUTIONS, case_id, limit)
+
+    async def hold(self, tx: Transaction, case_ids: Collection[int]) -> Sequence[HeldCase]:
+        """Keep test cases to this transaction; ids that are none are left out."""
+        return [HeldCase(**row) for row in await tx.fetch(_HOLD, list(case_ids))]
+
+    async def document(
+        self, tx: Transaction, content_hash: str, lob: str | None
+    ) -> NewDocument | None:
+        """A document that is evidence in a line of business, in any when that is None."""
+        rows = await tx.fetch(_DOCUMENT, content_hash, lob)
+        return NewDocument(**rows[0]) if rows else None
+
+    async def having_document(
+        self, tx: Transaction, case_ids: Collection[int], document: NewDocument
+    ) -> Collection[int]:
+        """Those of some test cases whose evidence that counts is this document."""
+        rows = await tx.fetch(
+            _HAVING_DOCUMENT, list(case_ids), document.content_hash, document.content_type
+        )
+        return {row["id"] for row in rows}

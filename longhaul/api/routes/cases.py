@@ -1,11 +1,12 @@
 """Test cases: people look at them, give evidence, and say how each test ended."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from longhaul.api.case_schemas import CasePage, WholeCaseView
+from longhaul.api.case_schemas import CasePage, DocumentRequest, GivenDocumentView, WholeCaseView
 from longhaul.api.decision_schemas import RowId
 from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
 from longhaul.api.routes.versions import RowNumber
@@ -54,3 +55,14 @@ async def list_cases(
 async def read_case(case_id: CaseId, caller: Caller, serving: Serving) -> Any:
     """One test case, its evidence, and its executions with what people said of them."""
     return await serving.cases.show(caller, case_id)
+
+
+@router.post("/documents", status_code=HTTPStatus.CREATED, response_model=GivenDocumentView)
+async def attach_document(
+    body: DocumentRequest, caller: Caller, serving: Serving, response: Response
+) -> Any:
+    """Give a document that is evidence already to further test cases; 200 if all have it."""
+    given, is_new = await serving.cases.attach(caller, body.document, body.case_ids)
+    if not is_new:
+        response.status_code = HTTPStatus.OK
+    return given
