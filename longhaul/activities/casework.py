@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from longhaul.activities.report_scope import is_visible
-from longhaul.core.cases import CaseStore, NewDocument
+from longhaul.core.cases import CaseStore, NewDocument, NewQuery
 from longhaul.core.casework import (
     CaseFilter,
     CasePlace,
@@ -14,9 +14,11 @@ from longhaul.core.casework import (
     HeldCase,
     check_may_work,
 )
-from longhaul.core.errors import NotFound, WrongState
+from longhaul.core.errors import InvalidInput, NotFound, WrongState
+from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal
+from longhaul.core.sources import DataSource
 
 _MOST_NAMED = 10
 
@@ -108,6 +110,54 @@ class Casework:
         if new:
             await self._cases.add_document(tx, sorted(new), document, principal.sub)
         return Given(attached=len(new), unchanged=len(wanted) - len(new))
+
+    async def give_query(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        case_ids: Collection[int],
+        source: str,
+        query: str,
+        parameters: Mapping[str, Any],
+    ) -> Given:
+        """Make a query the evidence of test cases of one report, of all or none.
+
+        It is checked as far as that can be done without running it.
+
+        Raises:
+            As `check_may_give`; and
+            InvalidInput: It cannot be run.
+        """
+        held = await self.check_may_give(tx, principal, case_ids)
+        if len({one.report_id for one in held}) > 1:
+            raise InvalidInput("The test cases are of several reports.", (("/also", "of another"),))
+        place = await self._source(tx, held[0].report_id, source)
+        try:
+            keys = frozenset.intersection(*(one.keys for one in held))
+            check_query(query, keys | parameters.keys())
+        except QueryRefused as exc:
+            raise InvalidInput(str(exc), (("/sql", "cannot be run"),)) from None
+        assert place.id is not None
+        new_query = NewQuery(data_source_id=place.id, query=query, parameters=parameters)
+        wanted = set(case_ids)
+        new = wanted.difference(await self._store.having_query(tx, wanted, new_query))
+        if new:
+            await self._cases.add_query(tx, sorted(new), new_query, principal.sub)
+        return Given(attached=len(new), unchanged=len(wanted) - len(new))
+
+    async def _source(self, tx: Transaction, report_id: int, name: str) -> DataSource:
+        known = {one.name: one for one in await self._store.sources(tx, report_id)}
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise InvalidInput(
+                f"The report has no data source of this name; it has: {names}.",
+                (("/data_source", "unknown"),),
+            )
+        try:
+            check_source(known[name])
+        except QueryRefused as exc:
+            raise InvalidInput(str(exc), (("/data_source", "takes no queries"),)) from None
+        return known[name]
 
     async def _held(
         self, tx: Transaction, principal: Principal, case_ids: Collection[int]

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat, StringConstraints
 
 from longhaul.api.decision_schemas import MOST_AT_ONCE, RowId
 from longhaul.api.schemas import Request
+from longhaul.core.evidence_queries import MAX_QUERY
 
 
 class CaseView(BaseModel):
@@ -107,6 +108,30 @@ class DocumentRequest(Request):
 
     document: str = Field(pattern="^[0-9a-f]{64}$", description="the hash of its content")
     case_ids: list[RowId] = Field(min_length=1, max_length=MOST_AT_ONCE)
+
+
+ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+# As they are: a value may begin with a space.
+Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
+Scalar = Verbatim | bool | int | FiniteFloat | None
+
+
+class QueryRequest(Request):
+    """Gives a query as evidence."""
+
+    data_source: str = Field(min_length=1, max_length=200, description="its name")
+    sql: str = Field(
+        min_length=1,
+        max_length=MAX_QUERY,
+        description="one SELECT; parameters as %(name)s, a per cent sign twice",
+    )
+    parameters: dict[ParameterName, Scalar | list[Scalar]] = Field(
+        {}, description="besides the keys of the record, such as %(Loan Number)s"
+    )
+    also: list[RowId] = Field(
+        [], max_length=MOST_AT_ONCE, description="further test cases that it serves"
+    )
 
 
 class GivenView(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 
 from longhaul.activities.casework import Casework
 from longhaul.adapters.documents.reader import check_document
+from longhaul.api.case_schemas import QueryRequest
 from longhaul.api.cursors import read_case_cursor, write_cursor
 from longhaul.core.blobs import BlobStore
 from longhaul.core.cases import NewDocument
@@ -148,6 +149,23 @@ class Cases:
             document = await self._casework.known_document(tx, principal, content_hash)
             given = await self._casework.give_document(tx, principal, case_ids, document)
         return _given_document(given, document), given.attached > 0
+
+    async def give_query(
+        self, principal: Principal, case_id: int, body: QueryRequest
+    ) -> tuple[dict[str, Any], bool]:
+        """Make a query the evidence of test cases.
+
+        Returns:
+            What became of it, and whether anything has changed.
+
+        Raises:
+            As `Casework.give_query`.
+        """
+        async with self._database.begin() as tx:
+            given = await self._casework.give_query(
+                tx, principal, {case_id, *body.also}, body.data_source, body.sql, body.parameters
+            )
+        return asdict(given), given.attached > 0
 
     async def _receive(self, upload: Upload) -> bytes:
         too_large = BodyTooLarge(

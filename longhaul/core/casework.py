@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from longhaul.core.cases import EvidenceKind, ExecutionOutcome, NewDocument
+from longhaul.core.cases import EvidenceKind, ExecutionOutcome, NewDocument, NewQuery
 from longhaul.core.decisions import DECIDES, Reviewer
 from longhaul.core.errors import Forbidden
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal
+from longhaul.core.sources import DataSource
 
 
 class CaseStatus(StrEnum):
@@ -43,12 +44,17 @@ class CaseFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCase:
-    """A test case that is kept to a transaction."""
+    """A test case that is kept to a transaction.
+
+    Attributes:
+        keys: The names of what names its record.
+    """
 
     id: int
     report_id: int
     lob: str
     is_active: bool
+    keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,14 @@ class CaseworkStore(Protocol):
         self, tx: Transaction, case_ids: Collection[int], document: NewDocument
     ) -> Collection[int]:
         """Those of some test cases whose evidence that counts is this document."""
+
+    async def sources(self, tx: Transaction, report_id: int) -> Collection[DataSource]:
+        """The data sources of a report."""
+
+    async def having_query(
+        self, tx: Transaction, case_ids: Collection[int], query: NewQuery
+    ) -> Collection[int]:
+        """Those of some test cases whose evidence that counts is this query."""
 
 
 def check_may_work(principal: Principal, what: str) -> None:

@@ -339,3 +339,83 @@ async def test_evidence_is_given_by_testers_for_cases_that_they_see(
     retired = answer(await give(people.tester, case_id))
     assert retired[:2] == (400, "wrong_state")
     assert f"superseded: {case_id}." in retired[2]
+
+
+QUERY = "SELECT orig_ltv FROM landing.loans WHERE ln_nbr = %(Loan Number)s"
+
+
+async def ask(client: httpx2.AsyncClient, case_id: int, **body: Any) -> httpx2.Response:
+    query = {"data_source": "Landing", "sql": QUERY, **body}
+    return await client.post(f"/cases/{case_id}/queries", json=query)
+
+
+async def test_a_query_is_evidence_of_every_case_that_it_serves(
+    people: People, database: PostgresDatabase
+) -> None:
+    cases = await seed_cases(database, secret_ref="LOANS_DSN")
+    first, *others = cases.ids[1::4]
+
+    given = await ask(people.tester, first, also=others, parameters={"day": " x", "n": [1, None]})
+    again = await ask(people.tester, first, parameters={"day": " x", "n": [1, None]})
+    other = await ask(people.tester, first, parameters={"day": "x"})
+
+    assert (given.status_code, given.json()) == (201, {"attached": 3, "unchanged": 0})
+    assert (again.status_code, again.json()) == (200, {"attached": 0, "unchanged": 1})
+    assert other.status_code == 201
+    assert await ids(people.reader, evidence="query") == [first, *others]
+    evidence = (await shown(people.reader, others[0]))["evidence"][0]
+    assert (evidence["kind"], evidence["data_source"], evidence["sql"]) == (
+        "query",
+        "Landing",
+        QUERY,
+    )
+    assert (evidence["parameters"], evidence["given_by"]) == (
+        {"day": " x", "n": [1, None]},
+        "tess",
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"sql": "DROP TABLE landing.loans"}, "does not read"),
+        ({"sql": "SELECT 1; SELECT 2"}, "more than one statement"),
+        ({"sql": "SELECT %(Original LTV)s"}, "without a value: Original LTV."),
+        ({"data_source": "Elsewhere"}, "no data source of this name; it has: Landing."),
+        ({"parameters": {"a": {"b": 1}}}, "cannot be read"),
+        ({"sql": ""}, "cannot be read"),
+        ({"sql": "SELECT 'a\x00b'"}, "NUL character"),
+    ],
+)
+async def test_a_query_that_cannot_be_run_is_refused(
+    people: People, database: PostgresDatabase, body: dict[str, Any], said: str
+) -> None:
+    cases = await seed_cases(database, secret_ref="LOANS_DSN")
+
+    response = await ask(people.tester, cases.ids[0], **body)
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_input")
+    assert said in response.json()["detail"]
+    assert len(await cases.evidence(cases.ids[0])) == 1
+
+
+async def test_with_our_own_login_no_query_is_taken(people: People, cases: SeededCases) -> None:
+    response = await ask(people.tester, cases.ids[0])
+
+    assert response.status_code == 422
+    assert "set the data source's secret_ref" in response.json()["detail"]
+
+
+async def test_queries_are_given_as_documents_are(
+    people: People, database: PostgresDatabase
+) -> None:
+    cases = await seed_cases(database, secret_ref="LOANS_DSN")
+
+    forbidden = answer(await ask(people.owner, cases.ids[0]))
+    foreign = await ask(people.stranger, cases.ids[0])
+    unknown = answer(await ask(people.tester, cases.ids[0], also=[999_999]))
+
+    assert forbidden[:2] == (403, "forbidden")
+    assert foreign.status_code == 404
+    assert unknown == (404, "not_found", "There are no such test cases: 999999.")
+    assert len(await cases.evidence(cases.ids[0])) == 1

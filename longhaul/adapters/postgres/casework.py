@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from longhaul.core.cases import NewDocument
+from longhaul.adapters.postgres.data_sources import data_sources
+from longhaul.core.cases import NewDocument, NewQuery
 from longhaul.core.casework import CaseFilter, CasePlace, HeldCase
 from longhaul.core.ports import Row, Transaction
+from longhaul.core.sources import DataSource
 
 # What counts is chosen as an execution chooses it.
 _CASES = """
@@ -65,8 +67,8 @@ ORDER BY x.number DESC LIMIT $2
 
 # In the order in which executions lock them.
 _HOLD = """
-SELECT c.id, c.report_id, r.lob, c.is_active
-FROM test_case AS c JOIN report AS r ON r.id = c.report_id
+SELECT c.id, c.report_id, r.lob, c.is_active, s.key_values
+FROM test_case AS c JOIN report AS r ON r.id = c.report_id JOIN sample AS s ON s.id = c.sample_id
 WHERE c.id = ANY ($1) ORDER BY c.id FOR NO KEY UPDATE OF c
 """
 
@@ -88,6 +90,10 @@ SELECT wanted.id FROM unnest($1::integer[]) AS wanted (id)
 
 _HAVING_DOCUMENT = f"""
 {_COUNTS} WHERE e.kind = 'document' AND e.content_hash = $2 AND e.content_type = $3
+"""
+
+_HAVING_QUERY = f"""
+{_COUNTS} WHERE e.kind = 'query' AND e.data_source_id = $2 AND e.query = $3 AND e.parameters = $4
 """
 
 _FIRST: CasePlace = (-1, -1, -1, -1, -1)
@@ -129,7 +135,16 @@ class PostgresCasework:
 
     async def hold(self, tx: Transaction, case_ids: Collection[int]) -> Sequence[HeldCase]:
         """Keep test cases to this transaction; ids that are none are left out."""
-        return [HeldCase(**row) for row in await tx.fetch(_HOLD, list(case_ids))]
+        return [
+            HeldCase(
+                id=row["id"],
+                report_id=row["report_id"],
+                lob=row["lob"],
+                is_active=row["is_active"],
+                keys=frozenset(row["key_values"]),
+            )
+            for row in await tx.fetch(_HOLD, list(case_ids))
+        ]
 
     async def document(
         self, tx: Transaction, content_hash: str, lob: str | None
@@ -144,5 +159,18 @@ class PostgresCasework:
         """Those of some test cases whose evidence that counts is this document."""
         rows = await tx.fetch(
             _HAVING_DOCUMENT, list(case_ids), document.content_hash, document.content_type
+        )
+        return {row["id"] for row in rows}
+
+    async def sources(self, tx: Transaction, report_id: int) -> Collection[DataSource]:
+        """The data sources of a report."""
+        return (await data_sources(tx, report_id)).values()
+
+    async def having_query(
+        self, tx: Transaction, case_ids: Collection[int], query: NewQuery
+    ) -> Collection[int]:
+        """Those of some test cases whose evidence that counts is this query."""
+        rows = await tx.fetch(
+            _HAVING_QUERY, list(case_ids), query.data_source_id, query.query, query.parameters
         )
         return {row["id"] for row in rows}

@@ -6,7 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from longhaul.api.case_schemas import CasePage, DocumentRequest, GivenDocumentView, WholeCaseView
+from longhaul.api.case_schemas import (
+    CasePage,
+    DocumentRequest,
+    GivenDocumentView,
+    GivenView,
+    QueryRequest,
+    WholeCaseView,
+)
 from longhaul.api.decision_schemas import RowId
 from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
 from longhaul.api.routes.versions import RowNumber
@@ -63,6 +70,17 @@ async def attach_document(
 ) -> Any:
     """Give a document that is evidence already to further test cases; 200 if all have it."""
     given, is_new = await serving.cases.attach(caller, body.document, body.case_ids)
+    if not is_new:
+        response.status_code = HTTPStatus.OK
+    return given
+
+
+@router.post("/{case_id}/queries", status_code=HTTPStatus.CREATED, response_model=GivenView)
+async def give_query(
+    case_id: CaseId, body: QueryRequest, caller: Caller, serving: Serving, response: Response
+) -> Any:
+    """Give a query as evidence of test cases; it is run when they are executed."""
+    given, is_new = await serving.cases.give_query(caller, case_id, body)
     if not is_new:
         response.status_code = HTTPStatus.OK
     return given
