@@ -66,6 +66,20 @@ def read_entry_cursor(line_no: str, place: str, entry_id: str) -> tuple[int, int
 
 
 @_reader
+def read_case_cursor(
+    cycle_id: str, report_id: str, line_no: str, sample: str, case_id: str
+) -> tuple[int, int, int, int, int]:
+    """The place among test cases that a page of them goes on after."""
+    return (
+        _bounded(cycle_id, _INTEGER),
+        _bounded(report_id, _INTEGER),
+        _bounded(line_no, _INTEGER),
+        _bounded(sample, _INTEGER),
+        _bounded(case_id, _INTEGER),
+    )
+
+
+@_reader
 def read_audit_cursor(number: str) -> int:
     """The number of the line that a page of an audit goes on after."""
     return _bounded(number, _BIGINT)
