@@ -7,7 +7,18 @@ from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.errors import install_errors
 from longhaul.api.middleware import BodyLimit, Timing
 from longhaul.api.nesting import check_nesting
-from longhaul.api.routes import health, jobs, phases, schedules, suites, versions, webhooks
+from longhaul.api.routes import (
+    health,
+    jobs,
+    phases,
+    schedules,
+    suites,
+    versions,
+    webhooks,
+)
+from longhaul.api.routes import (
+    reports as report_routes,
+)
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
 from longhaul.core.ports import Reports
@@ -18,7 +29,11 @@ PREFIX = "/api/v1"
 ROUTERS = {"jobs": jobs.router, "versions": versions.router, "phases": phases.router}
 
 # No older client knows these.
-NEW_ROUTERS = {"schedules": schedules.router, "webhooks": webhooks.router}
+NEW_ROUTERS = {
+    "reports": report_routes.router,
+    "schedules": schedules.router,
+    "webhooks": webhooks.router,
+}
 
 
 def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> FastAPI:

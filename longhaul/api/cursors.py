@@ -66,6 +66,12 @@ def read_entry_cursor(line_no: str, place: str, entry_id: str) -> tuple[int, int
 
 
 @_reader
+def read_form_cursor(line_no: str, attribute_id: str) -> tuple[int, int]:
+    """The (line number, id) that a page of a form goes on after."""
+    return _bounded(line_no, _INTEGER), _bounded(attribute_id, _INTEGER)
+
+
+@_reader
 def read_audit_cursor(number: str) -> int:
     """The number of the line that a page of an audit goes on after."""
     return _bounded(number, _BIGINT)
