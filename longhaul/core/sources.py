@@ -1,10 +1,10 @@
 """Data sources: where the rows of a report come from, behind one port."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 
@@ -20,6 +20,20 @@ class SourceKind(StrEnum):
     def _missing_(cls, value: object) -> "SourceKind | None":
         # What the first release wrote.
         return cls.POSTGRESQL if value == "postgres" else None
+
+
+# How the names of files end; those that end otherwise are passed over in a folder.
+SUFFIXES: Mapping[SourceKind, Sequence[str]] = {
+    SourceKind.CSV: (".csv", ".tsv", ".txt"),
+    SourceKind.PARQUET: (".parquet",),
+    SourceKind.EXCEL: (".xlsx", ".xlsm"),
+}
+
+
+def kind_of_file(name: str) -> SourceKind | None:
+    """What kind of source a file is, by the end of its name; None when that says nothing."""
+    suffix = PurePath(name).suffix.lower()
+    return next((kind for kind, known in SUFFIXES.items() if suffix in known), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,18 +19,19 @@ from longhaul.adapters.sources.places import find_place
 from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, compiler, sampled
 from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import SampleOf
-from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceKind, SourceTable
+from longhaul.core.sources import (
+    SUFFIXES,
+    DataSource,
+    SourceAccess,
+    SourceColumn,
+    SourceKind,
+    SourceTable,
+)
 
 THREADS = 2
 
 # The number of a row in its file, from 1; a column that no file can have.
 ROW = "\x01row"
-
-_SUFFIXES = {
-    SourceKind.CSV: (".csv", ".tsv", ".txt"),
-    SourceKind.PARQUET: (".parquet",),
-    SourceKind.EXCEL: (".xlsx", ".xlsm"),
-}
 
 
 class FileSession(Session):
@@ -194,7 +195,7 @@ def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]
     except OSError:
         raise ItemFailed("source_missing", "The data source's file is not there.") from None
     # A file of the folder may itself be a link to somewhere else.
-    wanted = [path for path in found if path.suffix.lower() in _SUFFIXES[source.kind]]
+    wanted = [path for path in found if path.suffix.lower() in SUFFIXES[source.kind]]
     return [find_place(str(path), folders) for path in wanted]
 
 
