@@ -23,9 +23,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from longhaul.core.blobs import MAX_BLOB
 from longhaul.core.job_types import Queue
 
 KEY_BYTES = 32
+
+_MIB = 1024 * 1024
 
 _PREFIX = "LONGHAUL_"
 
@@ -34,6 +37,10 @@ def _empty_is_none(cls: type[BaseModel], value: object, info: ValidationInfo) ->
     """Take a variable that is set to nothing for one that is not given, where that is allowed."""
     field = cls.model_fields[info.field_name or ""]
     return None if value == "" and NoneType in get_args(field.annotation) else value
+
+
+def _read_words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
 
 
 class Part(BaseModel):
@@ -126,7 +133,7 @@ class WorkerSettings(Part):
     """What a worker process takes on."""
 
     queues: Annotated[tuple[Queue, ...], NoDecode] = Field(
-        tuple(Queue), description="task queues to work on, separated by commas"
+        tuple(Queue), min_length=1, description="task queues to work on, separated by commas"
     )
     max_in_flight: int = Field(400, ge=1, description="items of all jobs in flight at once")
     max_memory_mb: int | None = Field(
@@ -136,9 +143,7 @@ class WorkerSettings(Part):
     @field_validator("queues", mode="before")
     @classmethod
     def _split(cls, queues: object) -> object:
-        return (
-            tuple(part.strip() for part in queues.split(",")) if isinstance(queues, str) else queues
-        )
+        return _read_words(queues) if isinstance(queues, str) else queues
 
 
 class LimitSettings(Part):
@@ -158,7 +163,7 @@ class LimitSettings(Part):
 
 
 def _read_numbers(text: str) -> Iterator[tuple[str, int]]:
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in _read_words(text):
         name, _, number = part.partition("=")
         if not name or not number.isdigit():
             raise ValueError("write each limit as type=number")
@@ -218,10 +223,18 @@ class BlobSettings(Part):
     )
     endpoint: str | None = Field(None, description="address of another service that speaks S3")
     region: str = Field("us-east-1", description="the bucket's region")
+    max_mb: int = Field(
+        50, ge=1, le=MAX_BLOB // _MIB, description="a document that the API takes in"
+    )
     access_key_id: str | None = Field(
         None, description="the key's id; AWS's own ways to find credentials when empty"
     )
     secret_access_key: SecretStr | None = Field(None, description="the key")
+
+    @property
+    def max_bytes(self) -> int:
+        """What a document may have that the API takes in."""
+        return self.max_mb * _MIB
 
     @field_validator("url")
     @classmethod
@@ -237,6 +250,21 @@ class SourceSettings(Part):
     statement_seconds: float = Field(600, gt=0, description="one query on a data source")
     lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
     memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+    folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="files of data sources lie below these, separated by commas; the folder "
+        "`sources` of the data folder when empty",
+    )
+    secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="variables that hold the DSN of a data source, separated by commas: what its "
+        "`secret_ref` may name",
+    )
+
+    @field_validator("folders", "secrets", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return _read_words(given) if isinstance(given, str) else given
 
 
 class EncryptionSettings(Part):

@@ -2,7 +2,10 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
+from typing import TypeVar
 from uuid import UUID
 
 from longhaul.core.errors import MalformedRequest
@@ -11,6 +14,8 @@ _SENTENCE = "The cursor cannot be read; use the `next_cursor` of the page before
 
 _INTEGER = 2**31
 _BIGINT = 2**63
+
+T = TypeVar("T")
 
 
 def write_cursor(*parts: object) -> str:
@@ -21,82 +26,75 @@ def write_cursor(*parts: object) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_job_cursor(cursor: str | None) -> tuple[datetime, str] | None:
-    """The (created_at, id) that a page of jobs goes on after.
+def _reader(read: Callable[..., T]) -> Callable[[str | None], T | None]:
+    """A reader of cursors from what reads their parts; no cursor means the beginning.
 
-    Raises:
-        MalformedRequest: It is no cursor of ours.
+    The reader raises `MalformedRequest` for what is no cursor of ours.
     """
-    if cursor is None:
-        return None
-    try:
-        time, job_id = _parts(cursor)
-        return _time(time), str(UUID(job_id))
-    except ValueError:
-        raise MalformedRequest(_SENTENCE) from None
+
+    @wraps(read)
+    def read_cursor(cursor: str | None) -> T | None:
+        if cursor is None:
+            return None
+        try:
+            return read(*_parts(cursor))
+        except (ValueError, TypeError):  # TypeError: too many parts, or too few
+            raise MalformedRequest(_SENTENCE) from None
+
+    return read_cursor
 
 
-def read_ordinal_cursor(cursor: str | None) -> int | None:
-    """The ordinal that a page of items goes on after.
-
-    Raises:
-        MalformedRequest: It is no cursor of ours.
-    """
-    if cursor is None:
-        return None
-    try:
-        (ordinal,) = _parts(cursor)
-        value = int(ordinal)
-    except ValueError:
-        raise MalformedRequest(_SENTENCE) from None
-    if not -1 <= value < 2**31:
-        raise MalformedRequest(_SENTENCE)
-    return value
+@_reader
+def read_job_cursor(time: str, job_id: str) -> tuple[datetime, str]:
+    """The (created_at, id) that a page of jobs goes on after."""
+    return _time(time), str(UUID(job_id))
 
 
-def read_entry_cursor(cursor: str | None) -> tuple[int, int, str] | None:
-    """The (line number, place, id) that a page of decided entries goes on after.
-
-    Raises:
-        MalformedRequest: It is no cursor of ours.
-    """
-    if cursor is None:
-        return None
-    try:
-        line_no, place, entry_id = _parts(cursor)
-        return _bounded(line_no, _INTEGER), _bounded(place, _INTEGER), entry_id
-    except ValueError:
-        raise MalformedRequest(_SENTENCE) from None
+@_reader
+def read_ordinal_cursor(ordinal: str) -> int:
+    """The ordinal that a page of items goes on after."""
+    number = _bounded(ordinal, _INTEGER)
+    if number < -1:
+        raise ValueError("no item is before the first")
+    return number
 
 
-def read_audit_cursor(cursor: str | None) -> int | None:
-    """The number of the line that a page of an audit goes on after.
-
-    Raises:
-        MalformedRequest: It is no cursor of ours.
-    """
-    if cursor is None:
-        return None
-    try:
-        (number,) = _parts(cursor)
-        return _bounded(number, _BIGINT)
-    except ValueError:
-        raise MalformedRequest(_SENTENCE) from None
+@_reader
+def read_entry_cursor(line_no: str, place: str, entry_id: str) -> tuple[int, int, str]:
+    """The (line number, place, id) that a page of decided entries goes on after."""
+    return _bounded(line_no, _INTEGER), _bounded(place, _INTEGER), entry_id
 
 
-def read_time_cursor(cursor: str | None) -> datetime | None:
-    """The time that log lines go on after.
+@_reader
+def read_case_cursor(
+    cycle_id: str, report_id: str, line_no: str, sample: str, case_id: str
+) -> tuple[int, int, int, int, int]:
+    """The place among test cases that a page of them goes on after."""
+    return (
+        _bounded(cycle_id, _INTEGER),
+        _bounded(report_id, _INTEGER),
+        _bounded(line_no, _INTEGER),
+        _bounded(sample, _INTEGER),
+        _bounded(case_id, _INTEGER),
+    )
 
-    Raises:
-        MalformedRequest: It is no cursor of ours.
-    """
-    if cursor is None:
-        return None
-    try:
-        (time,) = _parts(cursor)
-        return _time(time)
-    except ValueError:
-        raise MalformedRequest(_SENTENCE) from None
+
+@_reader
+def read_form_cursor(line_no: str, attribute_id: str) -> tuple[int, int]:
+    """The (line number, id) that a page of a form goes on after."""
+    return _bounded(line_no, _INTEGER), _bounded(attribute_id, _INTEGER)
+
+
+@_reader
+def read_audit_cursor(number: str) -> int:
+    """The number of the line that a page of an audit goes on after."""
+    return _bounded(number, _BIGINT)
+
+
+@_reader
+def read_time_cursor(time: str) -> datetime:
+    """The time that log lines go on after."""
+    return _time(time)
 
 
 def _bounded(text: str, bound: int) -> int:

@@ -7,10 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import uvicorn
 
 from longhaul.activities.approvals import Approvals
+from longhaul.activities.casework import Casework
 from longhaul.activities.ending import Endings
 from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
+from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
+from longhaul.adapters.postgres.cases import PostgresCases
+from longhaul.adapters.postgres.casework import PostgresCasework
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
@@ -21,6 +25,7 @@ from longhaul.adapters.postgres.object_audit import PostgresObjectAudit
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.postgres.reports import PostgresReports
 from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
@@ -28,6 +33,8 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
+from longhaul.adapters.sources.evidence import for_queries
+from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
@@ -37,6 +44,7 @@ from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
 from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
+from longhaul.api.cases import Cases
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
 from longhaul.api.deliverer import Deliverer
@@ -47,6 +55,7 @@ from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
+from longhaul.api.reports import BankReports
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
@@ -193,12 +202,24 @@ async def open_services(
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
             ),
+            cases=Cases(
+                database=database,
+                store=PostgresCasework(),
+                casework=Casework(store=PostgresCasework(), cases=PostgresCases()),
+                blobs=open_blobs(settings.blobs, settings.data_dir),
+                max_document=settings.blobs.max_bytes,
+            ),
             suites=Suites(database=database, suites=build_rule_suites(resources.regexes)),
             webhooks=Webhooks(
                 store=webhooks,
                 sealer=sealer,
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
+            ),
+            reports=BankReports(
+                database=database,
+                store=PostgresReports(),
+                sources=SourceSessions(for_queries(resources.sources)),
             ),
             object_audit=ObjectAudit(PostgresObjectAudit(database)),
             schedules=Schedules(

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
+from longhaul.api.cases import Cases
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
 from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
+from longhaul.api.reports import BankReports
 from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
 from longhaul.api.suites import Suites
@@ -29,8 +31,10 @@ class Services:
     reading: Reading
     quality: QualityReading
     deciding: Deciding
+    cases: Cases
     suites: Suites
     webhooks: Webhooks
     object_audit: ObjectAudit
+    reports: BankReports
     schedules: Schedules
     health: Health
