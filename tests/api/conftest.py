@@ -1,5 +1,6 @@
 """The application over real servers, asked through its ASGI interface."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.telemetry.metrics import ApiMetrics
@@ -17,7 +19,7 @@ from longhaul.api.main import open_services
 from longhaul.core.principals import Role
 from longhaul.local import redis as local_redis
 from tests.api.people import People
-from tests.conftest import Servers
+from tests.conftest import Servers, connected, end_workflows
 from tests.tokens import SECRET, token
 
 
@@ -60,8 +62,15 @@ def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Set
 async def open_api(settings: Settings) -> AsyncIterator[Api]:
     metrics, reports = ApiMetrics(), LoggedReports()
     types = ["tests.job_types.echo", "tests.job_types.flows"]
-    async with open_services(settings, types, metrics, reports) as services:
-        yield Api(create_app(services, metrics, reports))
+    try:
+        async with open_services(settings, types, metrics, reports) as services:
+            yield Api(create_app(services, metrics, reports))
+    finally:
+        client = await connected(os.environ["TEMPORAL_ADDRESS"])
+        async with PostgresDatabase.open(
+            os.environ["LONGHAUL_POSTGRES__DSN"], connections=1
+        ) as database:
+            await end_workflows(client, database)
 
 
 @pytest.fixture

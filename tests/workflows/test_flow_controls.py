@@ -35,6 +35,7 @@ from tests.flows import (
     waits_for_approval,
 )
 from tests.planning import asked_again
+from tests.workflows.test_cancelling import has_done
 
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
 
@@ -59,15 +60,19 @@ async def check_replays(engine: Engine, job_id: str) -> None:
 
 @pytest.mark.invariant("I4")
 async def test_a_pause_and_a_resume_go_down_to_the_jobs(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
     job_id = await submit(
         engine,
-        group("both", echo("a", items=100, seconds=0.2), echo("b", items=100, seconds=0.2)),
+        group("both", echo("a", items=100), echo("b", items=100)),
         echo("then", items=1),
     )
     for step in ("both.a", "both.b"):
         await child(engine, job_id, step, RUNNING)
 
     await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1", reason="lunch"))
+    for step in ("both.a", "both.b"):
+        await child(engine, job_id, step, JobStatus.PAUSING, PAUSED)
+    engine.echo.gate.set()
     paused = await engine.becomes(job_id, PAUSED)
     jobs = await children(engine, job_id)
     await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
@@ -100,7 +105,8 @@ async def test_a_paused_flow_asks_nothing_and_starts_nothing(engine: Engine) -> 
 async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
     engine: Engine,
 ) -> None:
-    job_id = await submit(engine, note("slow", seconds=3))
+    engine.note.gate = asyncio.Event()
+    job_id = await submit(engine, note("slow"))
 
     async def has_started() -> bool:
         return bool(engine.note.started)
@@ -108,19 +114,22 @@ async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
     await until(has_started, what="the action")
     await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.NOW))
     paused = await engine.becomes(job_id, PAUSED)
+    engine.note.gate.set()
     await engine.workflows.control(job_id, Control(action=Action.RESUME))
     flow = await engine.ends(job_id)
 
     assert paused.counts == Counts(total=1)
+    assert len(engine.note.started) == 2
     assert flow.outcome is Outcome.SUCCEEDED
     assert await notes(engine, job_id) == 1
     await check_replays(engine, job_id)
 
 
 async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
     job_id = await submit(
         engine,
-        group("both", echo("a", items=400, seconds=0.2), echo("b", items=400, seconds=0.2)),
+        group("both", echo("a", items=400), echo("b", items=400)),
         echo("then", items=1),
     )
     for step in ("both.a", "both.b"):
@@ -139,15 +148,15 @@ async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
 
 
 async def test_a_cancelled_flow_can_be_retried_and_does_nothing_twice(engine: Engine) -> None:
-    job_id = await submit(engine, echo("a", items=100, seconds=0.2), echo("b", items=1))
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(
+        engine, echo("a", items=100, held_from=4), echo("b", items=1, held_from=1)
+    )
     job = await child(engine, job_id, "a", RUNNING)
-
-    async def some_done() -> bool:
-        return (await engine.job(job.id)).counts.done >= 4
-
-    await until(some_done, what="some items")
+    await has_done(engine, job.id, 4)
     await engine.workflows.cancel(job_id)
     await engine.ends(job_id)
+    engine.echo.gate.set()
 
     await retry(engine, job_id)
     flow = await engine.becomes(job_id, JobStatus.COMPLETED)
@@ -174,7 +183,8 @@ async def test_a_waiting_flow_can_be_cancelled(engine: Engine) -> None:
 
 
 async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) -> None:
-    job_id = await submit(engine, echo("a", items=100, seconds=0.1), echo("b", items=1))
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(engine, echo("a", items=100), echo("b", items=1))
     job = await child(engine, job_id, "a", RUNNING)
 
     await engine.workflows.cancel(job.id)
