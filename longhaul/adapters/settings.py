@@ -39,6 +39,10 @@ def _empty_is_none(cls: type[BaseModel], value: object, info: ValidationInfo) ->
     return None if value == "" and NoneType in get_args(field.annotation) else value
 
 
+def _read_words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
 class Part(BaseModel):
     """One group of settings."""
 
@@ -129,7 +133,7 @@ class WorkerSettings(Part):
     """What a worker process takes on."""
 
     queues: Annotated[tuple[Queue, ...], NoDecode] = Field(
-        tuple(Queue), description="task queues to work on, separated by commas"
+        tuple(Queue), min_length=1, description="task queues to work on, separated by commas"
     )
     max_in_flight: int = Field(400, ge=1, description="items of all jobs in flight at once")
     max_memory_mb: int | None = Field(
@@ -139,9 +143,7 @@ class WorkerSettings(Part):
     @field_validator("queues", mode="before")
     @classmethod
     def _split(cls, queues: object) -> object:
-        return (
-            tuple(part.strip() for part in queues.split(",")) if isinstance(queues, str) else queues
-        )
+        return _read_words(queues) if isinstance(queues, str) else queues
 
 
 class LimitSettings(Part):
@@ -161,7 +163,7 @@ class LimitSettings(Part):
 
 
 def _read_numbers(text: str) -> Iterator[tuple[str, int]]:
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in _read_words(text):
         name, _, number = part.partition("=")
         if not name or not number.isdigit():
             raise ValueError("write each limit as type=number")
@@ -248,6 +250,21 @@ class SourceSettings(Part):
     statement_seconds: float = Field(600, gt=0, description="one query on a data source")
     lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
     memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+    folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="files of data sources lie below these, separated by commas; the folder "
+        "`sources` of the data folder when empty",
+    )
+    secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="variables that hold the DSN of a data source, separated by commas: what its "
+        "`secret_ref` may name",
+    )
+
+    @field_validator("folders", "secrets", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return _read_words(given) if isinstance(given, str) else given
 
 
 class EncryptionSettings(Part):

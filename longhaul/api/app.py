@@ -18,6 +18,9 @@ from longhaul.api.routes import (
     versions,
     webhooks,
 )
+from longhaul.api.routes import (
+    reports as report_routes,
+)
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
 from longhaul.core.ports import Reports
@@ -30,6 +33,7 @@ ROUTERS = {"jobs": jobs.router, "versions": versions.router, "phases": phases.ro
 # No older client knows these.
 NEW_ROUTERS = {
     "cases": cases.router,
+    "reports": report_routes.router,
     "schedules": schedules.router,
     "webhooks": webhooks.router,
 }

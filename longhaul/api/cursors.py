@@ -80,6 +80,12 @@ def read_case_cursor(
 
 
 @_reader
+def read_form_cursor(line_no: str, attribute_id: str) -> tuple[int, int]:
+    """The (line number, id) that a page of a form goes on after."""
+    return _bounded(line_no, _INTEGER), _bounded(attribute_id, _INTEGER)
+
+
+@_reader
 def read_audit_cursor(number: str) -> int:
     """The number of the line that a page of an audit goes on after."""
     return _bounded(number, _BIGINT)

@@ -23,6 +23,7 @@ STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.SingletonBusy: HTTPStatus.CONFLICT,
+    errors.AlreadyThere: HTTPStatus.CONFLICT,
     errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.IdempotencyConflict: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.ItemNotRetryable: HTTPStatus.UNPROCESSABLE_ENTITY,

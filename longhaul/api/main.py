@@ -25,6 +25,7 @@ from longhaul.adapters.postgres.object_audit import PostgresObjectAudit
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
+from longhaul.adapters.postgres.reports import PostgresReports
 from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
@@ -32,6 +33,8 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
+from longhaul.adapters.sources.evidence import for_queries
+from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
@@ -52,6 +55,7 @@ from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
+from longhaul.api.reports import BankReports
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
@@ -211,6 +215,11 @@ async def open_services(
                 sealer=sealer,
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
+            ),
+            reports=BankReports(
+                database=database,
+                store=PostgresReports(),
+                sources=SourceSessions(for_queries(resources.sources)),
             ),
             object_audit=ObjectAudit(PostgresObjectAudit(database)),
             schedules=Schedules(

@@ -1,12 +1,13 @@
 """Who did what to schedules and webhooks, for those whose they are or were."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longhaul.adapters.postgres.object_audit import Audited, PostgresObjectAudit
 from longhaul.api.cursors import read_audit_cursor, write_cursor
 from longhaul.api.job_object import rfc3339
 from longhaul.core.errors import NotFound
+from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
 
 
@@ -36,16 +37,21 @@ class ObjectAudit:
         if owner is None or not (principal.is_admin or owner == principal.sub):
             raise NotFound(f"There is no such {what}.")
         found = await self._audit.read(what, object_id, limit=limit + 1, after=after)
-        page = found[:limit]
-        return {
-            "audit": [
-                {
-                    "time": rfc3339(row["time"]),
-                    "action": row["action"],
-                    "by": row["by"],
-                    "details": row["details"],
-                }
-                for row in page
-            ],
-            "next_cursor": write_cursor(page[-1]["id"]) if len(found) > limit else None,
-        }
+        return audit_page(found, limit)
+
+
+def audit_page(found: Sequence[Row], limit: int) -> Mapping[str, Any]:
+    """One page of an audit, of which one line more may have been found."""
+    page = found[:limit]
+    return {
+        "audit": [
+            {
+                "time": rfc3339(row["time"]),
+                "action": row["action"],
+                "by": row["by"],
+                "details": row["details"],
+            }
+            for row in page
+        ],
+        "next_cursor": write_cursor(page[-1]["id"]) if len(found) > limit else None,
+    }

@@ -375,7 +375,7 @@ class History(BaseModel):
 
 
 class ObjectAuditLine(BaseModel):
-    """Who did what to a schedule or a webhook, and when."""
+    """Who did what to a schedule, a webhook or a report, and when."""
 
     time: datetime
     action: str

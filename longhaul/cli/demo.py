@@ -13,8 +13,9 @@ from rich.text import Text
 
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.reports import PHASES
 from longhaul.adapters.sample.form import read_form
-from longhaul.adapters.sample.report import PHASES, SampleReport, load_sample, write_anomalies
+from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
 from longhaul.cli.client import ApiClient, ExitCode
 from longhaul.cli.demo_cycle import People, end_earlier_cycles, follow_cycle, start_cycle

@@ -12,7 +12,7 @@ from longhaul.adapters.postgres.migrate import UnknownRevision
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
-from longhaul.cli import cases, decisions, jobs, output, rules, schedules, webhooks
+from longhaul.cli import cases, decisions, jobs, output, reports, rules, schedules, webhooks
 from longhaul.cli.asking import AsJson
 from longhaul.cli.client import ExitCode, sign_token, whoami
 from longhaul.cli.demo import run_demo
@@ -22,6 +22,7 @@ from longhaul.core.principals import Role
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(reports.app, name="reports")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(decisions.versions_app, name="versions")

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -20,7 +22,7 @@ from longhaul.core.decisions import Kind
 from longhaul.core.errors import ItemFailed
 from longhaul.core.expectations import BadExpectation
 from longhaul.core.rule_execution import Fault, Judged, TableRule
-from longhaul.core.sources import DataSource, SourceKind
+from longhaul.core.sources import SUFFIXES, DataSource, SourceKind, kind_of_file
 from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
 from longhaul.job_types.resources import source_access
 
@@ -28,14 +30,6 @@ VersionId = Annotated[str, typer.Argument(help="the rule version's id")]
 
 CANNOT_RUN = 2
 
-_KINDS = {
-    ".csv": SourceKind.CSV,
-    ".tsv": SourceKind.CSV,
-    ".txt": SourceKind.CSV,
-    ".parquet": SourceKind.PARQUET,
-    ".xlsx": SourceKind.EXCEL,
-    ".xlsm": SourceKind.EXCEL,
-}
 _SECRET = "--source"
 
 
@@ -58,7 +52,9 @@ def run(
     """Judge a table by rules, without a job: 1 when a rule fails, 2 when one cannot run."""
     suite = _read_rules(rules)
     place, table, secrets = _source(source)
-    sessions = SourceSessions(source_access(Settings()), secrets=secrets)
+    # Whoever types the command reads with their own rights.
+    access = replace(source_access(Settings()), folders=None, secrets=None)
+    sessions = SourceSessions(access, secrets=secrets)
     asked = [
         TableRule(id=str(number), expectation=rule.type, kwargs=rule.kwargs)
         for number, rule in enumerate(suite)
@@ -166,9 +162,9 @@ def _source(text: str) -> tuple[DataSource, str | None, Mapping[str, str]]:
     # A file's name may hold a "#" itself.
     is_plain = "#" not in text or Path(text).exists()
     path, _, table = (text, "", "") if is_plain else text.rpartition("#")
-    kind = _KINDS.get(Path(path).suffix.lower())
+    kind = kind_of_file(path)
     if kind is None:
-        known = ", ".join(sorted(_KINDS))
+        known = ", ".join(sorted(chain(*SUFFIXES.values())))
         raise typer.BadParameter(f"--source must be a file ({known}) or a postgresql:// DSN.")
     return DataSource(name="source", kind=kind, location=path), table or None, {}
 

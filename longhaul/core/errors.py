@@ -10,6 +10,7 @@ JobError                          code, retryable
 │   ├── UnknownJobType            unknown_job_type
 │   ├── IdempotencyConflict       idempotency_conflict
 │   ├── SingletonBusy             singleton_busy
+│   ├── AlreadyThere              already_there
 │   ├── WrongState                wrong_state
 │   ├── NothingApproved           nothing_approved
 │   ├── ItemNotRetryable          item_not_retryable
@@ -111,6 +112,12 @@ class SingletonBusy(Rejected):
     def __init__(self, sentence: str, job_id: str | None = None) -> None:
         super().__init__(sentence)
         self.job_id = job_id
+
+
+class AlreadyThere(Rejected):
+    """Something else has this name."""
+
+    code = "already_there"
 
 
 class WrongState(Rejected):

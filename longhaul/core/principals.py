@@ -66,5 +66,18 @@ def check_may_start(principal: Principal, roles: Collection[str], title: str) ->
     Raises:
         Forbidden: The caller has none of the roles.
     """
-    if roles and not principal.is_admin and principal.roles.isdisjoint(roles):
-        raise Forbidden(f"{title} may be started by: {', '.join(sorted(roles))}.")
+    if roles:
+        check_holds(principal, roles, f"{title} may be started")
+
+
+def check_holds(principal: Principal, roles: Collection[str], what: str) -> None:
+    """Refuse callers who hold none of some roles; an Admin stands above.
+
+    Args:
+        what: Begins the sentence that says by whom.
+
+    Raises:
+        Forbidden: The caller holds none.
+    """
+    if not principal.is_admin and principal.roles.isdisjoint(roles):
+        raise Forbidden(f"{what} by: {', '.join(sorted(roles))}.")

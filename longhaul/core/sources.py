@@ -1,9 +1,10 @@
 """Data sources: where the rows of a report come from, behind one port."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path, PurePath
 from typing import Protocol
 
 
@@ -21,13 +22,28 @@ class SourceKind(StrEnum):
         return cls.POSTGRESQL if value == "postgres" else None
 
 
+# How the names of files end; those that end otherwise are passed over in a folder.
+SUFFIXES: Mapping[SourceKind, Sequence[str]] = {
+    SourceKind.CSV: (".csv", ".tsv", ".txt"),
+    SourceKind.PARQUET: (".parquet",),
+    SourceKind.EXCEL: (".xlsx", ".xlsm"),
+}
+
+
+def kind_of_file(name: str) -> SourceKind | None:
+    """What kind of source a file is, by the end of its name; None when that says nothing."""
+    suffix = PurePath(name).suffix.lower()
+    return next((kind for kind, known in SUFFIXES.items() if suffix in known), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSource:
     """One row of the table data_source.
 
     Attributes:
         location: Of PostgreSQL a schema, a `schema.table`, or nothing for all that the user
-            may read; of files the path of one, or of a folder of them.
+            may read; of files the path of one, or of a folder of them, absolute or below one
+            of the folders that sources may lie in.
         secret_ref: The environment variable that holds the DSN of a PostgreSQL source.
             Without it the source lies in Longhaul's own database.
     """
@@ -86,10 +102,14 @@ class SourceAccess:
 
     Attributes:
         own_dsn: Longhaul's own database, for the sources that lie in it.
+        folders: Files are read below these only; None for whoever may read the whole disk.
+        secrets: What `secret_ref` may name; None for whoever brings secrets of their own.
         memory_mb: What reading a file may take; what goes beyond is put on disk.
     """
 
     own_dsn: str = field(default="", repr=False)
+    folders: Sequence[Path] | None = None
+    secrets: Collection[str] | None = None
     statement_timeout: timedelta = timedelta(minutes=10)
     lock_timeout: timedelta = timedelta(seconds=5)
     memory_mb: int = 1024

@@ -25,11 +25,14 @@ def build_resources(settings: Settings, database: Database) -> Resources:
 
 
 def source_access(settings: Settings) -> SourceAccess:
-    """How data sources are reached."""
+    """How data sources that people have named are reached."""
     own = settings.postgres.dsn
+    folders = settings.sources.folders or (settings.data_dir / "sources",)
     return SourceAccess(
         own_dsn=own.get_secret_value() if own else "",
         statement_timeout=timedelta(seconds=settings.sources.statement_seconds),
         lock_timeout=timedelta(seconds=settings.sources.lock_seconds),
         memory_mb=settings.sources.memory_mb,
+        folders=[folder.absolute() for folder in folders],
+        secrets=settings.sources.secrets,
     )

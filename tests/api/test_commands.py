@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,19 @@ from tests.decision_samples import rule_ids, seed_rules
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Settings:
-    return make_settings(monkeypatch, servers, dsn, LONGHAUL_WEBHOOKS__KEYS=KEY)
+def settings(
+    monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str, tmp_path: Path
+) -> Settings:
+    folders = str(tmp_path / "sources")
+    return make_settings(
+        monkeypatch,
+        servers,
+        dsn,
+        LONGHAUL_WEBHOOKS__KEYS=KEY,
+        LONGHAUL_SOURCES__FOLDERS=folders,
+        LONGHAUL_SOURCES__SECRETS="HERE",
+        HERE=dsn,
+    )
 
 
 async def test_a_job_is_submitted_with_everything_that_a_job_may_have(terminal: Terminal) -> None:
@@ -177,6 +189,68 @@ async def test_a_webhook_from_its_secret_to_its_end(terminal: Terminal) -> None:
     assert deleted == {"webhook_id": webhook_id, "deleted": True}
     assert [word in history for word in ("created", "tested", "deleted")] == [True] * 3
     assert gone[0] == 2
+
+
+FORM = """name,format,key,mandatory
+Loan [Number],C32,Y,Mandatory
+Balance,N12.2,,Optional
+"""
+
+
+async def test_a_report_is_brought_with_its_data_sources(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    form, data = tmp_path / "form.csv", tmp_path / "sources" / "loans.csv"
+    form.write_text(FORM)
+    data.parent.mkdir()
+    data.write_text("ln_nbr,bal\n1,2.00\n")
+    importing = ("reports", "import", str(form), "--name", "Loans", "--cycle", "June")
+
+    made = await terminal.json(*importing, "--regulation", "FR Y-14M", "--source", "loans.csv")
+    again = await terminal.text(*importing)
+    report_id = str(made["report_id"])
+    database = await terminal.json(
+        *("reports", "add-source", report_id, "public.report", "--secret-ref", "HERE")
+    )
+    listed = await terminal.text("reports", "list")
+    shown = await terminal.text("reports", "attributes", report_id)
+    sources = await terminal.json("reports", "sources", report_id)
+    history = await terminal.text("reports", "history", report_id)
+
+    assert (made["created"], made["source"]["name"], made["source"]["columns"]) == (
+        True,
+        "loans.csv",
+        2,
+    )
+    assert "it was there already" in again
+    assert (database["kind"], database["name"], database["tables"]) == (
+        "postgresql",
+        "public.report",
+        1,
+    )
+    assert "loans.csv, public.report" in listed
+    assert "Loan [Number]" in shown
+    assert [one["secret_ref"] for one in sources["sources"]] == [None, "HERE"]
+    assert history.count("source_added") == 2
+
+
+async def test_a_report_that_cannot_be_brought_is_refused_with_every_reason(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    form = tmp_path / "form.csv"
+    form.write_text(FORM.replace("C32", "DDMM").replace("N12.2", "?"))
+    importing = ("reports", "import", str(form), "--name", "Loans", "--cycle", "June")
+
+    code, _, said = await terminal.run(*importing)
+    missing = await terminal.run(*importing[:2], str(tmp_path / "none.csv"), *importing[3:])
+    unknown = await terminal.run(*importing, "--source", "loans.doc")
+    listed = await terminal.json("reports", "list")
+
+    assert code == 2
+    assert ("Line 2: format" in said, "Line 3: format" in said) == (True, True)
+    assert (missing[0], "cannot be read" in missing[2]) == (2, True)
+    assert (unknown[0], "--kind" in unknown[2]) == (2, True)
+    assert listed["reports"] == []
 
 
 async def test_what_has_no_answer_says_in_json_what_was_done(terminal: Terminal) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.reports import PHASES
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.generator import SampleTable
-from longhaul.adapters.sample.report import PHASES, SampleReport, load_sample
+from longhaul.adapters.sample.report import SampleReport, load_sample
 from longhaul.core.errors import InvalidInput
 
 TABLES = ("report", "cycle", "cycle_report", "phase", "attribute", "data_source", "pde_mapping")

@@ -1,5 +1,6 @@
 """Looking into data sources: PostgreSQL, CSV, Parquet and Excel behind one port."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -167,3 +168,93 @@ def test_a_name_is_read_as_it_is_written(parts: list[str]) -> None:
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         split(name)
+
+
+def bound_to(folder: Path, **secrets: str) -> SourceSessions:
+    access = SourceAccess(folders=[folder], secrets=list(secrets))
+    return SourceSessions(access, secrets={**secrets, "UNBOUND": "postgresql://u:geheim@h/d"})
+
+
+def csv_source(location: str) -> DataSource:
+    return DataSource(name="file", kind=SourceKind.CSV, location=location)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where sources may lie, beside a file that is nobody's source."""
+    (tmp_path / "secret.csv").write_text("id\n1\n")
+    folder = tmp_path / "sources"
+    (folder / "cards").mkdir(parents=True)
+    (folder / "loans.csv").write_text("id,amount\n1,2\n")
+    (folder / "cards" / "june.csv").write_text("id\n1\n")
+    return folder
+
+
+@pytest.mark.parametrize("location", ["loans.csv", "cards/../loans.csv", "{folder}/loans.csv"])
+async def test_a_file_below_a_folder_of_sources_is_read(folder: Path, location: str) -> None:
+    (table,) = await bound_to(folder).tables(csv_source(location.format(folder=folder)))
+
+    assert [one.name for one in table.columns] == ["id", "amount"]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "../secret.csv",
+        "cards/../../secret.csv",
+        "{folder}/../secret.csv",
+        "{folder}-too/x.csv",
+        "link.csv",
+        "linked/secret.csv",
+        "linked",
+        "with-a-link",
+        "/etc/hostname",
+        "/no/such/file",
+        "*.csv",
+    ],
+)
+async def test_nothing_else_is_read_and_nobody_learns_whether_it_is_there(
+    folder: Path, location: str
+) -> None:
+    (folder / "link.csv").symlink_to(folder.parent / "secret.csv")
+    (folder / "linked").symlink_to(folder.parent)
+    (folder / "with-a-link").mkdir()
+    (folder / "with-a-link" / "x.csv").symlink_to(folder.parent / "secret.csv")
+    (folder / "*.csv").write_text("id\n1\n")
+
+    with pytest.raises(ItemFailed, match="LONGHAUL_SOURCES__FOLDERS") as failed:
+        await bound_to(folder).tables(csv_source(location.format(folder=folder)))
+
+    assert failed.value.item_code == "source_denied"
+
+
+@pytest.mark.parametrize("location", ["gone.csv", "x" * 300, "loans.csv/x.csv"])
+async def test_a_file_that_is_not_there_is_said_so(folder: Path, location: str) -> None:
+    with pytest.raises(ItemFailed) as failed:
+        await bound_to(folder).tables(csv_source(location))
+
+    assert failed.value.item_code == "source_missing"
+
+
+async def test_a_file_that_becomes_a_link_is_not_read_any_more(folder: Path) -> None:
+    sources = bound_to(folder)
+    await sources.tables(csv_source("loans.csv"))
+    (folder / "loans.csv").unlink()
+    (folder / "loans.csv").symlink_to(folder.parent / "secret.csv")
+
+    with pytest.raises(ItemFailed) as failed:
+        await sources.tables(csv_source("loans.csv"))
+
+    assert failed.value.item_code == "source_denied"
+
+
+async def test_a_variable_that_is_no_bound_secret_is_none(folder: Path, dsn: str) -> None:
+    sources = bound_to(folder, BOUND=dsn)
+    bound = DataSource(name="x", kind=SourceKind.POSTGRESQL, location="public", secret_ref="BOUND")
+
+    assert await sources.tables(bound)
+    with pytest.raises(ItemFailed, match="LONGHAUL_SOURCES__SECRETS") as failed:
+        await sources.tables(replace(bound, secret_ref="UNBOUND"))
+
+    assert failed.value.item_code == "secret_missing"
+    assert "geheim" not in str(failed.value)

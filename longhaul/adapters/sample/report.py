@@ -8,13 +8,15 @@ from itertools import islice
 from pathlib import Path
 
 from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
+from longhaul.adapters.postgres.reports import store_report, store_source
 from longhaul.adapters.sample.anomaly import Anomaly
-from longhaul.adapters.sample.form import Form, is_identifier, read_form
+from longhaul.adapters.sample.form import FormField, is_identifier, read_form
 from longhaul.adapters.sample.generator import SampleRow, SampleTable
 from longhaul.core.errors import InvalidInput
+from longhaul.core.forms import FormAttribute
+from longhaul.core.sources import DataSource, SourceKind
 
 SCHEMA = "sample"
-PHASES = ("Planning", "Data Profiling", "Scoping", "Sample Selection", "Test Execution")
 CYCLE = "FR Y-14M sample, June 2025"
 SAMPLE_VALUES = 5
 
@@ -84,17 +86,29 @@ async def load_sample(
         # Two loads at once would drop each other's tables.
         await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", SCHEMA)
         filled = await _replace_table(tx, read.table, table, rows)
-        cycle_id, report_id = await _store_report(tx, read)
-        phase_ids = await _store_phases(tx, cycle_id, report_id)
+        stored = await store_report(
+            tx,
+            name=read.title,
+            regulation=_REGULATION,
+            lob=_LOB,
+            cycle=CYCLE,
+            starts_on=_STARTS_ON,
+            attributes=[_attribute(field) for field in read.fields],
+            sample_values={
+                field.name: filled.seen[field.column] for field in read.fields if field.column
+            },
+        )
+        location = f"{SCHEMA}.{read.table}"
+        source = DataSource(name=_SOURCE, kind=SourceKind.POSTGRESQL, location=location)
         return SampleReport(
-            cycle_id=cycle_id,
-            report_id=report_id,
+            cycle_id=stored.cycle_id,
+            report_id=stored.report_id,
             report_name=read.title,
-            data_source_id=await _store_source(tx, report_id, read.table),
-            table=f"{SCHEMA}.{read.table}",
+            data_source_id=await store_source(tx, stored.report_id, source),
+            table=location,
             rows=rows,
-            phase_ids=phase_ids,
-            attribute_ids=await _store_attributes(tx, phase_ids[PHASES[0]], read, filled.seen),
+            phase_ids=stored.phase_ids,
+            attribute_ids=stored.attribute_ids,
             anomalies=tuple(filled.anomalies),
         )
 
@@ -161,97 +175,15 @@ def _table_statements(name: str, columns: Sequence[str]) -> list[str]:
     ]
 
 
-_UPSERT_REPORT = """
-INSERT INTO report (name, regulation, lob) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET regulation = excluded.regulation, lob = excluded.lob
-RETURNING id
-"""
-
-_UPSERT_CYCLE = """
-INSERT INTO cycle (name, starts_on) VALUES ($1, $2)
-ON CONFLICT (name) DO UPDATE SET starts_on = excluded.starts_on
-RETURNING id
-"""
-
-_JOIN_CYCLE = """
-INSERT INTO cycle_report (cycle_id, report_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
-"""
-
-_UPSERT_PHASES = """
-INSERT INTO phase (cycle_id, report_id, name)
-SELECT $1, $2, name FROM unnest($3::text[]) WITH ORDINALITY AS p (name, position) ORDER BY position
-ON CONFLICT (cycle_id, report_id, name) DO UPDATE SET name = excluded.name
-RETURNING name, id
-"""
-
-_UPSERT_SOURCE = """
-INSERT INTO data_source (report_id, name, kind, location) VALUES ($1, $2, 'postgresql', $3)
-ON CONFLICT (report_id, name) DO UPDATE SET kind = excluded.kind, location = excluded.location
-RETURNING id
-"""
-
-_UPSERT_ATTRIBUTES = """
-INSERT INTO attribute (phase_id, line_no, name, mdrm, data_type, mandatory, description, format,
-                       is_key, is_cde, has_issues, sample_values)
-SELECT $1, a.*
-FROM jsonb_to_recordset($2) AS a (
-    line_no integer, name text, mdrm text, data_type text, mandatory text, description text,
-    format text, is_key boolean, is_cde boolean, has_issues boolean, sample_values jsonb)
-ORDER BY a.line_no
-ON CONFLICT (phase_id, name) DO UPDATE SET
-    line_no = excluded.line_no, mdrm = excluded.mdrm, data_type = excluded.data_type,
-    mandatory = excluded.mandatory, description = excluded.description, format = excluded.format,
-    is_key = excluded.is_key, is_cde = excluded.is_cde, has_issues = excluded.has_issues,
-    is_active = true, sample_values = excluded.sample_values
-RETURNING name, id
-"""
-
-# An attribute that an older release loaded may have rules and mappings, so it stays.
-_RETIRE_ATTRIBUTES = """
-UPDATE attribute SET is_active = false WHERE phase_id = $1 AND name <> ALL ($2)
-"""
-
-
-async def _store_report(tx: PostgresTransaction, form: Form) -> tuple[int, int]:
-    (cycle,) = await tx.fetch(_UPSERT_CYCLE, CYCLE, _STARTS_ON)
-    (report,) = await tx.fetch(_UPSERT_REPORT, form.title, _REGULATION, _LOB)
-    await tx.execute(_JOIN_CYCLE, cycle["id"], report["id"])
-    return cycle["id"], report["id"]
-
-
-async def _store_phases(
-    tx: PostgresTransaction, cycle_id: int, report_id: int
-) -> Mapping[str, int]:
-    rows = await tx.fetch(_UPSERT_PHASES, cycle_id, report_id, PHASES)
-    return {row["name"]: row["id"] for row in rows}
-
-
-async def _store_source(tx: PostgresTransaction, report_id: int, table: str) -> int:
-    (source,) = await tx.fetch(_UPSERT_SOURCE, report_id, _SOURCE, f"{SCHEMA}.{table}")
-    return int(source["id"])
-
-
-async def _store_attributes(
-    tx: PostgresTransaction, phase_id: int, form: Form, seen: Mapping[str, Sequence[str]]
-) -> Mapping[str, int]:
-    attributes = [
-        {
-            "line_no": field.line_no,
-            "name": field.name,
-            "mdrm": field.mdrm,
-            "data_type": field.format.data_type,
-            "mandatory": field.mandatory,
-            "description": field.description,
-            "format": field.format_text,
-            "is_key": field.is_key,
-            "is_cde": field.is_cde,
-            "has_issues": field.has_issues,
-            "sample_values": seen[field.column] if field.column else [],
-        }
-        for field in form.fields
-    ]
-    names = [field.name for field in form.fields]
-    rows = await tx.fetch(_UPSERT_ATTRIBUTES, phase_id, attributes)
-    await tx.execute(_RETIRE_ATTRIBUTES, phase_id, names)
-    ids = {row["name"]: row["id"] for row in rows}
-    return {name: ids[name] for name in names}
+def _attribute(field: FormField) -> FormAttribute:
+    return FormAttribute(
+        name=field.name,
+        line_no=field.line_no,
+        mdrm=field.mdrm,
+        mandatory=field.mandatory,
+        format=field.format_text,
+        description=field.description,
+        is_key=field.is_key,
+        is_cde=field.is_cde,
+        has_issues=field.has_issues,
+    )

@@ -15,21 +15,23 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from longhaul.adapters.sources import csv_files, excel_files
 from longhaul.adapters.sources.names import quoted
+from longhaul.adapters.sources.places import find_place
 from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, compiler, sampled
 from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import SampleOf
-from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceKind, SourceTable
+from longhaul.core.sources import (
+    SUFFIXES,
+    DataSource,
+    SourceAccess,
+    SourceColumn,
+    SourceKind,
+    SourceTable,
+)
 
 THREADS = 2
 
 # The number of a row in its file, from 1; a column that no file can have.
 ROW = "\x01row"
-
-_SUFFIXES = {
-    SourceKind.CSV: (".csv", ".tsv", ".txt"),
-    SourceKind.PARQUET: (".parquet",),
-    SourceKind.EXCEL: (".xlsx", ".xlsm"),
-}
 
 
 class FileSession(Session):
@@ -44,7 +46,7 @@ class FileSession(Session):
         super().__init__()
         self._source = source
         self._seconds = access.statement_timeout.total_seconds()
-        self._files = _files(source)
+        self._files = _files(source, access.folders)
         self._known: dict[str, tuple[SourceTable, Path, str]] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="longhaul-source-"))
         self._connection = duckdb.connect(
@@ -98,7 +100,8 @@ class FileSession(Session):
 
     def _tables(self) -> dict[str, tuple[SourceTable, Path, str]]:
         if self._known is None:
-            found = [one for path in self._files for one in self._tables_of(path)]
+            with self._translated():
+                found = [one for path in self._files for one in self._tables_of(path)]
             self._known = {one[0].name: one for one in found}
         return self._known
 
@@ -183,14 +186,17 @@ class FileSession(Session):
             raise _meaning(exc) from exc
 
 
-def _files(source: DataSource) -> Sequence[Path]:
-    place = Path(source.location)
-    if place.is_dir():
-        suffixes = _SUFFIXES[source.kind]
-        return sorted(path for path in place.iterdir() if path.suffix.lower() in suffixes)
-    if not place.is_file():
-        raise ItemFailed("source_missing", "The data source's file is not there.")
-    return [place]
+def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]:
+    place = find_place(source.location, folders)
+    try:
+        if place.is_file():
+            return [place]
+        found = sorted(place.iterdir())
+    except OSError:
+        raise ItemFailed("source_missing", "The data source's file is not there.") from None
+    # A file of the folder may itself be a link to somewhere else.
+    wanted = [path for path in found if path.suffix.lower() in SUFFIXES[source.kind]]
+    return [find_place(str(path), folders) for path in wanted]
 
 
 def _texts(names: Sequence[str]) -> Sequence[SourceColumn]:

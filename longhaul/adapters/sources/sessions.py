@@ -66,11 +66,14 @@ class SourceSessions:
     def _dsn(self, source: DataSource) -> str:
         if not source.secret_ref:
             return self._access.own_dsn
-        dsn = self._secrets.get(source.secret_ref)
+        bound = self._access.secrets
+        is_bound = bound is None or source.secret_ref in bound
+        dsn = self._secrets.get(source.secret_ref) if is_bound else None
         if not dsn:
             raise ItemFailed(
                 "secret_missing",
-                f"The data source's secret {source.secret_ref} is not set where this worker runs.",
+                f"The data source's secret {source.secret_ref} is not bound here: name it in "
+                "LONGHAUL_SOURCES__SECRETS and set it, where the API and the workers run.",
             )
         return dsn
 

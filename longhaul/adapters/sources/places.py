@@ -1,0 +1,37 @@
+"""Where the files of data sources may lie."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from longhaul.core.errors import ItemFailed
+
+# DuckDB takes a name with one of these for many names.
+_WILD = frozenset("*?[")
+
+
+def find_place(location: str, folders: Sequence[Path] | None) -> Path:
+    """The file or folder that a location names, with every link followed.
+
+    Args:
+        folders: It must lie below one of these, and may be named from there.
+
+    Raises:
+        ItemFailed: It does not; the same is said of what is not there at all.
+    """
+    if folders is None:
+        return Path(location)
+    roots = [os.path.realpath(folder) for folder in folders]
+    places = [os.path.realpath(Path(root) / location) for root in roots]
+    inside = [
+        place
+        for root, place in zip(roots, places, strict=True)
+        if os.path.commonpath([root, place]) == root and _WILD.isdisjoint(location)
+    ]
+    if not inside:
+        raise ItemFailed(
+            "source_denied",
+            "The file does not lie below a folder that sources are read from: move it there, or "
+            "have its folder named in LONGHAUL_SOURCES__FOLDERS.",
+        )
+    return Path(next(filter(os.path.exists, inside), inside[0]))

@@ -1,0 +1,332 @@
+"""Reports that people bring: their forms, their cycles, and where their rows are kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from longhaul.activities.report_scope import is_visible
+from longhaul.adapters.postgres.data_sources import data_sources
+from longhaul.adapters.postgres.reports import PostgresReports, store_report, store_source
+from longhaul.api.cursors import read_audit_cursor, read_form_cursor, write_cursor
+from longhaul.api.object_audit import audit_page
+from longhaul.api.report_schemas import ReportRequest, SourceRequest
+from longhaul.core.errors import (
+    AlreadyThere,
+    Forbidden,
+    InvalidInput,
+    ItemFailed,
+    NotFound,
+    Unavailable,
+)
+from longhaul.core.forms import FormAttribute, what_differs
+from longhaul.core.ports import Database, Row, Transaction
+from longhaul.core.principals import Principal, Role, check_holds
+from longhaul.core.sources import DataSource, Sources, SourceTable
+
+BRINGS_REPORTS = frozenset({Role.ADMIN, Role.TEST_EXECUTIVE})
+ADDS_SOURCES = frozenset({Role.ADMIN, Role.DATA_EXECUTIVE})
+
+# What may be over in a moment.
+_AWAY = frozenset({"source_unreachable", "source_timeout", "source_locked"})
+
+
+class BankReports:
+    """Answers the routes of reports.
+
+    Args:
+        sources: Looks into a data source before it is added.
+    """
+
+    def __init__(self, *, database: Database, store: PostgresReports, sources: Sources) -> None:
+        self._database = database
+        self._store = store
+        self._sources = sources
+
+    async def bring(self, principal: Principal, body: ReportRequest) -> dict[str, Any]:
+        """Store a report in a cycle, with its phases and its form; the same again changes nothing.
+
+        Raises:
+            Forbidden: The caller brings no reports, or none of this line of business.
+            InvalidInput: The form cannot be read.
+            AlreadyThere: The report is in this cycle with another form, or is another's.
+        """
+        check_holds(principal, BRINGS_REPORTS, "Reports are brought")
+        form = body.read_form()
+        async with self._database.begin() as tx:
+            known = await self._store.take(tx, body.name)
+            lob = _line_of_business(principal, body, known)
+            regulation = body.regulation or (known["regulation"] if known else "")
+            if known:
+                _check_same(known, lob, regulation)
+            there = await self._in_cycle(tx, known, body.cycle)
+            if there is not None:
+                _check_same_form(body, await self._form(tx, there), form)
+                ids = there
+            else:
+                ids = await self._store_new(tx, principal, body, form, lob, regulation)
+        return {
+            "report_id": ids["report_id"],
+            "name": body.name,
+            "regulation": regulation,
+            "lob": lob,
+            "cycle_id": ids["cycle_id"],
+            "cycle": body.cycle,
+            "phase_ids": _in_order(ids["phase_ids"]),
+            "attributes": len(form),
+            "created": there is None,
+        }
+
+    async def list(self, principal: Principal, *, limit: int, cursor: str | None) -> dict[str, Any]:
+        """One page of the reports that the caller may see.
+
+        Raises:
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_audit_cursor(cursor)
+        lob = None if principal.is_admin else principal.lob
+        async with self._database.begin() as tx:
+            found = await self._store.page(tx, lob, limit=limit + 1, after=after)
+            page = found[:limit]
+            in_cycles = await self._store.in_cycles(tx, [row["id"] for row in page])
+            reports = [
+                {
+                    **_report_object(row),
+                    "cycles": [
+                        _in_cycle_object(one) for one in in_cycles if one["report_id"] == row["id"]
+                    ],
+                    "sources": _source_objects(await data_sources(tx, row["id"])),
+                }
+                for row in page
+            ]
+        more = len(found) > limit
+        return {"reports": reports, "next_cursor": write_cursor(page[-1]["id"]) if more else None}
+
+    async def attributes(
+        self,
+        principal: Principal,
+        report_id: int,
+        cycle_id: int | None,
+        *,
+        limit: int,
+        cursor: str | None,
+    ) -> dict[str, Any]:
+        """One page of a report's form in a cycle, or in its latest one.
+
+        Raises:
+            NotFound: There is no such report for the caller, or not in this cycle.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_form_cursor(cursor)
+        async with self._database.begin() as tx:
+            await self._find(tx, principal, report_id)
+            cycles = [one["cycle_id"] for one in await self._store.in_cycles(tx, [report_id])]
+            if not cycles or cycle_id not in (None, *cycles):
+                raise NotFound("The report is in no such cycle.")
+            chosen = cycle_id or cycles[-1]
+            found = await self._store.form(tx, chosen, report_id, limit=limit + 1, after=after)
+        page = found[:limit]
+        last = page[-1] if len(found) > limit else None
+        return {
+            "cycle_id": chosen,
+            "attributes": [dict(row) for row in page],
+            "next_cursor": write_cursor(last["line_no"], last["attribute_id"]) if last else None,
+        }
+
+    async def sources(self, principal: Principal, report_id: int) -> dict[str, Any]:
+        """The data sources of a report.
+
+        Raises:
+            NotFound: There is no such report for the caller.
+        """
+        async with self._database.begin() as tx:
+            await self._find(tx, principal, report_id)
+            return {"sources": _source_objects(await data_sources(tx, report_id))}
+
+    async def add_source(
+        self, principal: Principal, report_id: int, body: SourceRequest
+    ) -> dict[str, Any]:
+        """Look into a data source and add it to a report; the same again changes nothing.
+
+        Raises:
+            NotFound: There is no such report for the caller.
+            Forbidden: The caller adds no sources.
+            InvalidInput: It cannot be read.
+            Unavailable: It does not answer now.
+            AlreadyThere: The report has another source of this name.
+        """
+        async with self._database.begin() as tx:
+            await self._find(tx, principal, report_id)
+        check_holds(principal, ADDS_SOURCES, "Data sources are added")
+        source = body.as_source()
+        tables = await self._look_into(source)
+        async with self._database.begin() as tx:
+            await self._store.lock(tx, report_id)
+            known = await data_sources(tx, report_id)
+            source_id = _same_of(source, known)
+            is_new = source_id is None
+            if source_id is None:
+                source_id = await store_source(tx, report_id, source)
+                added = _source_object(source_id, source)
+                await self._store.note(tx, report_id, "source_added", principal.sub, added)
+        return {
+            **_source_object(source_id, source),
+            "tables": len(tables),
+            "columns": sum(len(table.columns) for table in tables),
+            "created": is_new,
+        }
+
+    async def history(
+        self, principal: Principal, report_id: int, *, limit: int, cursor: str | None
+    ) -> Mapping[str, Any]:
+        """One page of who did what to a report, oldest first.
+
+        Raises:
+            NotFound: There is no such report for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_audit_cursor(cursor)
+        async with self._database.begin() as tx:
+            await self._find(tx, principal, report_id)
+            found = await self._store.audit(tx, report_id, limit=limit + 1, after=after)
+        return audit_page(found, limit)
+
+    async def _find(self, tx: Transaction, principal: Principal, report_id: int) -> Row:
+        row = await self._store.find(tx, report_id)
+        if row is None or not is_visible(row["lob"], principal):
+            raise NotFound("There is no such report.")
+        return row
+
+    async def _in_cycle(self, tx: Transaction, known: Row | None, cycle: str) -> Row | None:
+        in_cycles = await self._store.in_cycles(tx, [known["id"]]) if known else ()
+        found = [one for one in in_cycles if one["cycle"] == cycle and one["attributes"]]
+        return found[0] if found else None
+
+    async def _form(self, tx: Transaction, there: Row) -> Sequence[Mapping[str, Any]]:
+        rows = await self._store.form(tx, there["cycle_id"], there["report_id"])
+        return [{name: row[name] for name in FormAttribute.model_fields} for row in rows]
+
+    async def _store_new(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        body: ReportRequest,
+        form: Sequence[FormAttribute],
+        lob: str,
+        regulation: str,
+    ) -> Mapping[str, Any]:
+        stored = await store_report(
+            tx,
+            name=body.name,
+            regulation=regulation,
+            lob=lob,
+            cycle=body.cycle,
+            attributes=form,
+        )
+        details = {"cycle": body.cycle, "attributes": len(form)}
+        await self._store.note(tx, stored.report_id, "imported", principal.sub, details)
+        return asdict(stored)
+
+    async def _look_into(self, source: DataSource) -> Sequence[SourceTable]:
+        try:
+            tables = await self._sources.tables(source)
+        except ItemFailed as exc:
+            if exc.item_code in _AWAY:
+                raise Unavailable(
+                    f"{exc.sentence} See that it runs and is reached from here, then add it again."
+                ) from None
+            raise InvalidInput(exc.sentence, (("/location", exc.item_code),)) from None
+        if not any(table.columns for table in tables):
+            raise InvalidInput(
+                "There is no table that could be read: check the location, and what the data "
+                "source lets us read.",
+                (("/location", "nothing to read"),),
+            )
+        return tables
+
+
+def _line_of_business(principal: Principal, body: ReportRequest, known: Row | None) -> str:
+    if known is not None and not is_visible(known["lob"], principal):
+        # The caller has named it; more than that it cannot be used is not theirs to know.
+        raise AlreadyThere("A report of this name cannot be made here: choose another name.")
+    lob = body.lob or (known["lob"] if known else principal.lob)
+    if lob is None:
+        raise InvalidInput("Say whose report it is.", (("/lob", "needed: your token names none"),))
+    if not is_visible(lob, principal):
+        raise Forbidden("You bring reports of your own line of business only.")
+    return lob
+
+
+def _check_same(known: Row, lob: str, regulation: str) -> None:
+    for what, stored, given in (
+        ("line of business", known["lob"], lob),
+        ("regulation", known["regulation"], regulation),
+    ):
+        if stored != given:
+            raise AlreadyThere(
+                f"The report is there with another {what}, {stored!r}: leave that out, or choose "
+                "another name."
+            )
+
+
+def _check_same_form(
+    body: ReportRequest, before: Sequence[Mapping[str, Any]], form: Sequence[FormAttribute]
+) -> None:
+    difference = what_differs(before, form)
+    if difference:
+        raise AlreadyThere(
+            f"The report is in the cycle {body.cycle!r} with another form already: {difference}. "
+            "Bring the changed form into a new cycle; what was decided in this one stays with it."
+        )
+
+
+def _same_of(source: DataSource, known: Mapping[int, DataSource]) -> int | None:
+    for source_id, one in known.items():
+        if one.name != source.name:
+            continue
+        if (one.kind, one.location, one.secret_ref) != (
+            source.kind,
+            source.location,
+            source.secret_ref,
+        ):
+            raise AlreadyThere(
+                "The report has another data source of this name: choose another name."
+            )
+        return source_id
+    return None
+
+
+def _report_object(row: Row) -> dict[str, Any]:
+    return {
+        "report_id": row["id"],
+        "name": row["name"],
+        "regulation": row["regulation"],
+        "lob": row["lob"],
+    }
+
+
+def _in_cycle_object(row: Row) -> dict[str, Any]:
+    return {
+        "cycle_id": row["cycle_id"],
+        "cycle": row["cycle"],
+        "phase_ids": _in_order(row["phase_ids"]),
+        "attributes": row["attributes"],
+    }
+
+
+def _in_order(phase_ids: Mapping[str, int]) -> dict[str, int]:
+    """Phases as they follow each other, which JSON in the database does not keep."""
+    return dict(sorted(phase_ids.items(), key=lambda phase: phase[1]))
+
+
+def _source_objects(sources: Mapping[int, DataSource]) -> list[dict[str, Any]]:
+    return [_source_object(source_id, one) for source_id, one in sources.items()]
+
+
+def _source_object(source_id: int, source: DataSource) -> dict[str, Any]:
+    return {
+        "source_id": source_id,
+        "name": source.name,
+        "kind": source.kind,
+        "location": source.location,
+        "secret_ref": source.secret_ref,
+    }

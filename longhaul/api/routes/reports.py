@@ -1,0 +1,86 @@
+"""The report routes, mounted under /api/v1/reports."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from longhaul.api.report_schemas import (
+    AddedSourceView,
+    AttributePage,
+    ImportedView,
+    ReportList,
+    ReportRequest,
+    SourceList,
+    SourceRequest,
+)
+from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.schemas import ObjectHistory
+
+router = APIRouter()
+
+ReportId = Annotated[int, Path(ge=1, lt=2**31)]
+CycleId = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest when absent")]
+
+
+@router.post("", status_code=HTTPStatus.CREATED, response_model=ImportedView)
+async def bring_report(
+    body: ReportRequest, caller: Caller, serving: Serving, response: Response
+) -> Any:
+    """Bring a report with its form into a cycle; answers 200 where all of it was there before."""
+    answer = await serving.reports.bring(caller, body)
+    return _created(response, answer)
+
+
+@router.get("", response_model=ReportList)
+async def list_reports(
+    caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """The reports of the caller's line of business, with their cycles and data sources."""
+    return await serving.reports.list(caller, limit=limit, cursor=cursor)
+
+
+@router.get("/{report_id}/attributes", response_model=AttributePage)
+async def list_attributes(
+    report_id: ReportId,
+    caller: Caller,
+    serving: Serving,
+    cycle_id: CycleId = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """The form of a report in a cycle, line by line."""
+    return await serving.reports.attributes(caller, report_id, cycle_id, limit=limit, cursor=cursor)
+
+
+@router.get("/{report_id}/sources", response_model=SourceList)
+async def list_sources(report_id: ReportId, caller: Caller, serving: Serving) -> Any:
+    """The data sources of a report."""
+    return await serving.reports.sources(caller, report_id)
+
+
+@router.post("/{report_id}/sources", status_code=HTTPStatus.CREATED, response_model=AddedSourceView)
+async def add_source(
+    report_id: ReportId, body: SourceRequest, caller: Caller, serving: Serving, response: Response
+) -> Any:
+    """Add a data source after a look into it; answers 200 where it was there before."""
+    answer = await serving.reports.add_source(caller, report_id, body)
+    return _created(response, answer)
+
+
+@router.get("/{report_id}/history", response_model=ObjectHistory)
+async def read_report_history(
+    report_id: ReportId,
+    caller: Caller,
+    serving: Serving,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Any:
+    """Who brought the report into which cycle, and who added a data source, oldest first."""
+    return await serving.reports.history(caller, report_id, limit=limit, cursor=cursor)
+
+
+def _created(response: Response, answer: dict[str, Any]) -> Any:
+    if not answer["created"]:
+        response.status_code = HTTPStatus.OK
+    return answer
