@@ -7,6 +7,7 @@ from typing import Any
 from longhaul.activities.report_scope import is_visible
 from longhaul.core.cases import CaseStore, NewDocument, NewQuery
 from longhaul.core.casework import (
+    WORKS_ON_CASES,
     CaseFilter,
     CasePlace,
     CaseworkStore,
@@ -14,14 +15,13 @@ from longhaul.core.casework import (
     HeldCase,
     Verdict,
     check_latest,
-    check_may_work,
     check_verdict,
 )
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
-from longhaul.core.sources import DataSource
+from longhaul.core.principals import Principal, check_holds
+from longhaul.core.sources import DataSource, find_source
 
 _MOST_NAMED = 10
 
@@ -73,7 +73,7 @@ class Casework:
             WrongState: Some are no longer active.
         """
         held = await self._held(tx, principal, case_ids)
-        check_may_work(principal, "Evidence is given")
+        check_holds(principal, WORKS_ON_CASES, "Evidence is given")
         _check_active(held)
         return held
 
@@ -167,7 +167,7 @@ class Casework:
             InvalidInput: The verdict needs a reason.
         """
         held = await self._held(tx, principal, [case_id])
-        check_may_work(principal, "Test cases are reviewed")
+        check_holds(principal, WORKS_ON_CASES, "Test cases are reviewed")
         _check_active(held)
         latest = check_latest(await self._store.latest(tx, case_id), execution)
         check_verdict(verdict, latest.outcome, reason)
@@ -175,18 +175,12 @@ class Casework:
             await self._store.review(tx, latest, verdict, by=principal.sub, reason=reason)
 
     async def _source(self, tx: Transaction, report_id: int, name: str) -> DataSource:
-        known = {one.name: one for one in await self._store.sources(tx, report_id)}
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise InvalidInput(
-                f"The report has no data source of this name; it has: {names}.",
-                (("/data_source", "unknown"),),
-            )
+        source = find_source(await self._store.sources(tx, report_id), name)
         try:
-            check_source(known[name])
+            check_source(source)
         except QueryRefused as exc:
             raise InvalidInput(str(exc), (("/data_source", "takes no queries"),)) from None
-        return known[name]
+        return source
 
     async def _held(
         self, tx: Transaction, principal: Principal, case_ids: Collection[int]

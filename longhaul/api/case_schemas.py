@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, FiniteFloat, StringConstraints
 
 from longhaul.api.decision_schemas import MOST_AT_ONCE, RowId
-from longhaul.api.schemas import Description, Request
+from longhaul.api.schemas import Description, Request, Verbatim
 from longhaul.core.casework import Verdict
 from longhaul.core.evidence_queries import MAX_QUERY
 
@@ -113,8 +113,6 @@ class DocumentRequest(Request):
 
 ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
-# As they are: a value may begin with a space.
-Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 Scalar = Verbatim | bool | int | FiniteFloat | None
 
 

@@ -20,6 +20,8 @@ from longhaul.core.jobs import JobOptions
 MAX_DELAY_SECONDS = 366 * 24 * 3600
 
 Text = Annotated[str, StringConstraints(max_length=500)]
+# As it is: names and values of other systems may begin with a space.
+Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
 Priority = Annotated[int, Field(ge=0, le=10)]

@@ -12,7 +12,17 @@ from longhaul.adapters.postgres.migrate import UnknownRevision
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
-from longhaul.cli import cases, decisions, jobs, output, reports, rules, schedules, webhooks
+from longhaul.cli import (
+    cases,
+    decisions,
+    jobs,
+    mappings,
+    output,
+    reports,
+    rules,
+    schedules,
+    webhooks,
+)
 from longhaul.cli.asking import AsJson
 from longhaul.cli.client import ExitCode, sign_token, whoami
 from longhaul.cli.demo import run_demo
@@ -31,6 +41,8 @@ for kind in Kind:
     entries = decisions.entries_app(kind)
     if kind is Kind.RULES:
         rules.add_commands(entries)
+    if kind is Kind.MAPPINGS:
+        mappings.add_commands(entries)
     app.add_typer(entries, name=kind)
 
 Types = Annotated[list[str] | None, typer.Option(help="a module with job types; repeatable")]

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from longhaul.core.cases import EvidenceKind, ExecutionOutcome, NewDocument, NewQuery
 from longhaul.core.decisions import DECIDES, Reviewer
-from longhaul.core.errors import Forbidden, InvalidInput, WrongState
+from longhaul.core.errors import InvalidInput, WrongState
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
 from longhaul.core.sources import DataSource
+
+WORKS_ON_CASES = DECIDES[Reviewer.TESTER]
 
 
 class CaseStatus(StrEnum):
@@ -142,20 +143,6 @@ class CaseworkStore(Protocol):
         reason: str,
     ) -> None:
         """Store a verdict on an execution, with its audit."""
-
-
-def check_may_work(principal: Principal, what: str) -> None:
-    """Refuse callers who do not work on test cases; an Admin may.
-
-    Args:
-        what: What is done by those who do, as in "Evidence is given".
-
-    Raises:
-        Forbidden: They do not.
-    """
-    roles = DECIDES[Reviewer.TESTER]
-    if not principal.is_admin and principal.roles.isdisjoint(roles):
-        raise Forbidden(f"{what} by: {', '.join(sorted(roles))}.")
 
 
 def check_latest(latest: LatestExecution | None, number: int | None) -> LatestExecution:
