@@ -1,6 +1,6 @@
 """Maps an attribute on behalf of a tester, who thereby approves the mapping."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longhaul.core.decisions import (
@@ -29,6 +29,12 @@ class MappingByHand:
         self._shelf = shelf
         self._decisions = decisions
         self._sources = sources
+
+    async def unmapped(
+        self, tx: Transaction, version: Version, *, limit: int, after: tuple[int, int] | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of the attributes that nothing feeds."""
+        return await self._shelf.unmapped(tx, version.phase_id, limit=limit, after=after)
 
     async def source(
         self, tx: Transaction, principal: Principal, version: Version, attribute_id: int, name: str

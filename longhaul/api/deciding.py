@@ -13,6 +13,7 @@ from longhaul.activities.rule_editing import RuleEditing
 from longhaul.api.cursors import (
     read_audit_cursor,
     read_entry_cursor,
+    read_form_cursor,
     read_job_cursor,
     write_cursor,
 )
@@ -185,6 +186,23 @@ class Deciding:
                 tx, version, EntryFilter(ids=[rule_id]), limit=1, after=None
             )
         return _entry_object(row)
+
+    async def unmapped(self, find: Find, *, limit: int, cursor: str | None) -> dict[str, Any]:
+        """One page of the attributes of a phase that nothing feeds.
+
+        Raises:
+            NotFound: There is no such phase for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_form_cursor(cursor)
+        async with self._database.begin() as tx:
+            found = await self._by_hand.unmapped(tx, await find(tx), limit=limit + 1, after=after)
+        page = found[:limit]
+        last = page[-1] if len(found) > limit else None
+        return {
+            "attributes": [dict(row) for row in page],
+            "next_cursor": write_cursor(last["line_no"], last["attribute_id"]) if last else None,
+        }
 
     async def map_by_hand(
         self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest

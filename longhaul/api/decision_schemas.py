@@ -147,6 +147,25 @@ class EntryPage(BaseModel):
     next_cursor: str | None
 
 
+class UnmappedView(BaseModel):
+    """An attribute that nothing feeds."""
+
+    attribute_id: int
+    name: str
+    line_no: int
+    data_type: str
+    format: str
+    description: str
+    is_rejected: bool = Field(description="whether it had a mapping that was rejected")
+
+
+class UnmappedPage(BaseModel):
+    """One page of attributes that nothing feeds, in the order of the form."""
+
+    attributes: Sequence[UnmappedView]
+    next_cursor: str | None
+
+
 class DecidedView(BaseModel):
     """What a request to decide came to."""
 

@@ -1,11 +1,11 @@
-"""`longhaul mappings set`: map an attribute by hand."""
+"""`longhaul mappings set|missing`: map attributes by hand, and see which have to be."""
 
 from typing import Annotated
 
 import typer
 
-from longhaul.cli.asking import AsJson, ask, given, show
-from longhaul.cli.decision_output import print_entries
+from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
+from longhaul.cli.decision_output import print_entries, print_unmapped
 from longhaul.core.decisions import Kind
 from longhaul.core.mappings import Level, MappingType, SecurityClass
 
@@ -13,6 +13,19 @@ from longhaul.core.mappings import Level, MappingType, SecurityClass
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to those that list mappings and decide on them."""
     app.command("set")(set_mapping)
+    app.command("missing")(list_missing)
+
+
+def list_missing(
+    phase: Annotated[int, typer.Argument(help="the phase's id")],
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the attributes that nothing feeds, in the order of the form."""
+    params = given(limit=limit, cursor=cursor)
+    answer = ask("GET", f"/phases/{phase}/mappings/missing", params=params)
+    show(answer, lambda page: print_unmapped(page["attributes"]), as_json=as_json)
 
 
 def set_mapping(

@@ -48,6 +48,14 @@ class MappingShelf(Protocol):
     ) -> Mapping[str, Any] | None:
         """What an attribute is mapped to, and how people have decided on it."""
 
+    async def unmapped(
+        self, tx: Transaction, phase_id: int, *, limit: int, after: tuple[int, int] | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of the active attributes that nothing feeds, in the order of the form.
+
+        Nothing feeds an attribute without a mapping, or with one that was rejected.
+        """
+
     async def put(
         self,
         tx: Transaction,

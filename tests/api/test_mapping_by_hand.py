@@ -91,6 +91,27 @@ async def test_an_attribute_without_a_mapping_is_mapped_and_waits_for_the_report
         assert await PostgresMappings().standing(tx, last) is Standing.DECIDED
 
 
+async def test_what_nothing_feeds_is_listed_until_somebody_maps_it(
+    people: People, loans: Loans
+) -> None:
+    _, second, _, last = loans.seeded.attribute_ids
+    rejected = "UPDATE pde_mapping SET status = 'rejected' WHERE attribute_id = $1 RETURNING 1"
+    await loans.fetch(rejected, second)
+    path = f"{await phase(loans)}/missing"
+
+    page = (await people.reader.get(path, params={"limit": 1})).json()
+    rest = (await people.reader.get(path, params={"cursor": page["next_cursor"]})).json()
+    await put(people.tester, loans, last)
+    await loans.fetch("UPDATE attribute SET is_active = false WHERE id = $1 RETURNING 1", second)
+    nothing = (await people.reader.get(path)).json()
+
+    (one,), (other,) = page["attributes"], rest["attributes"]
+    assert (one["attribute_id"], one["name"], one["is_rejected"]) == (second, "Original LTV", True)
+    assert (other["attribute_id"], other["name"], other["is_rejected"]) == (last, "State", False)
+    assert nothing == {"attributes": [], "next_cursor": None}
+    assert (await people.stranger.get(path)).status_code == 404
+
+
 async def test_what_a_job_had_proposed_is_replaced_and_stands_in_the_audit(
     people: People, loans: Loans
 ) -> None:
@@ -223,6 +244,7 @@ async def test_an_attribute_is_mapped_from_the_command_line(
     (row,) = await loans.fetch("SELECT id FROM phase")
     column = ("--source", "Landing", "--table", "landing.loans", "--column", "st_cd")
 
+    missing = await terminal.text("mappings", "missing", str(row["id"]))
     entry = await terminal.json(
         *("mappings", "set", str(row["id"]), last, *column, "--type", "lookup"),
         *("--reason", "said by the desk", "--pii", "--security", "HRCI"),
@@ -232,6 +254,7 @@ async def test_an_attribute_is_mapped_from_the_command_line(
 
     assert (entry["column_name"], entry["mapping_type"]) == ("st_cd", "lookup")
     assert (entry["pii_flag"], entry["information_security_classification"]) == (True, "HRCI")
+    assert "State" in missing
     assert "st_cd" in text
     assert wrong[0] == 2
     assert "named alike: st_cd" in wrong[2]

@@ -1,6 +1,6 @@
 """Mappings one by one, as people make them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from longhaul.adapters.postgres.data_sources import data_sources
@@ -20,6 +20,18 @@ SELECT d.name AS data_source, m.table_name, m.column_name, m.mapping_type, m.bus
        m.report_owner_decision, m.auto_approved
 FROM pde_mapping AS m LEFT JOIN data_source AS d ON d.id = m.data_source_id
 WHERE m.phase_id = $1 AND m.attribute_id = $2 FOR UPDATE OF m
+"""
+
+_UNMAPPED = """
+SELECT a.id AS attribute_id, a.name, a.line_no, a.data_type, a.format, a.description,
+       EXISTS (SELECT FROM pde_mapping AS m WHERE m.attribute_id = a.id AND m.phase_id = a.phase_id
+               AND m.status = 'rejected') AS is_rejected
+FROM attribute AS a
+WHERE a.phase_id = $1 AND a.is_active AND (a.line_no, a.id) > ($2, $3)
+    AND NOT EXISTS (SELECT FROM pde_mapping AS m
+                    WHERE m.attribute_id = a.id AND m.phase_id = a.phase_id
+                        AND m.column_name IS NOT NULL AND m.status <> 'rejected')
+ORDER BY a.line_no, a.id LIMIT $4
 """
 
 # A column without a job was chosen by hand: jobs leave it alone.
@@ -64,6 +76,12 @@ class PostgresMappingShelf:
         """What an attribute is mapped to, and how people have decided on it."""
         rows = await tx.fetch(_MAPPING, phase_id, attribute_id)
         return dict(rows[0]) if rows else None
+
+    async def unmapped(
+        self, tx: Transaction, phase_id: int, *, limit: int, after: tuple[int, int] | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of the active attributes that nothing feeds, in the order of the form."""
+        return await tx.fetch(_UNMAPPED, phase_id, *(after or (-1, -1)), limit)
 
     async def put(
         self,

@@ -11,6 +11,7 @@ from longhaul.api.decision_schemas import (
     EntryPage,
     EntryView,
     MappingRequest,
+    UnmappedPage,
 )
 from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
 from longhaul.api.routes.versions import OneEntry, Wanted
@@ -42,6 +43,15 @@ async def decide_on_mappings(
     """Approve or reject mappings, as tester or as report owner."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.decide(caller, find, body)
+
+
+@router.get("/{phase_id}/mappings/missing", response_model=UnmappedPage)
+async def list_unmapped(
+    phase_id: PhaseId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """The attributes that nothing feeds: no job could map them, or their mapping was rejected."""
+    find = serving.deciding.mappings(caller, phase_id)
+    return await serving.deciding.unmapped(find, limit=limit, cursor=cursor)
 
 
 @router.put("/{phase_id}/mappings/{attribute_id}", response_model=EntryView)
