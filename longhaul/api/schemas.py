@@ -18,6 +18,8 @@ from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.jobs import MAX_WAIT_SECONDS, JobOptions
 
 Text = Annotated[str, StringConstraints(max_length=500)]
+# As it is: names and values of other systems may begin with a space.
+Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
 Priority = Annotated[int, Field(ge=0, le=10)]
