@@ -136,7 +136,7 @@ def _print_imported(answer: Mapping[str, Any]) -> None:
 
 def _print_added(source: Mapping[str, Any]) -> None:
     _print_sources([source])
-    output.console.print(f"{source['tables']} tables with {source['columns']} columns in all")
+    output.console.print(f"tables: {source['tables']}, columns: {source['columns']}")
 
 
 def _print_reports(page: Mapping[str, Any]) -> None:
