@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from longhaul.adapters.postgres.migrate import migrate
 from longhaul.local import postgres, redis, temporal
 from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command, Process
-from tests.conftest import until
+from tests.conftest import PATIENCE, connected, until
 from tests.ports import new_port
 from tests.tokens import SECRET, token
 
@@ -185,16 +185,7 @@ class Cluster:
 
     async def temporal(self) -> Client:
         """A client of Temporal."""
-        clients: list[Client] = []
-
-        async def connects() -> bool:
-            # On a busy machine the server may drop a connection in its first moments.
-            with suppress(RuntimeError):
-                clients.append(await Client.connect(f"{HOST}:{self.temporal_port}"))
-            return bool(clients)
-
-        await until(connects, what="Temporal to take a connection")
-        return clients[0]
+        return await connected(f"{HOST}:{self.temporal_port}")
 
     async def fetch(self, sql: str, *values: object) -> list[Any]:
         """Rows of the database, asked for over a connection of its own."""
@@ -230,10 +221,10 @@ class Cluster:
             found = response.json()
             return response.status_code == httpx2.codes.OK
 
-        await until(answered, what="the API", seconds=60, every=0.1)
+        await until(answered, what="the API", every=0.1)
         return found
 
-    async def becomes(self, job_id: str, *statuses: str, seconds: float = 60) -> Job:
+    async def becomes(self, job_id: str, *statuses: str, seconds: float = PATIENCE) -> Job:
         """Wait until a job has one of some statuses."""
         job: Job = {}
 
@@ -245,7 +236,7 @@ class Cluster:
         await until(has_become, what=f"{job_id} to be {statuses}", seconds=seconds, every=0.05)
         return job
 
-    async def ends(self, job_id: str, seconds: float = 120) -> Job:
+    async def ends(self, job_id: str, seconds: float = PATIENCE) -> Job:
         """Wait until a job has ended."""
         return await self.becomes(job_id, *TERMINAL, seconds=seconds)
 

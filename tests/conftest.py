@@ -4,13 +4,17 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.migrate import migrate
@@ -21,6 +25,13 @@ from tests.ports import new_port
 # A test must not depend on the shell it is started from.
 for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_"))]:
     del os.environ[name]
+
+# The same examples everywhere, however slow the machine is; a found counter-example becomes a test.
+hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("tests")
+
+# No test that passes waits so long, also on a machine that is many times slower than usual.
+PATIENCE = 240.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,11 @@ class Servers:
 
 
 async def until(
-    is_so: Callable[[], Awaitable[bool]], *, what: str, seconds: float = 30, every: float = 0.02
+    is_so: Callable[[], Awaitable[bool]],
+    *,
+    what: str,
+    seconds: float = PATIENCE,
+    every: float = 0.02,
 ) -> None:
     """Wait for something to become so."""
     try:
@@ -129,4 +144,29 @@ async def redis_client(servers: Servers) -> AsyncIterator["Redis"]:
 
 @pytest.fixture
 async def temporal_client(servers: Servers) -> Client:
-    return await Client.connect(servers.temporal_address)
+    return await connected(servers.temporal_address)
+
+
+async def connected(address: str, **options: Any) -> Client:
+    """A client of Temporal: on a busy machine the server may drop its first connections."""
+    clients: list[Client] = []
+
+    async def connects() -> bool:
+        with suppress(RuntimeError):
+            clients.append(await Client.connect(address, **options))
+        return bool(clients)
+
+    await until(connects, what="Temporal to take a connection", every=0.2)
+    return clients[0]
+
+
+async def end_workflows(client: Client, database: PostgresDatabase) -> None:
+    """End what still runs of a test's jobs: whoever comes next works on the same task queues."""
+
+    async def end(job_id: str) -> None:
+        with suppress(RPCError):
+            await client.get_workflow_handle(job_id).terminate("The test is over.")
+
+    async with database.begin() as tx:
+        jobs = await tx.fetch("SELECT id::text FROM job")
+    await asyncio.gather(*(end(row["id"]) for row in jobs))

@@ -33,7 +33,7 @@ from longhaul.core.ports import Flags, Stores
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work
-from tests.conftest import until
+from tests.conftest import end_workflows, until
 from tests.factories import make_new_job
 from tests.job_types import flows
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
@@ -146,7 +146,7 @@ class Engine:
         assert job is not None
         return job
 
-    async def becomes(self, job_id: str, *statuses: JobStatus, seconds: float = 30) -> Job:
+    async def becomes(self, job_id: str, *statuses: JobStatus) -> Job:
         """Wait until the job's row has one of some statuses, and return it."""
         row = await self.job(job_id)
 
@@ -155,12 +155,12 @@ class Engine:
             row = await self.job(job_id)
             return row.status in statuses
 
-        await until(has_become, what=f"{job_id} to be {statuses}", seconds=seconds)
+        await until(has_become, what=f"{job_id} to be {statuses}")
         return row
 
-    async def ends(self, job_id: str, seconds: float = 30) -> Job:
+    async def ends(self, job_id: str) -> Job:
         return await self.becomes(
-            job_id, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED, seconds=seconds
+            job_id, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED
         )
 
     async def items(self, job_id: str) -> list[Any]:
@@ -216,4 +216,7 @@ async def open_engine(
         providers={},
         timed=timed_work(database, redis, stores, catalog, keep=timedelta(days=90)),
     )
-    yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, note, flags)
+    try:
+        yield Engine(client, parts, TemporalWorkflows(client), echo, rolling, note, flags)
+    finally:
+        await end_workflows(client, database)

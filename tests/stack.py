@@ -18,7 +18,7 @@ from temporalio.client import Client
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.local.ports import HOST
 from longhaul.local.processes import Command, Process
-from tests.conftest import until
+from tests.conftest import connected, until
 from tests.ports import new_port
 from tests.tokens import SECRET, token
 
@@ -78,7 +78,7 @@ class LocalStack:
             assert process.returncode is None, self.output
             return self.output.count("Ready.") > said
 
-        await until(ready, what="the stack", seconds=90, every=0.05)
+        await until(ready, what="the stack", every=0.05)
 
     def choose_ports(self) -> None:
         """Keep away from the usual ports: other stacks may be there at this moment."""
@@ -157,7 +157,7 @@ class LocalStack:
 
     async def temporal(self) -> Client:
         """A client of its Temporal."""
-        return await Client.connect(f"{HOST}:{self.addresses['temporal_port']}")
+        return await connected(f"{HOST}:{self.addresses['temporal_port']}")
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Any]:
         """Rows of its database."""
@@ -178,7 +178,7 @@ class LocalStack:
             job = response.json()
             return response.is_success and job["status"] in statuses
 
-        await until(has_become, what=f"{job_id} to be {statuses}", seconds=60, every=0.1)
+        await until(has_become, what=f"{job_id} to be {statuses}", every=0.1)
         return job
 
 

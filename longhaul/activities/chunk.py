@@ -300,4 +300,5 @@ class _Chunk:
             marks="".join(self.tally.marks[-100:]),
             concurrency=self._run.job.options.concurrency,
             counts=self._run.job.counts,
+            priority=self._run.job.priority,
         )

@@ -62,6 +62,7 @@ class PlanActivities:
             else None,
             pause=job.pause if job.requested == Requested.PAUSE else None,
             cancel_requested=job.requested == Requested.CANCEL,
+            priority=job.priority,
         )
 
     @activity.defn(name="open_spans")
@@ -72,7 +73,12 @@ class PlanActivities:
             if job is None or job.epoch != request.epoch or job.status.is_terminal:
                 return OpenSpans(stale=True)
             page = await self._ledger.open_page(tx, job.id, request.after)
-        return OpenSpans(page=page, concurrency=job.options.concurrency, counts=job.counts)
+        return OpenSpans(
+            page=page,
+            concurrency=job.options.concurrency,
+            counts=job.counts,
+            priority=job.priority,
+        )
 
     async def _list_items(self, tx: Transaction, job: Job) -> int:
         job_type = self._catalog.get(job.job_type)

@@ -1,5 +1,6 @@
 """The blob store: a folder, or any service that speaks S3."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class ObjectBlobs:
 
     async def put(self, content: bytes) -> str:
         """Store a content and return its hash; storing it again changes nothing."""
-        key = blob_key(content)
+        key = await asyncio.to_thread(blob_key, content)
         try:
             await self._store.put_async(_path(key), content)
         except (BaseError, OSError) as exc:

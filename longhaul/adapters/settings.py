@@ -23,9 +23,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from longhaul.core.blobs import MAX_BLOB
 from longhaul.core.job_types import Queue
 
 KEY_BYTES = 32
+
+_MIB = 1024 * 1024
 
 _PREFIX = "LONGHAUL_"
 
@@ -220,10 +223,18 @@ class BlobSettings(Part):
     )
     endpoint: str | None = Field(None, description="address of another service that speaks S3")
     region: str = Field("us-east-1", description="the bucket's region")
+    max_mb: int = Field(
+        50, ge=1, le=MAX_BLOB // _MIB, description="a document that the API takes in"
+    )
     access_key_id: str | None = Field(
         None, description="the key's id; AWS's own ways to find credentials when empty"
     )
     secret_access_key: SecretStr | None = Field(None, description="the key")
+
+    @property
+    def max_bytes(self) -> int:
+        """What a document may have that the API takes in."""
+        return self.max_mb * _MIB
 
     @field_validator("url")
     @classmethod

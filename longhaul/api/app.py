@@ -8,11 +8,13 @@ from longhaul.api.errors import install_errors
 from longhaul.api.middleware import BodyLimit, Timing
 from longhaul.api.nesting import check_nesting
 from longhaul.api.routes import (
+    cases,
     health,
     jobs,
     phases,
     schedules,
     suites,
+    uploads,
     versions,
     webhooks,
 )
@@ -30,6 +32,7 @@ ROUTERS = {"jobs": jobs.router, "versions": versions.router, "phases": phases.ro
 
 # No older client knows these.
 NEW_ROUTERS = {
+    "cases": cases.router,
     "reports": report_routes.router,
     "schedules": schedules.router,
     "webhooks": webhooks.router,
@@ -42,19 +45,23 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
         title="Longhaul",
         description="Durable jobs made of many expensive items.",
         version="1",
-        dependencies=[Depends(check_nesting)],
         middleware=[Middleware(Timing, metrics=metrics), Middleware(BodyLimit)],
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     app.state.services = services
     app.state.metrics = metrics
     install_errors(app, reports)
+    json = [Depends(check_nesting)]
     # Before the versions' own routes, one of which takes any word in this place.
-    app.include_router(suites.router, prefix=f"{PREFIX}/versions", tags=["versions"])
+    app.include_router(
+        suites.router, prefix=f"{PREFIX}/versions", tags=["versions"], dependencies=json
+    )
     for name, router in ROUTERS.items():
-        app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name])
-        app.include_router(router, prefix=f"/{name}", include_in_schema=False)
+        app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name], dependencies=json)
+        app.include_router(router, prefix=f"/{name}", include_in_schema=False, dependencies=json)
     for name, router in NEW_ROUTERS.items():
-        app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name])
-    app.include_router(health.router, tags=["health"])
+        app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name], dependencies=json)
+    # Its bodies are no JSON, and large.
+    app.include_router(uploads.router, prefix=f"{PREFIX}/cases", tags=["cases"])
+    app.include_router(health.router, tags=["health"], dependencies=json)
     return app

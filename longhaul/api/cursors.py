@@ -66,6 +66,20 @@ def read_entry_cursor(line_no: str, place: str, entry_id: str) -> tuple[int, int
 
 
 @_reader
+def read_case_cursor(
+    cycle_id: str, report_id: str, line_no: str, sample: str, case_id: str
+) -> tuple[int, int, int, int, int]:
+    """The place among test cases that a page of them goes on after."""
+    return (
+        _bounded(cycle_id, _INTEGER),
+        _bounded(report_id, _INTEGER),
+        _bounded(line_no, _INTEGER),
+        _bounded(sample, _INTEGER),
+        _bounded(case_id, _INTEGER),
+    )
+
+
+@_reader
 def read_form_cursor(line_no: str, attribute_id: str) -> tuple[int, int]:
     """The (line number, id) that a page of a form goes on after."""
     return _bounded(line_no, _INTEGER), _bounded(attribute_id, _INTEGER)

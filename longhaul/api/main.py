@@ -7,10 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import uvicorn
 
 from longhaul.activities.approvals import Approvals
+from longhaul.activities.casework import Casework
 from longhaul.activities.ending import Endings
 from longhaul.activities.quality_report import QualityReports
 from longhaul.activities.tasks import end
+from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
+from longhaul.adapters.postgres.cases import PostgresCases
+from longhaul.adapters.postgres.casework import PostgresCasework
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
@@ -40,6 +44,7 @@ from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.app import create_app
 from longhaul.api.approving import Approving
 from longhaul.api.auth import authenticator
+from longhaul.api.cases import Cases
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
 from longhaul.api.deliverer import Deliverer
@@ -196,6 +201,13 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
+            ),
+            cases=Cases(
+                database=database,
+                store=PostgresCasework(),
+                casework=Casework(store=PostgresCasework(), cases=PostgresCases()),
+                blobs=open_blobs(settings.blobs, settings.data_dir),
+                max_document=settings.blobs.max_bytes,
             ),
             suites=Suites(database=database, suites=build_rule_suites(resources.regexes)),
             webhooks=Webhooks(

@@ -1,5 +1,6 @@
 """What every request passes: a limit on bodies, and a clock."""
 
+import re
 import time
 from http import HTTPStatus
 
@@ -15,16 +16,19 @@ from longhaul.core.errors import BodyTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 
+# Documents have a limit of their own, and are counted where they are read.
+_DOCUMENTS = re.compile(r".*/cases/[^/]+/documents")
+
 
 class BodyLimit:
-    """Refuses bodies over 1 MiB, announced or not."""
+    """Refuses bodies over 1 MiB, announced or not, but for documents."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its body counted."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _DOCUMENTS.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
         received = 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from longhaul.api.approving import Approving
 from longhaul.api.auth import Authenticator
+from longhaul.api.cases import Cases
 from longhaul.api.controls import Controls
 from longhaul.api.deciding import Deciding
 from longhaul.api.health import Health
@@ -30,6 +31,7 @@ class Services:
     reading: Reading
     quality: QualityReading
     deciding: Deciding
+    cases: Cases
     suites: Suites
     webhooks: Webhooks
     object_audit: ObjectAudit

@@ -46,6 +46,7 @@ class JobState:
     stop_ratio: float | None = None
     deadline: datetime | None = None
     faults: int = 0
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ class Plan:
     deadline: datetime | None = None
     pause: Pause | None = None
     cancel_requested: bool = False
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class OpenSpans:
     page: Page | None = None
     concurrency: int = 1
     counts: Counts = Counts()
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,7 @@ class ChunkResult:
         busy_seconds: From its first item's start to its last item's end.
         marks: Its results in the order they ended, for the `FailureWindow`.
         concurrency: The job's concurrency as the row has it now.
+        priority: The job's priority as the row has it now.
         counts: The job's counters as the row has them now.
         reason: A sentence for a person where the chunk stopped by itself.
     """
@@ -164,6 +168,7 @@ class ChunkResult:
     concurrency: int = 0
     counts: Counts = Counts()
     reason: str = ""
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +278,11 @@ MOST_FAIRNESS_BYTES = 64
 def fairness_key(owner: str) -> str:
     """What Temporal shares its workers out by: as much of an owner's id as it takes."""
     return owner.encode()[:MOST_FAIRNESS_BYTES].decode(errors="ignore")
+
+
+def priority_key(priority: int) -> int:
+    """Temporal's priority, 1 first, for ours, 10 first."""
+    return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

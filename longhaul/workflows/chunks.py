@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from temporalio import workflow
+from temporalio.common import Priority
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -24,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
         ChunkResult,
         JobState,
         Page,
+        priority_key,
     )
     from longhaul.workflows import policies
 
@@ -102,10 +104,17 @@ class ChunkDesk:
         self._redo.clear()
         self._next_page = 0
 
-    def dispatch(self, *, epoch: int, generation: int, concurrency: int) -> None:
-        """Fill the free lanes."""
+    def dispatch(
+        self, *, epoch: int, generation: int, concurrency: int, priority: int | None
+    ) -> None:
+        """Fill the free lanes.
+
+        Args:
+            priority: The job's; None leaves it at what its workflow was started with.
+        """
         if self._not_before is not None and workflow.now() < self._not_before:
             return
+        rank = Priority(priority_key=None if priority is None else priority_key(priority))
         widths = lanes(concurrency)
         for lane, at_once in enumerate(widths):
             if lane in self._out:
@@ -120,13 +129,14 @@ class ChunkDesk:
                         at_once=1 if request.careful else at_once,
                         limit=2 * at_once if request.careful else None,
                     ),
+                    rank,
                 )
             elif self._spans:
                 size = chunk_size(
                     at_once, self.item_seconds, left=self._left, lane_count=len(widths)
                 )
                 chunk, self._spans = cut(self._spans, size)
-                self._send(lane, self._request(chunk, epoch, generation, at_once))
+                self._send(lane, self._request(chunk, epoch, generation, at_once), rank)
             else:
                 return
 
@@ -163,12 +173,13 @@ class ChunkDesk:
             at_once=at_once,
         )
 
-    def _send(self, lane: int, request: ChunkRequest) -> None:
+    def _send(self, lane: int, request: ChunkRequest, rank: Priority) -> None:
         handle = workflow.start_activity_method(
             ChunkActivities.run_chunk,
             request,
             task_queue=self._job.queue,
             summary=f"items {request.first}-{request.last}",
+            priority=rank,
             **policies.CHUNK,
         )
         self._out[lane] = _Sent(request, handle)

@@ -71,6 +71,7 @@ class ItemJob:
         self._pause = state.pause
         self._counts = state.counts
         self._concurrency = state.concurrency
+        self._priority = state.priority
         self._stop_ratio = state.stop_ratio
         self._deadline = state.deadline
         self._cancelled = state.cancel_requested
@@ -208,6 +209,7 @@ class ItemJob:
         self._generation = plan.generation
         self._counts = plan.counts
         self._concurrency = plan.concurrency
+        self._priority = plan.priority
         self._stop_ratio = plan.stop_ratio
         self._deadline = plan.deadline
         self._cancelled = self._cancelled or plan.cancel_requested
@@ -235,7 +237,10 @@ class ItemJob:
         if self._is_long():
             return self._rolled()
         self._desk.dispatch(
-            epoch=self._epoch, generation=self._generation, concurrency=self._concurrency
+            epoch=self._epoch,
+            generation=self._generation,
+            concurrency=self._concurrency,
+            priority=self._priority,
         )
         return None
 
@@ -248,12 +253,15 @@ class ItemJob:
             return False
         self._desk.take_page(answer.page)
         self._concurrency = answer.concurrency
+        self._priority = answer.priority
         self._counts = answer.counts
         return True
 
     def _take_results(self) -> None:
         for result in self._desk.take_back():
             self._concurrency = result.concurrency or self._concurrency
+            if result.priority is not None:
+                self._priority = result.priority
             if result.counts.ended >= self._counts.ended:
                 self._counts = result.counts
             # What stopped a chunk before somebody resumed the job has been looked at by then.
@@ -442,6 +450,7 @@ class ItemJob:
             seen=self._seen,
             counts=self._counts,
             concurrency=self._concurrency,
+            priority=self._priority,
             stop_ratio=self._stop_ratio,
             deadline=self._deadline,
             faults=self._desk.faults,

@@ -300,6 +300,26 @@ async def test_concurrency_changed_while_a_job_runs_is_what_it_runs_with(
     assert len(engine.echo.started) == 300
 
 
+@pytest.mark.usefixtures("worker")
+async def test_priority_changed_while_a_job_runs_is_that_of_its_next_chunks(
+    client: httpx2.AsyncClient, engine: Engine, temporal_client: Client
+) -> None:
+    job_id = await submit(client, items=12, seconds=0.1, concurrency=1)
+    await until(_started(engine, 1), what="items to start")
+
+    await client.patch(f"/jobs/{job_id}", json={"priority": 9})
+    await becomes(client, job_id, *ENDED)
+    history = await temporal_client.get_workflow_handle(job_id).fetch_history()
+    scheduled = [
+        event.activity_task_scheduled_event_attributes
+        for event in history.events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    keys = [one.priority.priority_key for one in scheduled if one.activity_type.name == "run_chunk"]
+
+    assert (keys[0], keys[-1]) == (3, 1)
+
+
 def _in_flight(client: httpx2.AsyncClient, job_id: str, count: int) -> Any:
     async def as_many() -> bool:
         return bool((await read(client, job_id))["progress"]["in_flight"] == count)

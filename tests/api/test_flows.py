@@ -16,8 +16,6 @@ from tests.engine import Engine, open_engine
 from tests.factories import make_new_job
 from tests.flows import approval, echo, group, note
 
-pytestmark = pytest.mark.timeout(120)
-
 ABOUT = {
     "what": "echoes",
     "count": {"$from": "first", "path": "echoes"},

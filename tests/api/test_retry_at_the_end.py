@@ -28,7 +28,6 @@ async def engine(
         yield opened
 
 
-@pytest.mark.timeout(120)
 async def test_a_retry_in_the_moment_of_finish_makes_exactly_one_new_attempt(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:

@@ -13,8 +13,6 @@ from tests.api.conftest import make_settings, open_api
 from tests.conftest import Servers, until
 from tests.engine import Engine, open_engine
 
-pytestmark = pytest.mark.timeout(150)
-
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Settings:
@@ -48,7 +46,7 @@ async def test_a_job_waits_for_its_turn_and_two_dispatchers_keep_to_it(
             waits.update(job["waiting_for"] for job in jobs if job["status"] == "pending")
             return all(job["status"] == "completed" for job in jobs)
 
-        await until(all_ended, what="four jobs, one after the other", seconds=110, every=0.1)
+        await until(all_ended, what="four jobs, one after the other", every=0.1)
 
     assert max(len(running) for running in seen) == 1
     assert "rate_limit" in waits

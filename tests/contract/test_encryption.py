@@ -13,7 +13,7 @@ from longhaul.adapters.temporal.connection import data_converter
 from longhaul.adapters.temporal.encryption import EncryptionCodec
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import JobStatus
-from tests.conftest import Servers
+from tests.conftest import Servers, connected
 from tests.engine import open_engine
 from tests.workflows.test_model_faults import raw_history
 from tests.workflows.test_pausing import started
@@ -92,7 +92,7 @@ async def test_a_history_shows_what_people_wrote_only_without_keys(
     redis_client: Redis,
     keys: dict[str, bytes],
 ) -> None:
-    client = await Client.connect(servers.temporal_address, data_converter=data_converter(keys))
+    client = await connected(servers.temporal_address, data_converter=data_converter(keys))
     async with open_engine(client, database, redis_client) as engine, engine.worker():
         job_id = await engine.create(items=20, concurrency=2, seconds=0.05, failing=[3])
         await started(engine, job_id, 2)

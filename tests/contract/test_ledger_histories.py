@@ -239,7 +239,6 @@ async def bring_to_its_end(history: History) -> None:
 
 @pytest.mark.invariant("I2")
 @pytest.mark.invariant("I8")
-@pytest.mark.timeout(300)
 @given(st.lists(steps, max_size=14))
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

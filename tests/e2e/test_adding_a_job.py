@@ -10,8 +10,6 @@ import pytest
 from tests.architecture.test_rules import ROOT
 from tests.stack import local_stack
 
-pytestmark = pytest.mark.timeout(180)
-
 PAGE = (ROOT / "docs/adding_a_job.md").read_text()
 
 FILE = re.compile(r"^`(wordcount/\S+)`[^\n]*\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)

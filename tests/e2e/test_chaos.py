@@ -9,7 +9,6 @@ from bench.chaos import POINTS, QUICK, run
 
 @pytest.mark.invariant("I3")
 @pytest.mark.invariant("I8")
-@pytest.mark.timeout(600)
 async def test_a_job_finishes_through_the_kill_of_everything_and_its_numbers_agree(
     tmp_path: Path,
 ) -> None:

@@ -62,7 +62,6 @@ async def test_a_purge_that_nobody_confirms_is_none(answer: bytes, tmp_path: Pat
     assert "Nothing was deleted." in ran.said
 
 
-@pytest.mark.timeout(120)
 async def test_json_is_all_that_stdout_holds(cluster: Cluster, tmp_path: Path) -> None:
     await cluster.run_worker("worker")
     env = {

@@ -7,11 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cluster import Cluster, open_cluster
-
-pytestmark = pytest.mark.timeout(180)
 
 COMMAND = [sys.executable, "-c", "from longhaul.cli.main import main; main()"]
 

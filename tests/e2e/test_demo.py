@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.ports import new_port
 from tests.stack import local_stack
 
@@ -21,7 +19,6 @@ STEPS = (
 )
 
 
-@pytest.mark.timeout(300)
 async def test_the_demo_takes_the_sample_report_through_its_full_cycle(tmp_path: Path) -> None:
     async with local_stack(tmp_path, LONGHAUL_API__PORT=str(new_port())) as stack:
         stack.choose_ports()

@@ -13,8 +13,6 @@ from tests.flows import approval, echo, group, note
 from tests.job_types import echo as echo_types
 from tests.job_types import flows as flow_types
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
@@ -30,7 +28,7 @@ async def asked(terminal: Terminal, job_id: str, count: int) -> None:
         answer = await terminal.json("jobs", "approvals", job_id)
         return [one["state"] for one in answer["approvals"]] == ["waiting"] * count
 
-    await until(enough, what=f"{count} questions", seconds=60, every=0.2)
+    await until(enough, what=f"{count} questions", every=0.2)
 
 
 async def test_a_flow_is_followed_and_approved_from_the_command_line(cluster: Cluster) -> None:

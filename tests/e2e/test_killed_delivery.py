@@ -3,14 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cluster import Cluster, open_cluster
 from tests.conftest import until
 from tests.job_types.echo import CREATE_TABLE
 from tests.stubs.webhook_receiver import WebhookReceiver
-
-pytestmark = pytest.mark.timeout(120)
 
 SETTINGS = {
     "LONGHAUL_WEBHOOKS__KEYS": "k:" + "A" * 43 + "=",

@@ -12,8 +12,6 @@ from longhaul.local.processes import Command, ProcessFailed
 from longhaul.local.supervisor import MAX_DEATHS, Service, Supervisor
 from tests.cluster import open_cluster
 
-pytestmark = pytest.mark.timeout(180)
-
 BOUND_MB = 700
 
 

@@ -12,8 +12,6 @@ from longhaul.adapters.sample.report import SampleReport, load_sample
 from tests.cluster import Cluster, open_cluster
 from tests.e2e.test_flows import waits
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
@@ -39,7 +37,7 @@ async def test_profiling_with_automatic_approvals(cluster: Cluster, report: Samp
         approvals="automatic",
     )
 
-    flow = await cluster.ends(job_id, seconds=200)
+    flow = await cluster.ends(job_id)
 
     assert flow["status"] == "completed", flow
     assert states(flow) == dict.fromkeys(("generate", "approve-rules", "execute", "report"), "done")
@@ -88,7 +86,7 @@ async def test_profiling_with_people(cluster: Cluster, report: SampleReport) -> 
         approved = await owner.post(f"/versions/{version}/approve", json={})
         answered = await owner.post(f"/jobs/{job_id}/approve", json={"decision": "approved"})
 
-    flow = await cluster.ends(job_id, seconds=200)
+    flow = await cluster.ends(job_id)
 
     assert (submitted.status_code, approved.status_code) == (200, 200)
     assert answered.status_code == 200
@@ -107,7 +105,7 @@ async def test_the_full_cycle_with_automatic_approvals(
         target_sample_size=10,
     )
 
-    flow = await cluster.ends(job_id, seconds=250)
+    flow = await cluster.ends(job_id)
 
     assert flow["status"] == "completed", flow["error"]
     assert set(states(flow).values()) == {"done"}

@@ -7,8 +7,6 @@ from tests.approved_rules import Approved, approve_rules
 from tests.cluster import Cluster
 from tests.conftest import until
 
-pytestmark = pytest.mark.timeout(180)
-
 TYPE = "data_profiling_rule_execution"
 TABLE = "sample.fry14m_a1"
 
@@ -42,7 +40,7 @@ async def test_a_scan_whose_worker_is_killed_is_done_again_elsewhere(
         await tx.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         await cluster.run_worker("worker-0", LONGHAUL_SOURCES__LOCK_SECONDS="60")
         job_id = await cluster.submit(TYPE, version_id=approved.version_id)
-        await until(scans, what="the scan", seconds=60)
+        await until(scans, what="the scan")
         await cluster.kill("worker-0")
     await cluster.run_worker("worker-1")
     job = await cluster.ends(job_id)
@@ -68,7 +66,7 @@ async def test_a_scan_can_be_paused_and_resumed_over_http(
         await tx.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         await cluster.run_worker("worker-0", LONGHAUL_SOURCES__LOCK_SECONDS="60")
         job_id = await cluster.submit(TYPE, version_id=approved.version_id)
-        await until(scans, what="the scan", seconds=60)
+        await until(scans, what="the scan")
         async with cluster.http() as client:
             await client.post(f"/jobs/{job_id}/pause", json={"mode": "now"})
         paused = await cluster.becomes(job_id, "paused")

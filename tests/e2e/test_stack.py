@@ -11,8 +11,6 @@ from tests.conftest import until
 from tests.job_types.echo import CREATE_TABLE
 from tests.stack import LocalStack, local_stack
 
-pytestmark = pytest.mark.timeout(180)
-
 UP = "longhaul up --types tests.job_types.echo"
 
 ITEMS = 120

@@ -34,8 +34,6 @@ from tests.flows import (
     waits_for_approval,
 )
 
-pytestmark = pytest.mark.timeout(120)
-
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
 
 
@@ -68,10 +66,10 @@ async def test_a_pause_and_a_resume_go_down_to_the_jobs(engine: Engine) -> None:
         await child(engine, job_id, step, RUNNING)
 
     await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1", reason="lunch"))
-    paused = await engine.becomes(job_id, PAUSED, seconds=60)
+    paused = await engine.becomes(job_id, PAUSED)
     jobs = await children(engine, job_id)
     await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert paused.pause is not None
     assert {job.status for job in jobs.values()} == {PAUSED}
@@ -89,7 +87,7 @@ async def test_a_paused_flow_asks_nothing_and_starts_nothing(engine: Engine) -> 
     await child(engine, job_id, "one", JobStatus.PAUSING)
     engine.echo.gate.set()
 
-    paused = await engine.becomes(job_id, PAUSED, seconds=60)
+    paused = await engine.becomes(job_id, PAUSED)
 
     assert paused.waiting_for is None
     assert paused.counts == Counts(total=3, done=1)
@@ -107,9 +105,9 @@ async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
 
     await until(has_started, what="the action")
     await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.NOW))
-    paused = await engine.becomes(job_id, PAUSED, seconds=60)
+    paused = await engine.becomes(job_id, PAUSED)
     await engine.workflows.control(job_id, Control(action=Action.RESUME))
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert paused.counts == Counts(total=1)
     assert flow.outcome is Outcome.SUCCEEDED
@@ -127,7 +125,7 @@ async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
         await child(engine, job_id, step, RUNNING)
 
     await engine.workflows.cancel(job_id)
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
     jobs = await children(engine, job_id)
 
     assert flow.status is JobStatus.CANCELLED
@@ -147,10 +145,10 @@ async def test_a_cancelled_flow_can_be_retried_and_does_nothing_twice(engine: En
 
     await until(some_done, what="some items")
     await engine.workflows.cancel(job_id)
-    await engine.ends(job_id, seconds=60)
+    await engine.ends(job_id)
 
     await retry(engine, job_id)
-    flow = await engine.becomes(job_id, JobStatus.COMPLETED, seconds=60)
+    flow = await engine.becomes(job_id, JobStatus.COMPLETED)
 
     assert flow.outcome is Outcome.SUCCEEDED
     async with engine.stores.database.begin() as tx:
@@ -167,7 +165,7 @@ async def test_a_waiting_flow_can_be_cancelled(engine: Engine) -> None:
     await waits_for_approval(engine, job_id)
 
     await engine.workflows.cancel(job_id)
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert flow.status is JobStatus.CANCELLED
     assert flow.waiting_for is None
@@ -178,7 +176,7 @@ async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) 
     job = await child(engine, job_id, "a", RUNNING)
 
     await engine.workflows.cancel(job.id)
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert flow.status is JobStatus.FAILED
     assert (await engine.items(job_id))[0]["error_code"] == "step_cancelled"

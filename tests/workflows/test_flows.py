@@ -26,8 +26,6 @@ from tests.flows import (
     waits_for_approval,
 )
 
-pytestmark = pytest.mark.timeout(120)
-
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
 
 
@@ -45,7 +43,7 @@ async def test_steps_run_one_after_another_and_hand_on_their_results(engine: Eng
         note("tell", text={"$job": "two"}),
     )
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
     jobs = await children(engine, job_id)
 
     assert (flow.status, flow.outcome) == (JobStatus.COMPLETED, Outcome.SUCCEEDED)
@@ -62,7 +60,7 @@ async def test_steps_run_one_after_another_and_hand_on_their_results(engine: Eng
 
 async def test_each_job_is_a_child_workflow_of_its_flow(engine: Engine) -> None:
     job_id = await submit(engine, echo("one", items=2))
-    await engine.ends(job_id, seconds=60)
+    await engine.ends(job_id)
 
     job = await child(engine, job_id, "one")
     described = await engine.handle(job.id).describe()
@@ -88,7 +86,7 @@ async def test_a_group_runs_side_by_side_and_is_collected(engine: Engine) -> Non
 
     await until(both_run, what="both members to run")
     engine.echo.gate.set()
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert flow.result is not None
     assert flow.result["steps"]["sum"]["result"] == {
@@ -103,7 +101,7 @@ async def test_concurrency_bounds_the_members_that_run_at_once(engine: Engine) -
     members = [echo(f"m-{number}", items=1, seconds=0.2) for number in range(3)]
     job_id = await submit(engine, group("all", *members), concurrency=1)
 
-    await engine.ends(job_id, seconds=60)
+    await engine.ends(job_id)
     jobs = sorted((await children(engine, job_id)).values(), key=lambda job: job.created_at)
 
     for before, after in pairwise(jobs):
@@ -118,11 +116,11 @@ async def test_a_failed_step_ends_the_flow_and_a_retry_goes_on_from_it(engine: E
         echo("second", items=2, failing_once=[0, 1]),
         echo("third", items=1),
     )
-    failed = await engine.ends(job_id, seconds=60)
+    failed = await engine.ends(job_id)
     first = await child(engine, job_id, "first")
 
     await retry(engine, job_id)
-    flow = await engine.becomes(job_id, JobStatus.COMPLETED, seconds=60)
+    flow = await engine.becomes(job_id, JobStatus.COMPLETED)
     jobs = await children(engine, job_id)
 
     assert failed.status is JobStatus.FAILED
@@ -139,7 +137,7 @@ async def test_a_failed_step_ends_the_flow_and_a_retry_goes_on_from_it(engine: E
 async def test_a_failure_in_the_last_step_fails_the_flow_too(engine: Engine) -> None:
     job_id = await submit(engine, echo("first", items=1), echo("last", items=1, failing=[0]))
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert (flow.status, flow.outcome) == (JobStatus.FAILED, Outcome.FAILED)
     assert flow.fault is not None
@@ -153,7 +151,7 @@ async def test_an_optional_step_that_fails_leaves_the_flow_partial(engine: Engin
         note("after", text={"$from": "batch"}),
     )
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert (flow.status, flow.outcome) == (JobStatus.COMPLETED, Outcome.PARTIAL)
     assert flow.counts == Counts(total=3, done=2, failed=1)
@@ -168,7 +166,7 @@ async def test_a_step_whose_reference_is_not_there_fails_with_its_name(engine: E
         echo("two", items={"$from": "one", "path": "no.such"}),
     )
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     items = await engine.items(job_id)
     assert flow.status is JobStatus.FAILED
@@ -190,7 +188,7 @@ async def test_an_action_that_cannot_be_done_fails_its_step(
 ) -> None:
     job_id = await submit(engine, note("tell", **parameters), note("more"))
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert flow.status is JobStatus.FAILED
     assert [row["error_code"] for row in await engine.items(job_id)] == [code, None]
@@ -206,7 +204,7 @@ async def test_an_approval_by_signal_lets_the_flow_go_on(engine: Engine) -> None
     await engine.handle(job_id).signal(
         "approve", {"step": "ok", "decision": "approved", "by": "u-7", "reason": "fine"}
     )
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert waiting.current_step == "ok"
     assert flow.outcome is Outcome.SUCCEEDED
@@ -230,7 +228,7 @@ async def test_the_update_answers_and_refuses_what_does_not_wait(engine: Engine)
         await handle.execute_update("decide", {"step": "ok", "decision": "perhaps"})
     answer = await handle.execute_update("decide", {"step": "ok", "decision": "approved"})
     await handle.execute_update("decide", {"step": "ok-too", "decision": "rejected"})
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert answer["counts"]["done"] == 1
     assert flow.status is JobStatus.FAILED
@@ -240,12 +238,12 @@ async def test_a_rejection_ends_the_flow_and_a_retry_asks_again(engine: Engine) 
     job_id = await submit(engine, approval("ok"), echo("then", items=1))
     await waits_for_approval(engine, job_id)
     await engine.handle(job_id).signal("approve", {"step": "ok", "decision": "rejected"})
-    rejected = await engine.ends(job_id, seconds=60)
+    rejected = await engine.ends(job_id)
 
     await retry(engine, job_id)
     await waits_for_approval(engine, job_id)
     await engine.handle(job_id).signal("approve", {"step": "ok"})
-    flow = await engine.becomes(job_id, JobStatus.COMPLETED, seconds=60)
+    flow = await engine.becomes(job_id, JobStatus.COMPLETED)
 
     assert rejected.status is JobStatus.FAILED
     assert rejected.fault is not None
@@ -261,7 +259,7 @@ async def test_an_approval_that_never_comes_times_out_after_a_reminder(engine: E
         echo("then", items=1),
     )
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert flow.status is JobStatus.FAILED
     assert flow.fault is not None
@@ -308,7 +306,7 @@ async def test_flows_within_flows(engine: Engine) -> None:
         engine, inner, note("tell", text={"$from": "inner", "path": "steps.two.result.echoes"})
     )
 
-    flow = await engine.ends(job_id, seconds=60)
+    flow = await engine.ends(job_id)
 
     assert flow.result is not None
     assert flow.result["steps"]["tell"]["result"]["text"] == 3
@@ -321,7 +319,7 @@ async def test_a_flow_that_continues_as_new_loses_no_child(engine: Engine) -> No
     )
     first = await engine.handle(job_id).describe()
 
-    flow = await engine.ends(job_id, seconds=100)
+    flow = await engine.ends(job_id)
     last = await engine.handle(job_id).describe()
 
     assert flow.counts == Counts(total=9, done=9)

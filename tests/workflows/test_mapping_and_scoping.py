@@ -188,7 +188,6 @@ def judged(data: Mapping[str, Any], **changes: Any) -> Mapping[str, Any]:
     }
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("make", [pde_mapping, scoping])
 async def test_a_job_that_was_paused_half_way_ends_with_numbers_that_agree(
     make: Callable[[Resources], JobType[Any]],
@@ -208,7 +207,7 @@ async def test_a_job_that_was_paused_half_way_ends_with_numbers_that_agree(
         await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1"))
         paused = await engine.becomes(job_id, JobStatus.PAUSED)
         await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
-        job = await engine.ends(job_id, seconds=90)
+        job = await engine.ends(job_id)
         description = await engine.handle(job_id).describe()
 
         assert 10 <= paused.counts.done < 117
@@ -227,7 +226,6 @@ async def test_a_job_that_was_paused_half_way_ends_with_numbers_that_agree(
             assert job.result["recommendations_generated"] == len(rows) == 117
 
 
-@pytest.mark.timeout(120)
 async def test_a_model_maps_what_exists_and_its_words_are_read_with_their_synonyms(
     temporal_client: Client, database: PostgresDatabase, redis_client: Redis, dsn: str
 ) -> None:
@@ -258,7 +256,7 @@ async def test_a_model_maps_what_exists_and_its_words_are_read_with_their_synony
         ) as run,
     ):
         await run.fetch("UPDATE attribute SET description = $1 RETURNING id", HOSTILE)
-        job = await run.engine.ends(await run.start(), seconds=90)
+        job = await run.engine.ends(await run.start())
         items = {row["label"]: row for row in await run.engine.items(job.id)}
 
         # A word outside the vocabulary fails its item, after it was asked for again.
@@ -306,7 +304,6 @@ async def test_a_model_maps_what_exists_and_its_words_are_read_with_their_synony
     assert all("physical_column" not in data["attribute"] for data in seen)
 
 
-@pytest.mark.timeout(120)
 async def test_a_model_judges_and_the_flags_and_the_sum_stay_ours(
     temporal_client: Client, database: PostgresDatabase, redis_client: Redis, dsn: str
 ) -> None:
@@ -328,7 +325,7 @@ async def test_a_model_judges_and_the_flags_and_the_sum_stay_ours(
         ) as run,
     ):
         await run.fetch("UPDATE attribute SET description = $1 RETURNING id", HOSTILE)
-        job = await run.engine.ends(await run.start(), seconds=90)
+        job = await run.engine.ends(await run.start())
         items = {row["label"]: row for row in await run.engine.items(job.id)}
         rows = await run.fetch(
             "SELECT s.*, a.name, a.is_cde, a.has_issues FROM scoping_recommendation AS s"

@@ -87,12 +87,24 @@ async def read_document(content: bytes, content_type: str = "") -> DocumentText:
         document = await _read_pdf(content)
     else:
         text = await asyncio.to_thread(_decode, content)
-        if len(text) > _MAX_TEXT:
-            raise _failed("too_large")
         document = DocumentText(pages=tuple(text.split("\f")))
     if not any(page.strip() for page in document.pages):
         raise _failed("no_text_layer" if document.without_text else "empty")
     return document
+
+
+async def check_document(content: bytes, content_type: str) -> None:
+    """Refuse what nobody could read, without reading it all.
+
+    Raises:
+        ItemFailed: It is empty, or not what it is said to be; the code says which.
+    """
+    if not content.strip():
+        raise _failed("empty")
+    if not _is_pdf(content, content_type):
+        await asyncio.to_thread(_decode, content)
+    elif _MAGIC not in content[:_MAGIC_WITHIN] and not content.lstrip().startswith(_MAGIC):
+        raise _failed("unreadable")
 
 
 def _is_pdf(content: bytes, content_type: str) -> bool:
@@ -130,14 +142,13 @@ def _decode(content: bytes) -> str:
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
     if encoding != "utf-16" and b"\x00" in content:
         raise _failed("not_text")
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        pass
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError:
-        raise _failed("not_text") from None
+    for one in (encoding, "cp1252"):
+        with suppress(UnicodeDecodeError):
+            text = content.decode(one)
+            if len(text) > _MAX_TEXT:
+                raise _failed("too_large")
+            return text
+    raise _failed("not_text")
 
 
 def _failed(reason: str) -> ItemFailed:

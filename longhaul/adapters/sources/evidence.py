@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,17 +11,13 @@ from longhaul.adapters.sources.session import Session
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.cases import MOST_ROWS
 from longhaul.core.errors import ItemFailed
-from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from longhaul.core.evidence_queries import QueryRefused, check_reads, check_source
+from longhaul.core.sources import DataSource, SourceAccess
 
 QUERY_TIMEOUT = timedelta(seconds=30)
-MAX_QUERY = 20_000
 
 # Test cases of one table are looked up together when they come within this time.
 _GATHERING = 0.02
-
-_READS = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/|\()*(?:select|with|values|table)\b", re.IGNORECASE
-)
 
 Place: TypeAlias = tuple[DataSource, str, tuple[str, ...]]
 
@@ -63,21 +58,11 @@ class SourceEvidence:
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
         """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
-        if source.kind is not SourceKind.POSTGRESQL:
-            raise ItemFailed(
-                "query_not_allowed", "Queries are only run on PostgreSQL sources, not on files."
-            )
-        if source.is_own:
-            # With our own login a query could read what is nobody's evidence.
-            raise ItemFailed(
-                "query_not_allowed",
-                "Queries are only run on sources with a login of their own; set the data "
-                "source's secret_ref.",
-            )
-        if len(query) > MAX_QUERY or not _READS.match(query):
-            raise ItemFailed(
-                "query_refused", "The query does not read: it must be one SELECT statement."
-            )
+        try:
+            check_source(source)
+            check_reads(query)
+        except QueryRefused as exc:
+            raise ItemFailed(exc.code, str(exc)) from None
         return await self._queries.run(source, lambda session: _ask(session, query, parameters))
 
     async def rows(

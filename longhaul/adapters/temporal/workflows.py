@@ -24,7 +24,7 @@ from longhaul.core.controls import Control, control_message
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.job_types import Queue
 from longhaul.core.jobs import Job
-from longhaul.core.messages import ChildStart, JobState, fairness_key
+from longhaul.core.messages import ChildStart, JobState, fairness_key, priority_key
 from longhaul.core.ports import RunStatus, WorkflowRun
 
 RPC_TIMEOUT = timedelta(seconds=4)
@@ -159,11 +159,6 @@ class TemporalWorkflows:
             with translated():
                 self._searchable = await ensure_search_attributes(self._client)
         return self._searchable
-
-
-def priority_key(priority: int) -> int:
-    """Temporal's priority, 1 first, for ours, 10 first."""
-    return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
 
 
 def _child_start(job: Job, state: JobState, workflow: str, summary: str) -> ChildStart:

@@ -1,0 +1,179 @@
+"""Carries out what people do with test cases, in the caller's transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from longhaul.activities.report_scope import is_visible
+from longhaul.core.cases import CaseStore, NewDocument, NewQuery
+from longhaul.core.casework import (
+    CaseFilter,
+    CasePlace,
+    CaseworkStore,
+    Given,
+    HeldCase,
+    check_may_work,
+)
+from longhaul.core.errors import InvalidInput, NotFound, WrongState
+from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
+from longhaul.core.ports import Transaction
+from longhaul.core.principals import Principal
+from longhaul.core.sources import DataSource
+
+_MOST_NAMED = 10
+
+
+class Casework:
+    """Test cases, for people who may see their report.
+
+    Args:
+        cases: Keeps the evidence, as it does for jobs.
+    """
+
+    def __init__(self, *, store: CaseworkStore, cases: CaseStore) -> None:
+        self._store = store
+        self._cases = cases
+
+    async def page(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        wanted: CaseFilter,
+        *,
+        limit: int,
+        after: CasePlace | None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """One page of the test cases that the caller may see."""
+        if not principal.is_admin:
+            wanted = replace(wanted, lob=principal.lob)
+        return await self._store.page(tx, wanted, limit=limit, after=after)
+
+    async def find(self, tx: Transaction, principal: Principal, case_id: int) -> Mapping[str, Any]:
+        """A test case that the caller may see.
+
+        Raises:
+            NotFound: There is none.
+        """
+        case = await self._store.find(tx, case_id)
+        if case is None or not is_visible(case["lob"], principal):
+            raise NotFound("There is no such test case.")
+        return case
+
+    async def check_may_give(
+        self, tx: Transaction, principal: Principal, case_ids: Collection[int]
+    ) -> Sequence[HeldCase]:
+        """Refuse evidence for test cases that the caller may not give it for, and hold them.
+
+        Raises:
+            NotFound: Some are none for the caller; the first of them are named.
+            Forbidden: The caller's roles do not give evidence.
+            WrongState: Some are no longer active.
+        """
+        held = await self._held(tx, principal, case_ids)
+        check_may_work(principal, "Evidence is given")
+        retired = [one.id for one in held if not one.is_active]
+        if retired:
+            raise WrongState(
+                f"No longer active, because their sample set is superseded: {_named(retired)}."
+            )
+        return held
+
+    async def known_document(
+        self, tx: Transaction, principal: Principal, content_hash: str
+    ) -> NewDocument:
+        """A document that the caller may read, because it is evidence of a case that they see.
+
+        Raises:
+            NotFound: There is none.
+        """
+        lob = None if principal.is_admin else principal.lob
+        document = await self._store.document(tx, content_hash, lob)
+        if document is None:
+            raise NotFound("There is no such document.")
+        return document
+
+    async def give_document(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        case_ids: Collection[int],
+        document: NewDocument,
+    ) -> Given:
+        """Make a document that is in the blob store the evidence of test cases, of all or none.
+
+        Raises:
+            As `check_may_give`.
+        """
+        await self.check_may_give(tx, principal, case_ids)
+        wanted = set(case_ids)
+        new = wanted.difference(await self._store.having_document(tx, wanted, document))
+        if new:
+            await self._cases.add_document(tx, sorted(new), document, principal.sub)
+        return Given(attached=len(new), unchanged=len(wanted) - len(new))
+
+    async def give_query(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        case_ids: Collection[int],
+        source: str,
+        query: str,
+        parameters: Mapping[str, Any],
+    ) -> Given:
+        """Make a query the evidence of test cases of one report, of all or none.
+
+        It is checked as far as that can be done without running it.
+
+        Raises:
+            As `check_may_give`; and
+            InvalidInput: It cannot be run.
+        """
+        held = await self.check_may_give(tx, principal, case_ids)
+        if len({one.report_id for one in held}) > 1:
+            raise InvalidInput("The test cases are of several reports.", (("/also", "of another"),))
+        place = await self._source(tx, held[0].report_id, source)
+        try:
+            keys = frozenset.intersection(*(one.keys for one in held))
+            check_query(query, keys | parameters.keys())
+        except QueryRefused as exc:
+            raise InvalidInput(str(exc), (("/sql", "cannot be run"),)) from None
+        assert place.id is not None
+        new_query = NewQuery(data_source_id=place.id, query=query, parameters=parameters)
+        wanted = set(case_ids)
+        new = wanted.difference(await self._store.having_query(tx, wanted, new_query))
+        if new:
+            await self._cases.add_query(tx, sorted(new), new_query, principal.sub)
+        return Given(attached=len(new), unchanged=len(wanted) - len(new))
+
+    async def _source(self, tx: Transaction, report_id: int, name: str) -> DataSource:
+        known = {one.name: one for one in await self._store.sources(tx, report_id)}
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise InvalidInput(
+                f"The report has no data source of this name; it has: {names}.",
+                (("/data_source", "unknown"),),
+            )
+        try:
+            check_source(known[name])
+        except QueryRefused as exc:
+            raise InvalidInput(str(exc), (("/data_source", "takes no queries"),)) from None
+        return known[name]
+
+    async def _held(
+        self, tx: Transaction, principal: Principal, case_ids: Collection[int]
+    ) -> Sequence[HeldCase]:
+        held = await self._store.hold(tx, case_ids)
+        visible = [one for one in held if is_visible(one.lob, principal)]
+        missing = sorted(set(case_ids) - {one.id for one in visible})
+        if missing:
+            raise NotFound(
+                "There is no such test case."
+                if len(set(case_ids)) == 1
+                else f"There are no such test cases: {_named(missing)}."
+            )
+        return visible
+
+
+def _named(ids: Sequence[int]) -> str:
+    more = f" and {len(ids) - _MOST_NAMED} more" * (len(ids) > _MOST_NAMED)
+    return ", ".join(map(str, ids[:_MOST_NAMED])) + more

@@ -1,0 +1,150 @@
+"""What clients send and get about test cases."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, FiniteFloat, StringConstraints
+
+from longhaul.api.decision_schemas import MOST_AT_ONCE, RowId
+from longhaul.api.schemas import Request
+from longhaul.core.evidence_queries import MAX_QUERY
+
+
+class CaseView(BaseModel):
+    """A test case: one attribute of one sampled row."""
+
+    id: int
+    cycle_id: int
+    report_id: int
+    report_name: str
+    phase_id: int
+    attribute_id: int
+    attribute: str
+    data_type: str
+    sample_id: str
+    sample: int = Field(description="its number within the sample set")
+    expected_value: str | None
+    keys: dict[str, Any] = Field(description="what names the record")
+    is_active: bool = Field(description="false once its sample set is superseded")
+    status: str = Field(description="what people said of the latest execution, if there is one")
+    outcome: str | None = Field(description="of the latest execution")
+    executions: int
+    executed_at: datetime | None
+    evidence_kind: str | None = Field(description="of the evidence that counts")
+    created_at: datetime
+
+
+class CasePage(BaseModel):
+    """One page of test cases, each report's in the order of its form."""
+
+    cases: Sequence[CaseView]
+    next_cursor: str | None
+
+
+class EvidenceView(BaseModel):
+    """One piece of evidence; what does not belong to its kind is null."""
+
+    id: int
+    kind: str
+    given_by: str
+    given_at: datetime
+    document: str | None = Field(description="the hash of its content")
+    content_type: str | None
+    file_name: str | None
+    size: int | None
+    data_source: str | None
+    sql: str | None
+    parameters: dict[str, Any] | None
+    table: str | None
+    column: str | None
+    source_key: dict[str, Any] | None
+
+
+class ReviewView(BaseModel):
+    """What a person said of an execution."""
+
+    time: datetime
+    by: str
+    test_result: str
+    before: str
+    reason: str
+
+
+class ExecutionView(BaseModel):
+    """What was found in a piece of evidence, and what people said of it."""
+
+    number: int
+    is_latest: bool
+    evidence_id: int
+    reason: str
+    outcome: str
+    test_result: str
+    extracted_value: str | None
+    found_keys: dict[str, Any]
+    location: dict[str, Any]
+    comparison: dict[str, Any]
+    confidence: float
+    rationale: str
+    provider: str
+    model: str
+    prompt_version: str
+    duration_ms: int
+    executed_by: str
+    executed_at: datetime
+    reviews: Sequence[ReviewView] = Field(description="oldest first")
+
+
+class WholeCaseView(CaseView):
+    """A test case with its evidence and executions."""
+
+    evidence: Sequence[EvidenceView] = Field(description="what counts first; the newest 100")
+    latest: ExecutionView | None
+    history: Sequence[ExecutionView] = Field(description="newest first; the newest 100")
+
+
+class DocumentRequest(Request):
+    """Gives a document that is in the store already as evidence of further test cases."""
+
+    document: str = Field(pattern="^[0-9a-f]{64}$", description="the hash of its content")
+    case_ids: list[RowId] = Field(min_length=1, max_length=MOST_AT_ONCE)
+
+
+ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+# As they are: a value may begin with a space.
+Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
+Scalar = Verbatim | bool | int | FiniteFloat | None
+
+
+class QueryRequest(Request):
+    """Gives a query as evidence."""
+
+    data_source: str = Field(min_length=1, max_length=200, description="its name")
+    sql: str = Field(
+        min_length=1,
+        max_length=MAX_QUERY,
+        description="one SELECT; parameters as %(name)s, a per cent sign twice",
+    )
+    parameters: dict[ParameterName, Scalar | list[Scalar]] = Field(
+        {}, description="besides the keys of the record, such as %(Loan Number)s"
+    )
+    also: list[RowId] = Field(
+        [], max_length=MOST_AT_ONCE, description="further test cases that it serves"
+    )
+
+
+class GivenView(BaseModel):
+    """What became of evidence that was given."""
+
+    attached: int
+    unchanged: int = Field(description="cases where it was what counted before")
+
+
+class GivenDocumentView(GivenView):
+    """What became of a document that was given as evidence."""
+
+    document: str = Field(description="the hash of its content")
+    content_type: str
+    file_name: str
+    size: int

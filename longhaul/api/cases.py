@@ -1,0 +1,224 @@
+"""Test cases over HTTP: one transaction a request, and rows as clients see them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from longhaul.activities.casework import Casework
+from longhaul.adapters.documents.reader import check_document
+from longhaul.api.case_schemas import QueryRequest
+from longhaul.api.cursors import read_case_cursor, write_cursor
+from longhaul.core.blobs import BlobStore
+from longhaul.core.cases import NewDocument
+from longhaul.core.casework import CaseFilter, CaseworkStore, Given
+from longhaul.core.errors import BodyTooLarge, InvalidInput, ItemFailed, MalformedRequest
+from longhaul.core.ports import Database, Row, Transaction
+from longhaul.core.principals import Principal
+
+MOST_SHOWN = 100
+
+# Documents are held whole in memory, so that only so many come in at once, and none for long.
+_AT_ONCE = 2
+_PATIENCE = 120.0
+
+_MIB = 1024 * 1024
+
+# How clients know what the tables call otherwise.
+_CASE = {"key_values": "keys"}
+_EVIDENCE = {
+    "content_hash": "document",
+    "query": "sql",
+    "table_name": "table",
+    "column_name": "column",
+    "created_by": "given_by",
+    "created_at": "given_at",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A document on its way in.
+
+    Attributes:
+        announced: How large it is said to be, if it is said.
+    """
+
+    chunks: AsyncIterator[bytes]
+    content_type: str
+    file_name: str
+    announced: int | None
+
+
+class Cases:
+    """Answers the routes of test cases.
+
+    Args:
+        max_document: How large a document may be, in bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        store: CaseworkStore,
+        casework: Casework,
+        blobs: BlobStore,
+        max_document: int,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._casework = casework
+        self._blobs = blobs
+        self._max_document = max_document
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def list(
+        self, principal: Principal, wanted: CaseFilter, *, limit: int, cursor: str | None
+    ) -> dict[str, Any]:
+        """One page of the test cases that the caller may see.
+
+        Raises:
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_case_cursor(cursor)
+        async with self._database.begin() as tx:
+            found = await self._casework.page(tx, principal, wanted, limit=limit + 1, after=after)
+        page = found[:limit]
+        more = len(found) > limit
+        return {
+            "cases": [_case_object(row) for row in page],
+            "next_cursor": _cursor(page[-1]) if more else None,
+        }
+
+    async def show(self, principal: Principal, case_id: int) -> dict[str, Any]:
+        """One test case with its evidence and executions.
+
+        Raises:
+            NotFound: There is none for the caller.
+        """
+        async with self._database.begin() as tx:
+            case = await self._casework.find(tx, principal, case_id)
+            return await self._whole(tx, case)
+
+    async def upload(
+        self, principal: Principal, case_id: int, upload: Upload
+    ) -> tuple[dict[str, Any], bool]:
+        """Store a document, and make it the evidence of a test case.
+
+        Returns:
+            What became of it, and whether anything has changed.
+
+        Raises:
+            As `Casework.give_document`; and
+            BodyTooLarge: It is larger than documents may be.
+            InvalidInput: Nobody could read it.
+            MalformedRequest: It did not arrive.
+            Unavailable: The store of documents did not answer.
+        """
+        async with self._database.begin() as tx:
+            await self._casework.check_may_give(tx, principal, [case_id])
+        async with self._turns:
+            content = await self._receive(upload)
+            try:
+                await check_document(content, upload.content_type)
+            except ItemFailed as exc:
+                raise InvalidInput(exc.sentence) from None
+            document = NewDocument(
+                content_hash=await self._blobs.put(content),
+                content_type=upload.content_type,
+                file_name=upload.file_name,
+                size=len(content),
+            )
+        async with self._database.begin() as tx:
+            given = await self._casework.give_document(tx, principal, [case_id], document)
+        return _given_document(given, document), given.attached > 0
+
+    async def attach(
+        self, principal: Principal, content_hash: str, case_ids: Collection[int]
+    ) -> tuple[dict[str, Any], bool]:
+        """Make a document that the caller may read the evidence of further test cases.
+
+        Returns:
+            What became of it, and whether anything has changed.
+
+        Raises:
+            As `Casework.known_document` and `Casework.give_document`.
+        """
+        async with self._database.begin() as tx:
+            document = await self._casework.known_document(tx, principal, content_hash)
+            given = await self._casework.give_document(tx, principal, case_ids, document)
+        return _given_document(given, document), given.attached > 0
+
+    async def give_query(
+        self, principal: Principal, case_id: int, body: QueryRequest
+    ) -> tuple[dict[str, Any], bool]:
+        """Make a query the evidence of test cases.
+
+        Returns:
+            What became of it, and whether anything has changed.
+
+        Raises:
+            As `Casework.give_query`.
+        """
+        async with self._database.begin() as tx:
+            given = await self._casework.give_query(
+                tx, principal, {case_id, *body.also}, body.data_source, body.sql, body.parameters
+            )
+        return asdict(given), given.attached > 0
+
+    async def _receive(self, upload: Upload) -> bytes:
+        too_large = BodyTooLarge(
+            f"The document is too large: {self._max_document // _MIB} MB are the most."
+        )
+        if (upload.announced or 0) > self._max_document:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                async for chunk in upload.chunks:
+                    size += len(chunk)
+                    if size > self._max_document:
+                        raise too_large
+                    parts.append(chunk)
+        except TimeoutError:
+            raise MalformedRequest(
+                f"The document did not arrive within {_PATIENCE:g} seconds."
+            ) from None
+        return b"".join(parts)
+
+    async def _whole(self, tx: Transaction, case: Row) -> dict[str, Any]:
+        evidence = await self._store.evidence(tx, case["id"], MOST_SHOWN)
+        executions = await self._store.executions(tx, case["id"], MOST_SHOWN)
+        history = [{**row, "reviews": row["reviews"] or []} for row in executions]
+        return {
+            **_case_object(case),
+            "evidence": [_renamed(row, _EVIDENCE) for row in evidence],
+            "latest": next((one for one in history if one["is_latest"]), None),
+            "history": history,
+        }
+
+
+def _given_document(given: Given, document: NewDocument) -> dict[str, Any]:
+    return {
+        **asdict(given),
+        "document": document.content_hash,
+        "content_type": document.content_type,
+        "file_name": document.file_name,
+        "size": document.size,
+    }
+
+
+def _case_object(row: Row) -> dict[str, Any]:
+    shown = _renamed(row, _CASE)
+    return {**shown, "sample_id": str(row["sample_id"]), "executions": row["executions"] or 0}
+
+
+def _renamed(row: Row, names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in row.items()}
+
+
+def _cursor(row: Row) -> str:
+    return write_cursor(
+        *(row[name] for name in ("cycle_id", "report_id", "line_no", "sample", "id"))
+    )
