@@ -165,6 +165,15 @@ async def open_services(
             catalog=catalog,
             wake=dispatcher.wake,
         )
+        approving = Approving(
+            database=database,
+            jobs=jobs,
+            flows=flows,
+            catalog=catalog,
+            board=board,
+            workflows=workflows,
+            approvals=Approvals(stores=stores, flows=flows, logs=logs),
+        )
         yield Services(
             authenticator=authenticator(settings.auth),
             catalog=catalog,
@@ -180,15 +189,7 @@ async def open_services(
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
-            approving=Approving(
-                database=database,
-                jobs=jobs,
-                flows=flows,
-                catalog=catalog,
-                board=board,
-                workflows=workflows,
-                approvals=Approvals(stores=stores, flows=flows, logs=logs),
-            ),
+            approving=approving,
             reading=reading,
             quality=QualityReading(
                 database=database,
@@ -201,6 +202,7 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
+                approving=approving,
             ),
             cases=Cases(
                 database=database,

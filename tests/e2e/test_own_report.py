@@ -3,12 +3,8 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.test_rules import ROOT
 from tests.stack import local_stack
-
-pytestmark = pytest.mark.timeout(300)
 
 PAGE = (ROOT / "docs/own_report.md").read_text()
 
