@@ -121,7 +121,7 @@ def _approve(wanted: ReadyParameters, what: str, name: str, kind: Kind) -> Step:
     return {
         **step,
         "kind": "approval",
-        "message": f"Decide on the {kind}, approve their version, and then approve this step.",
+        "message": f"Decide on the {kind} and approve their version: that answers this step too.",
         "about": {"kind": kind, **version},
         "timeout_seconds": wanted.approval_timeout_seconds,
         "roles": wanted.approval_roles,
