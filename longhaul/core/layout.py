@@ -15,6 +15,7 @@ _MOST_TITLES = 10
 # A field of a CSV begins this close to the end of the one before.
 _QUOTES = 500
 _LONGEST_CELL = 500
+_LONGEST_RECORD = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,10 @@ def read_separated(page: str) -> list[Line]:
         delimiter = ";" if text.count(";") > text.count(",") else ","
         cells = []
         place = 0
-        for value in next(csv.reader([text[:100_000]], delimiter=delimiter), []):
-            at = text.find(value, place, place + len(value) + _QUOTES)
+        # A lone return is no end of a line here, and `csv` takes none within one.
+        plain = text[:_LONGEST_RECORD].rstrip("\r").replace("\r", " ")
+        for value in next(csv.reader([plain], delimiter=delimiter), []):
+            at = plain.find(value, place, place + len(value) + _QUOTES)
             cells.append(Cell(value.strip(), start + max(at, place)))
             place = max(at, place) + len(value)
         lines.append(Line(text, start, tuple(cells)))

@@ -4,6 +4,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from longhaul.adapters.offline.labels import behind
 from longhaul.core.extraction import DocumentText, Question, identifying
@@ -124,3 +126,17 @@ def test_a_label_behind_a_gap_as_long_as_a_page_is_found() -> None:
 
     assert found is not None
     assert found["value"] == "17"
+
+
+@given(st.text(alphabet="ab1,;\"'\r\n\t\0 \u2028", max_size=60))
+def test_any_text_can_be_read_as_fields(text: str) -> None:
+    lines = read_separated(text)
+
+    assert "\n".join(line.text for line in lines) == text
+
+
+def test_a_lone_return_is_a_space_within_a_line() -> None:
+    first, second = read_separated("loan_number,a\rb\r\n17,x\r\n")[:2]
+
+    assert [(cell.text, cell.start) for cell in first.cells] == [("loan_number", 0), ("a b", 12)]
+    assert [(cell.text, cell.start) for cell in second.cells] == [("17", 17), ("x", 20)]
