@@ -170,6 +170,15 @@ async def open_services(
             catalog=catalog,
             wake=dispatcher.wake,
         )
+        approving = Approving(
+            database=database,
+            jobs=jobs,
+            flows=flows,
+            catalog=catalog,
+            board=board,
+            workflows=workflows,
+            approvals=Approvals(stores=stores, flows=flows, logs=logs),
+        )
         yield Services(
             authenticator=authenticator(settings.auth),
             catalog=catalog,
@@ -185,15 +194,7 @@ async def open_services(
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
-            approving=Approving(
-                database=database,
-                jobs=jobs,
-                flows=flows,
-                catalog=catalog,
-                board=board,
-                workflows=workflows,
-                approvals=Approvals(stores=stores, flows=flows, logs=logs),
-            ),
+            approving=approving,
             reading=reading,
             quality=QualityReading(
                 database=database,
@@ -207,6 +208,7 @@ async def open_services(
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
                 by_hand=build_mapping_by_hand(resources.sources),
+                approving=approving,
             ),
             cases=Cases(
                 database=database,

@@ -171,6 +171,23 @@ class BankReports:
             "created": is_new,
         }
 
+    async def remove_source(self, principal: Principal, report_id: int, source_id: int) -> None:
+        """Forget a data source that nothing has come from yet.
+
+        Raises:
+            NotFound: There is no such report for the caller, or it has no such source.
+            Forbidden: The caller removes no sources.
+            WrongState: Something has come from it.
+        """
+        async with self._database.begin() as tx:
+            await self._find(tx, principal, report_id)
+            check_holds(principal, ADDS_SOURCES, "Data sources are removed")
+            known = await data_sources(tx, report_id)
+            if not await self._store.remove_source(tx, report_id, source_id):
+                raise NotFound("The report has no such data source.")
+            removed = _source_object(source_id, known[source_id])
+            await self._store.note(tx, report_id, "source_removed", principal.sub, removed)
+
     async def history(
         self, principal: Principal, report_id: int, *, limit: int, cursor: str | None
     ) -> Mapping[str, Any]:

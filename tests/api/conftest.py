@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
+from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.telemetry.metrics import ApiMetrics
@@ -22,7 +24,7 @@ from longhaul.cli.main import app
 from longhaul.core.principals import Role
 from longhaul.local import redis as local_redis
 from tests.api.people import People
-from tests.conftest import Servers, until
+from tests.conftest import Servers, connected, end_workflows, until
 from tests.ports import new_port
 from tests.tokens import SECRET, token
 
@@ -68,8 +70,15 @@ def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Set
 async def open_api(settings: Settings) -> AsyncIterator[Api]:
     metrics, reports = ApiMetrics(), LoggedReports()
     types = ["tests.job_types.echo", "tests.job_types.flows"]
-    async with open_services(settings, types, metrics, reports) as services:
-        yield Api(create_app(services, metrics, reports))
+    try:
+        async with open_services(settings, types, metrics, reports) as services:
+            yield Api(create_app(services, metrics, reports))
+    finally:
+        client = await connected(os.environ["TEMPORAL_ADDRESS"])
+        async with PostgresDatabase.open(
+            os.environ["LONGHAUL_POSTGRES__DSN"], connections=1
+        ) as database:
+            await end_workflows(client, database)
 
 
 @pytest.fixture

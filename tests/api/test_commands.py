@@ -215,6 +215,8 @@ async def test_a_report_is_brought_with_its_data_sources(
     listed = await terminal.text("reports", "list")
     shown = await terminal.text("reports", "attributes", report_id)
     sources = await terminal.json("reports", "sources", report_id)
+    removed = await terminal.json("reports", "remove-source", report_id, str(database["source_id"]))
+    left = await terminal.text("reports", "sources", report_id)
     history = await terminal.text("reports", "history", report_id)
 
     assert (made["created"], made["source"]["name"], made["source"]["columns"]) == (
@@ -231,7 +233,9 @@ async def test_a_report_is_brought_with_its_data_sources(
     assert "loans.csv, public.report" in listed
     assert "Loan [Number]" in shown
     assert [one["secret_ref"] for one in sources["sources"]] == [None, "HERE"]
-    assert history.count("source_added") == 2
+    assert removed == {"source_id": database["source_id"], "removed": True}
+    assert ("loans.csv" in left, "public.report" in left) == (True, False)
+    assert (history.count("source_added"), history.count("source_removed")) == (2, 1)
 
 
 async def test_a_report_that_cannot_be_brought_is_refused_with_every_reason(
