@@ -8,15 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from longhaul.activities.decisions import Decisions
+from longhaul.activities.mapping_by_hand import MappingByHand
 from longhaul.activities.rule_editing import RuleEditing
 from longhaul.api.approving import Approving
 from longhaul.api.cursors import (
     read_audit_cursor,
     read_entry_cursor,
+    read_form_cursor,
     read_job_cursor,
     write_cursor,
 )
-from longhaul.api.decision_schemas import DecisionRequest
+from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
 from longhaul.api.job_object import rfc3339
 from longhaul.core.decisions import (
     Choice,
@@ -57,12 +59,14 @@ class Deciding:
         store: DecisionStore,
         decisions: Decisions,
         editing: RuleEditing,
+        by_hand: MappingByHand,
         approving: Approving,
     ) -> None:
         self._database = database
         self._store = store
         self._decisions = decisions
         self._editing = editing
+        self._by_hand = by_hand
         self._approving = approving
 
     def version(self, principal: Principal, version_id: str, kind: Kind | None = None) -> Find:
@@ -191,6 +195,47 @@ class Deciding:
             await self._editing.edit(tx, principal, version, rule_id, change)
             (row,) = await self._store.entries(
                 tx, version, EntryFilter(ids=[rule_id]), limit=1, after=None
+            )
+        return _entry_object(row)
+
+    async def unmapped(self, find: Find, *, limit: int, cursor: str | None) -> dict[str, Any]:
+        """One page of the attributes of a phase that nothing feeds.
+
+        Raises:
+            NotFound: There is no such phase for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_form_cursor(cursor)
+        async with self._database.begin() as tx:
+            found = await self._by_hand.unmapped(tx, await find(tx), limit=limit + 1, after=after)
+        page = found[:limit]
+        last = page[-1] if len(found) > limit else None
+        return {
+            "attributes": [dict(row) for row in page],
+            "next_cursor": write_cursor(last["line_no"], last["attribute_id"]) if last else None,
+        }
+
+    async def map_by_hand(
+        self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest
+    ) -> dict[str, Any]:
+        """Map an attribute to a column that its report's sources have.
+
+        Raises:
+            As `MappingByHand.column` and `MappingByHand.put`.
+        """
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            source = await self._by_hand.source(
+                tx, principal, version, attribute_id, body.data_source
+            )
+        column = await self._by_hand.column(source, body.table, body.column)
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            entry_id = await self._by_hand.put(
+                tx, principal, version, attribute_id, column, body.as_mapping()
+            )
+            (row,) = await self._store.entries(
+                tx, version, EntryFilter(ids=[entry_id]), limit=1, after=None
             )
         return _entry_object(row)
 

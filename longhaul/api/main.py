@@ -64,7 +64,12 @@ from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
-from longhaul.job_types.decisions import build_decisions, build_rule_editing, build_rule_suites
+from longhaul.job_types.decisions import (
+    build_decisions,
+    build_mapping_by_hand,
+    build_rule_editing,
+    build_rule_suites,
+)
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
@@ -202,6 +207,7 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
+                by_hand=build_mapping_by_hand(resources.sources),
                 approving=approving,
             ),
             cases=Cases(

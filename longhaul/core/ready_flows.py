@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from longhaul.core.decisions import Kind
-from longhaul.core.flows import DAY_SECONDS, MAX_WAIT_SECONDS, Definition
+from longhaul.core.flows import DAY_SECONDS, Definition
+from longhaul.core.jobs import MAX_WAIT_SECONDS
 
 RULE_GENERATION = "data_profiling_llm_generation"
 RULE_EXECUTION = "data_profiling_rule_execution"
