@@ -187,13 +187,15 @@ _COLUMNS = {"line": "line_no", "key": "is_key", "cde": "is_cde"} | {
 def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The filled cells of each line below the first, by column, with the line's number."""
     rows = _rows(text)
-    for first, names in rows:
-        header = _header(names, first)
-        for line, cells in rows:
-            if len(cells) != len(header):
-                problem = f"{len(cells)} cells instead of {len(header)}"
-                raise _refused([(_Place("/form", f"Line {line}"), problem)])
-            yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+    first = next(rows, None)
+    if first is None:
+        return
+    header = _header(*first)
+    for line, cells in rows:
+        if len(cells) != len(header):
+            problem = f"{len(cells)} cells instead of {len(header)}"
+            raise _refused([(_Place("/form", f"Line {line}"), problem)])
+        yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -213,7 +215,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
         raise _refused([(_Place("/form", f"Line {line}"), problem)]) from None
 
 
-def _header(cells: Sequence[str], line: int) -> list[str]:
+def _header(line: int, cells: Sequence[str]) -> list[str]:
     place = _Place("/form", f"Line {line}")
     unknown = [cell for cell in cells if cell.casefold() not in _COLUMNS]
     if unknown:
