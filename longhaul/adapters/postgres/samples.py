@@ -32,7 +32,7 @@ from longhaul.core.sources import DataSource
 PHASE = "Sample Selection"
 
 MODEL = "seeded-draw"
-VERSION = "1"
+VERSION = "2"
 
 # One row where scoping was approved, also when nothing is to be tested.
 _SCOPED = """
