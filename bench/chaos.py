@@ -22,10 +22,11 @@ import httpx2
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.sample.report import SampleReport, load_sample
-from longhaul.local.ports import HOST, answers, free_port
+from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command
 from tests.cluster import Cluster, open_cluster
 from tests.conftest import until
+from tests.ports import new_port
 
 # Where a worker is made to die at one exact line; see tests/dying_worker.py.
 POINTS = ("plan", "sent", "before_commit", "after_commit")
@@ -86,7 +87,7 @@ class Findings:
 
 async def run(folder: Path, plan: Plan, say: Callable[[str], None]) -> Findings:
     """Run the job to its end through every kill of the plan, and count."""
-    stub_port = free_port(0)
+    stub_port = new_port()
     settings = {
         "LONGHAUL_LLM__PROVIDER": "openai",
         "LONGHAUL_LLM__MODEL": "stub",
@@ -138,7 +139,7 @@ class Chaos:
         await self._cluster.start(WORKER)
         await self._kill_around()
         await self._last_items()
-        return await self._cluster.ends(self._job_id, seconds=300)
+        return await self._cluster.ends(self._job_id)
 
     async def _kill_around(self) -> None:
         """The shuffled part: one event after another, spread over the job's items."""
@@ -153,7 +154,8 @@ class Chaos:
         ]
         random.Random(plan.seed).shuffle(events)
         first = await self._ended()
-        last = plan.items * 9 // 10
+        # The rest is for the worker that is to die in its finish, however late its turn comes.
+        last = plan.items * 2 // 3
         for number, (name, happen) in enumerate(events):
             await self._wait_for(first + (last - first) * (number + 1) // (len(events) + 1))
             self._say(f"{await self._ended():5} items  {name}")
@@ -161,7 +163,9 @@ class Chaos:
 
     async def _last_items(self) -> None:
         """Let the worker that finishes the job die in its finish."""
+        await self._answer_after(LATENCY_WHILE_AWAY)
         await self._kill_worker("before the last items", restart=False)
+        await self._answer_after(self._plan.latency)
         await self._die_at("finish")
         await self._cluster.start(WORKER)
 
@@ -173,7 +177,7 @@ class Chaos:
         await self._note_in_flight()
 
     async def _kill_busy_worker(self) -> None:
-        await until(self._is_busy, what="items in flight", seconds=120)
+        await until(self._is_busy, what="items in flight")
         await self._kill_worker("items in flight", restart=True)
 
     async def _kill_worker(self, when: str, *, restart: bool) -> None:
@@ -228,7 +232,7 @@ class Chaos:
         async def reached() -> bool:
             return await self._ended() >= count
 
-        await until(reached, what=f"{count} items", seconds=180, every=0.05)
+        await until(reached, what=f"{count} items", every=0.05)
 
 
 async def _run_stub(cluster: Cluster, port: int, latency: float) -> None:

@@ -58,6 +58,11 @@ class Cluster:
             **self._settings,
         }
 
+    @property
+    def gate(self) -> Path:
+        """Make this file to let those items of a job go on that are held at it."""
+        return self._folder / "gate"
+
     async def open(self, *, apis: int = 1, workers: int = 1, durable: bool = False) -> None:
         """Start everything."""
         data = self._folder / "postgres"

@@ -119,7 +119,7 @@ class Decisions:
 
         Raises:
             Forbidden: The caller's roles do not decide, or not for this reviewer; or the caller
-                has decided on a mapping as tester.
+                has decided on one of these as tester.
             InvalidInput: The caller must say for whom, or why, or names what does not exist.
             WrongState: It is not the reviewer's turn.
         """
@@ -133,8 +133,7 @@ class Decisions:
         _check_named(held.kind, choice, found)
         if choice.ids is None:
             found = [one for one in found if one.review.waits_for(reviewer)]
-        if held.status is None and reviewer is Reviewer.REPORT_OWNER:
-            # Where there is a version, whoever submitted it may not approve it.
+        if reviewer is Reviewer.REPORT_OWNER:
             chosen = [one.id for one in found]
             own = await self._store.decided_by(tx, held, Reviewer.TESTER, principal.sub, chosen)
             check_other_eyes(principal, own)

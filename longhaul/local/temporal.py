@@ -1,9 +1,11 @@
 """Temporal's own dev server on a file; its binary is found, downloaded or built."""
 
 import asyncio
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from longhaul.local.processes import Command, ProcessFailed
 
 VERSION = "1.8.2"
 NAMESPACE = "default"
+
+_LOOK_AGAIN = 0.2
 
 _BUILD = (
     *("build", "-trimpath"),
@@ -56,14 +60,29 @@ async def find_binary(say: Callable[[str], None]) -> Path:
     if found := shutil.which("temporal"):
         say(f"Temporal: {found} (from PATH)")
         return Path(found)
-    cached = _cache() / "temporal"
-    if cached.exists():
-        say(f"Temporal: {cached} (built earlier)")
-        return cached
-    if downloaded := await _download():
-        say(f"Temporal: {downloaded} (downloaded)")
-        return downloaded
-    return await _build(cached, say)
+    built = _cache() / "temporal"
+    async with alone_in(_cache_made()):
+        if built.exists():
+            say(f"Temporal: {built} (built earlier)")
+            return built
+        if downloaded := await _download():
+            say(f"Temporal: {downloaded} (downloaded)")
+            return downloaded
+        return await _build(built, say)
+
+
+@asynccontextmanager
+async def alone_in(folder: Path) -> AsyncIterator[None]:
+    """Wait until no other process makes anything in a folder, and keep them all waiting."""
+    with (folder / "lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(_LOOK_AGAIN)
+            else:
+                break
+        yield
 
 
 def _cache() -> Path:
@@ -96,7 +115,7 @@ async def _build(target: Path, say: Callable[[str], None]) -> Path:
             "is no Go to build it with. Install one of them, or set TEMPORAL_ADDRESS."
         )
     say(f"Temporal: building {VERSION} with Go; this takes some minutes, once")
-    unfinished = _cache_made() / f"temporal.{os.getpid()}"
+    unfinished = target.with_name("temporal.unfinished")
     with as_file(files("longhaul.local") / "temporal_cli") as module:
         build = await asyncio.create_subprocess_exec(
             go,
@@ -110,7 +129,7 @@ async def _build(target: Path, say: Callable[[str], None]) -> Path:
         output, _ = await build.communicate()
     if build.returncode:
         raise ProcessFailed(f"Building Temporal failed:\n{output.decode(errors='replace')[-2000:]}")
-    # Several may have built at once; whoever is last wins, all are equal.
+    # What a build that was killed has left is never taken for the command.
     unfinished.rename(target)
     say(f"Temporal: {target} (built)")
     return target

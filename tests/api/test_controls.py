@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from redis.asyncio import Redis
+from temporalio import activity
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -134,11 +135,17 @@ async def test_a_pause_asked_for_before_any_worker_came_holds_when_one_comes(
 async def test_a_pause_asked_for_after_the_worker_has_gone_holds_when_one_comes(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
+    async def hold_until_the_worker_leaves(_: str) -> None:
+        if len(engine.echo.started) > 3:
+            await activity.wait_for_worker_shutdown()
+
     # Whoever has the workflow cached would be waited for before another may have it.
     engine.cached_workflows = 0
+    engine.echo.before_each = hold_until_the_worker_leaves
     async with engine.worker():
-        job_id = await submit(client, items=60, seconds=0.02, concurrency=1)
-        await until(_started(engine, 3), what="items to start")
+        job_id = await submit(client, items=60, concurrency=1)
+        await until(_started(engine, 4), what="items to start")
+    engine.echo.before_each = None
 
     answer = await client.post(f"/jobs/{job_id}/pause", json={"reason": "wait"})
     async with engine.worker():
@@ -175,8 +182,9 @@ async def test_a_pending_job_is_cancelled_in_its_row(
 async def test_cancelling_a_running_job_keeps_what_is_done(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
-    job_id = await submit(client, items=50, seconds=0.05, concurrency=2)
-    await until(_started(engine, 5), what="items to start")
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=50, held_from=5, concurrency=2)
+    await until(_done(engine, job_id, 5), what="five items")
 
     answer = await client.post(f"/jobs/{job_id}/control", json={"action": "cancel"})
     job = await becomes(client, job_id, *ENDED)
@@ -184,7 +192,7 @@ async def test_cancelling_a_running_job_keeps_what_is_done(
 
     assert answer.status_code == 202
     assert job["status"] == "cancelled"
-    assert 0 < job["progress"]["succeeded"] < 50
+    assert job["progress"]["succeeded"] == 5
     assert ended_again.status_code == 400
     await engine.check_numbers_agree(job_id)
 
@@ -253,10 +261,12 @@ async def test_a_retry_can_name_its_items(client: httpx2.AsyncClient) -> None:
 async def test_a_cancelled_job_can_be_retried_to_its_end(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
-    job_id = await submit(client, items=40, seconds=0.02)
-    await until(_started(engine, 8), what="items to start")
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=40, held_from=8)
+    await until(_done(engine, job_id, 8), what="eight items")
     await client.post(f"/jobs/{job_id}/cancel")
     await becomes(client, job_id, "cancelled")
+    engine.echo.gate.set()
 
     await client.post(f"/jobs/{job_id}/retry")
     job = await becomes(client, job_id, "completed")
@@ -288,11 +298,20 @@ async def test_a_running_job_can_be_changed(client: httpx2.AsyncClient, engine: 
 async def test_concurrency_changed_while_a_job_runs_is_what_it_runs_with(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
-    job_id = await submit(client, items=300, seconds=0.1, concurrency=1)
+    first_chunk, others = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: str) -> None:
+        _, ordinal = engine.echo.started[-1]
+        await (first_chunk if ordinal < 2 else others).wait()
+
+    engine.echo.before_each = hold
+    job_id = await submit(client, items=300, concurrency=1)
     await until(_started(engine, 1), what="items to start")
 
     await client.patch(f"/jobs/{job_id}", json={"concurrency": 12})
+    first_chunk.set()
     await until(_in_flight(client, job_id, 12), what="twelve items in flight")
+    others.set()
     job = await becomes(client, job_id, *ENDED)
 
     assert job["options"]["concurrency"] == 12
@@ -318,6 +337,13 @@ async def test_priority_changed_while_a_job_runs_is_that_of_its_next_chunks(
     keys = [one.priority.priority_key for one in scheduled if one.activity_type.name == "run_chunk"]
 
     assert (keys[0], keys[-1]) == (3, 1)
+
+
+def _done(engine: Engine, job_id: str, count: int) -> Any:
+    async def as_many() -> bool:
+        return (await engine.job(job_id)).counts.done >= count
+
+    return as_many
 
 
 def _in_flight(client: httpx2.AsyncClient, job_id: str, count: int) -> Any:

@@ -220,7 +220,7 @@ async def test_nobody_approves_what_they_submitted(
         unclear = await decide(both, version.id, **ALL)
         await decide(both, version.id, **ALL, **{"as": "tester"})
         await take(both, version.id, "submit")
-        await decide(both, version.id, **ALL, **{"as": "report_owner"})
+        await decide(people.owner, version.id, **ALL)
 
         approving = await take(both, version.id, "approve")
         rejecting = await take(both, version.id, "reject", reason="no")
@@ -228,6 +228,27 @@ async def test_nobody_approves_what_they_submitted(
     assert answer(unclear)[:2] == (422, "invalid_input")
     assert answer(approving)[:2] == answer(rejecting)[:2] == (403, "forbidden")
     assert (await take(people.owner, version.id, "approve")).status_code == 200
+
+
+async def test_nobody_decides_for_both_on_a_rule_that_they_edited_or_approved(
+    api: Api, people: People, version: SeededVersion, database: PostgresDatabase
+) -> None:
+    edited, approved, *_ = await rule_ids(database, version.id)
+    async with api.client("both", Role.TESTER, Role.REPORT_OWNER, lob="Mortgage") as both:
+        as_tester, as_owner = {"as": "tester"}, {"as": "report_owner"}
+        await edit(both, version.id, edited, severity="low")
+        await decide(both, version.id, decision="approved", ids=[approved], **as_tester)
+        await submit(people, version.id)
+
+        own = [
+            await decide(both, version.id, decision="approved", ids=[one], **as_owner)
+            for one in (edited, approved)
+        ]
+        await decide(people.owner, version.id, decision="approved", ids=[edited, approved])
+        others = await decide(both, version.id, **ALL, **as_owner)
+
+    assert [answer(one)[:2] for one in own] == [(403, "forbidden")] * 2
+    assert others.json()["decided"] == version.rules - 2
 
 
 async def test_wrong_states_are_answered_with_the_state(

@@ -1,5 +1,6 @@
 """Flows over HTTP: their jobs, their approvals, and who may answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -129,24 +130,22 @@ async def test_an_approval_nobody_answers_is_withdrawn_by_a_cancel(
     assert [one["state"] for one in approvals] == ["withdrawn"]
 
 
-@pytest.mark.usefixtures("engine")
 async def test_a_failed_job_that_is_retried_by_itself_ends_its_step_after_all(
-    client: httpx2.AsyncClient,
+    client: httpx2.AsyncClient, engine: Engine
 ) -> None:
-    job_id = await started(
-        client,
-        group(
-            "both", echo("bad", items=2, failing_once=[0, 1]), echo("slow", items=30, seconds=0.2)
-        ),
-    )
+    engine.echo.gate = asyncio.Event()
+    bad, slow = echo("bad", items=2, held_from=2, failing_once=[0, 1]), echo("slow", items=30)
+    job_id = await started(client, group("both", bad, slow))
 
     async def has_failed() -> bool:
         return (await read(client, job_id))["progress"]["failed"] == 1
 
     await until(has_failed, what="the step to fail")
     children = (await client.get(f"/jobs/{job_id}/children")).json()["jobs"]
-    bad = next(one for one in children if one["step"] == "both.bad")
-    retried = await client.post(f"/jobs/{bad['job_id']}/retry")
+    failed = next(one for one in children if one["step"] == "both.bad")
+    retried = await client.post(f"/jobs/{failed['job_id']}/retry")
+    await becomes(client, failed["job_id"], "completed")
+    engine.echo.gate.set()
     flow = await becomes(client, job_id, *ENDED)
 
     assert retried.status_code == 202

@@ -1,5 +1,6 @@
 """A job that is held back by the limit of its type says so, and starts in its turn."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -35,7 +36,8 @@ async def test_a_job_waits_for_its_turn_and_two_dispatchers_keep_to_it(
         api = await stack.enter_async_context(open_api(settings))
         await stack.enter_async_context(open_api(settings))
         client = await stack.enter_async_context(api.client())
-        body = {"job_type": "echo", "parameters": {"items": 2, "seconds": 0.2}}
+        engine.echo.gate = asyncio.Event()
+        body = {"job_type": "echo", "parameters": {"items": 2}}
         ids = [(await client.post("/jobs", json=body)).json()["job_id"] for _ in range(4)]
         seen: list[set[str]] = []
         waits: set[str | None] = set()
@@ -46,7 +48,11 @@ async def test_a_job_waits_for_its_turn_and_two_dispatchers_keep_to_it(
             waits.update(job["waiting_for"] for job in jobs if job["status"] == "pending")
             return all(job["status"] == "completed" for job in jobs)
 
+        async def one_waits() -> bool:
+            return not await all_ended() and "rate_limit" in waits
+
+        await until(one_waits, what="a job to wait for another", every=0.1)
+        engine.echo.gate.set()
         await until(all_ended, what="four jobs, one after the other", every=0.1)
 
     assert max(len(running) for running in seen) == 1
-    assert "rate_limit" in waits

@@ -150,21 +150,21 @@ async def test_a_crowd_that_waited_comes_through_together(make: Make) -> None:
     breaker = make(SOON_OPEN)
     await fail(breaker, 3)
     probe = await breaker.enter()
-    crowd = [asyncio.create_task(breaker.enter()) for _ in range(100)]
+    crowd = [asyncio.create_task(breaker.enter()) for _ in range(400)]
     assert not (await asyncio.wait(crowd, timeout=0.05))[0]
     await probe.succeeded()
 
-    async with asyncio.timeout(10):  # one after the other it would take 25 seconds
-        assert len(await asyncio.gather(*crowd)) == 100
+    async with asyncio.timeout(80):  # one after the other it would take 100 seconds
+        assert len(await asyncio.gather(*crowd)) == 400
 
 
 async def test_a_probe_that_fails_keeps_it_open_for_twice_as_long(make: Make) -> None:
-    rules = replace(RULES, first_open=200)
+    rules = replace(RULES, first_open=1_000)
     breaker = make(rules)
     await fail(breaker, 3)
     await (await breaker.enter()).failed()
 
-    assert 0.2 < await wait_of(breaker) <= 0.4
+    assert 1 < await wait_of(breaker) <= 2
 
 
 async def test_it_is_never_open_for_longer_than_the_rules_say(make: Make) -> None:

@@ -95,13 +95,14 @@ async def test_one_seconds_worth_of_requests_may_come_at_once(make: Make) -> Non
     turns = [await limiter.reserve(1) for _ in range(11)]
 
     assert [turn.wait for turn in turns[:10]] == [0] * 10
-    assert turns[10].start - turns[0].start == pytest.approx(100, abs=0.01)
+    # Not earlier; later if the ten took longer to be asked for.
+    assert turns[10].start - turns[0].start >= 99.99
 
 
 async def test_tokens_run_out_before_requests_do(make: Make) -> None:
-    limiter = make(Quota(requests_per_minute=6_000, tokens_per_minute=6_000))
+    limiter = make(Quota(requests_per_minute=6_000, tokens_per_minute=600))
 
-    assert await starts(limiter, 1_000, 50, 50, 50) == about(0, 500, 1_000, 1_500)
+    assert await starts(limiter, 100, 50, 50, 50) == about(0, 5_000, 10_000, 15_000)
 
 
 async def test_a_request_larger_than_the_bucket_goes_through_and_is_paid_for(

@@ -74,7 +74,7 @@ async def test_what_one_of_them_refuses_or_reads_otherwise_is_refused_in_words(
 
 
 async def test_a_pattern_that_grows_beyond_measure_is_refused(regexes: RegexDialects) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):  # to read it whole would take for ever
         assert await regexes.refusal("((a{0,50}){0,50}){0,50}") is not None
 
 

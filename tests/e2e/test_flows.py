@@ -25,11 +25,16 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         yield opened
 
 
-def steps(*, seconds: float = 0.1) -> list[dict[str, Any]]:
+def gates(cluster: Cluster) -> tuple[Path, Path]:
+    return cluster.gate.with_name("gate-one"), cluster.gate.with_name("gate-two")
+
+
+def steps(cluster: Cluster) -> list[dict[str, Any]]:
+    one, two = ({"held_from": 4, "gate": str(gate)} for gate in gates(cluster))
     return [
-        echo("one", items=30, seconds=seconds),
+        echo("one", items=30, **one),
         approval("ok"),
-        echo("two", items={"$from": "one", "path": "echoes"}, seconds=seconds),
+        echo("two", items={"$from": "one", "path": "echoes"}, **two),
         note("three", text={"$from": "two", "path": "echoes"}),
     ]
 
@@ -91,14 +96,17 @@ async def test_a_flow_survives_kills_within_and_between_its_steps(
         for name in reversed(victims):
             await cluster.start(name)
 
-    job_id = await cluster.submit("flow", steps=steps())
+    one, two = gates(cluster)
+    job_id = await cluster.submit("flow", steps=steps(cluster))
     await step_has_done(cluster, job_id, "one", 4)
     await kill_and_start()
+    one.touch()
     await waits(cluster, job_id)
     await kill_and_start()
     await approve(cluster, job_id)
     await step_has_done(cluster, job_id, "two", 4)
     await kill_and_start()
+    two.touch()
 
     await check_done_once(cluster, await cluster.ends(job_id))
 
@@ -113,18 +121,23 @@ async def test_a_flow_outlives_the_loss_of_temporals_store(
             file.unlink()
         await cluster.start("temporal")
 
-    job_id = await cluster.submit("flow", steps=steps(seconds=0.3))
+    one, two = gates(cluster)
+    job_id = await cluster.submit("flow", steps=steps(cluster))
     await step_has_done(cluster, job_id, "one", 4)
     await lose_the_store()
+    one.touch()
     await waits(cluster, job_id)
     await lose_the_store()
+    two.touch()
     await approve(cluster, job_id)
 
     await check_done_once(cluster, await cluster.ends(job_id))
 
 
 async def test_a_decision_counts_while_temporal_is_away(cluster: Cluster) -> None:
-    job_id = await cluster.submit("flow", steps=steps())
+    for gate in gates(cluster):
+        gate.touch()
+    job_id = await cluster.submit("flow", steps=steps(cluster))
     await waits(cluster, job_id)
     await cluster.kill("temporal")
 
@@ -142,7 +155,9 @@ async def test_a_decision_counts_while_temporal_is_away(cluster: Cluster) -> Non
 async def test_a_cancel_reaches_the_jobs_of_a_flow_whose_worker_was_killed(
     cluster: Cluster,
 ) -> None:
-    job_id = await cluster.submit("flow", steps=[echo("one", items=500, seconds=0.1)])
+    job_id = await cluster.submit(
+        "flow", steps=[echo("one", items=500, held_from=4, gate=str(cluster.gate))]
+    )
     await step_has_done(cluster, job_id, "one", 4)
 
     await cluster.kill("worker-0")

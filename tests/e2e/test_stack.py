@@ -24,11 +24,15 @@ async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
         yield opened
 
 
+def gate(stack: LocalStack) -> Path:
+    return stack.data.with_name("gate")
+
+
 async def submit(stack: LocalStack) -> str:
-    """Start a job that takes some seconds, and wait until it is in the middle."""
+    """Start a job that gets to its middle, and there waits for `gate`."""
     body = {
         "job_type": "echo",
-        "parameters": {"items": ITEMS, "seconds": 0.1},
+        "parameters": {"items": ITEMS, "held_from": 10, "gate": str(gate(stack))},
         "options": {"concurrency": 4},
     }
     async with stack.http() as client:
@@ -52,6 +56,7 @@ async def test_a_stack_that_ends_leaves_no_process_and_loses_no_job(
 
     code = await stack.end(number)
     await stack.is_gone()
+    gate(stack).touch()
     await stack.start(UP, cwd=ROOT)
     (row,) = await stack.fetch("SELECT done FROM job WHERE id = $1", job_id)
     job = await stack.becomes(job_id, "completed", "failed", "cancelled")
@@ -92,6 +97,7 @@ async def test_a_process_of_the_stack_that_dies_is_started_again_with_a_line_tha
 
     stack.kill("longhaul.worker")
     stack.kill("redis-server")
+    gate(stack).touch()
     job = await stack.becomes(job_id, "completed", "failed", "cancelled")
 
     assert job["progress"]["succeeded"] == ITEMS

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -24,12 +25,20 @@ CREATE TABLE IF NOT EXISTS echo (
 
 
 class EchoParameters(BaseModel):
-    """How many items, how long each takes, and which ones do what."""
+    """How many items, how long each takes, and which ones do what.
+
+    Attributes:
+        held_from: Items from this one on wait at the gates, those before it pass.
+        gate: A file; while it is missing its gate is shut. For workers of other processes,
+            the tests' own process has an event.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     items: int = 10
     seconds: float = 0.0
+    held_from: int = 0
+    gate: str = ""
     failing: list[int] = []
     failing_once: list[int] = []
     skipped: list[int] = []
@@ -51,19 +60,23 @@ class Echo(JobType[EchoParameters]):
     title = "Echo"
     parameters = EchoParameters
     workflow = EchoWorkflow
-    item_timeout = timedelta(seconds=10)
+    item_timeout = timedelta(minutes=10)
 
     started: list[tuple[str, int]]
     gate: asyncio.Event | None
+    planning: asyncio.Event | None
     before_each: Callable[[str], Awaitable[None]] | None
 
     def __init__(self, resources: Resources | None = None) -> None:
         super().__init__(resources)
         self.started = []
         self.gate = None
+        self.planning = None
         self.before_each = None
 
     async def items(self, tx: Transaction, parameters: EchoParameters) -> AsyncIterator[NewItem]:
+        if self.planning is not None:
+            await self.planning.wait()
         for number in range(parameters.items):
             yield NewItem(key=f"echo-{number}", label=f"Echo {number}")
 
@@ -78,8 +91,8 @@ class Echo(JobType[EchoParameters]):
             await asyncio.sleep(3600)
         if item.ordinal in wanted.rejected:
             raise ProviderRejected("The provider refuses the key.")
-        if self.gate is not None:
-            await self.gate.wait()
+        if item.ordinal >= wanted.held_from:
+            await self._wait_at_the_gates(wanted)
         if wanted.seconds:
             await asyncio.sleep(wanted.seconds)
         if item.ordinal in wanted.failing:
@@ -90,6 +103,12 @@ class Echo(JobType[EchoParameters]):
         if item.ordinal in wanted.skipped:
             return Skipped("Nothing to echo.")
         return Done({"echo": item.ordinal}, rows=item.ordinal in wanted.unstorable)
+
+    async def _wait_at_the_gates(self, wanted: EchoParameters) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        while wanted.gate and not Path(wanted.gate).exists():
+            await asyncio.sleep(0.02)
 
     async def _break(self, ordinal: int, wanted: EchoParameters) -> None:
         if ordinal in wanted.breaking:

@@ -30,7 +30,6 @@ class NoteParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: Any = ""
-    seconds: float = 0.0
     fails: bool = False
     breaks: bool = False
     unstorable: bool = False
@@ -47,13 +46,14 @@ class Note(StepAction[NoteParameters]):
     def __init__(self, resources: Resources | None = None) -> None:
         super().__init__(resources)
         self.started: list[tuple[str, str]] = []
+        self.gate: asyncio.Event | None = None
 
     async def do(self, context: ActionContext, parameters: NoteParameters) -> Mapping[str, Any]:
         self.started.append((context.job.id, context.step))
         if parameters.kills:
             os._exit(9)
-        if parameters.seconds:
-            await asyncio.sleep(parameters.seconds)
+        if self.gate is not None:
+            await self.gate.wait()
         if parameters.fails:
             raise ItemFailed("no_note", "This is not noted.")
         if parameters.breaks:

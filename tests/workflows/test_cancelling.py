@@ -13,23 +13,34 @@ from tests.workflows.test_pausing import pause, started
 pytestmark = pytest.mark.usefixtures("worker")
 
 
+async def has_done(engine: Engine, job_id: str, count: int) -> None:
+    async def enough() -> bool:
+        return (await engine.job(job_id)).counts.done >= count
+
+    await until(enough, what=f"{count} items")
+
+
 async def test_cancel_stops_at_once_and_keeps_what_is_done(engine: Engine) -> None:
-    job_id = await engine.create(items=30, concurrency=2, seconds=0.05)
-    await started(engine, job_id, 7)
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=30, concurrency=2, held_from=7)
+    await has_done(engine, job_id, 7)
 
     assert await engine.workflows.cancel(job_id)
     job = await engine.ends(job_id)
 
     assert (job.status, job.outcome) == (JobStatus.CANCELLED, Outcome.CANCELLED)
-    assert 0 < job.counts.done < 30
+    assert job.counts == Counts(total=30, done=7)
     assert job.result == {"echoes": job.counts.done}
     await engine.check_numbers_agree(job_id)
 
 
 async def test_a_paused_job_can_be_cancelled(engine: Engine) -> None:
-    job_id = await engine.create(items=30, concurrency=2, seconds=0.05)
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=30, concurrency=2)
     await started(engine, job_id, 2)
     await pause(engine, job_id)
+    await engine.becomes(job_id, JobStatus.PAUSING)
+    engine.echo.gate.set()
     await engine.becomes(job_id, JobStatus.PAUSED)
 
     await engine.workflows.cancel(job_id)
@@ -58,17 +69,15 @@ async def test_a_cancel_that_finds_nothing_open_completes(engine: Engine) -> Non
     await started(engine, job_id, 2)
     engine.echo.gate.set()
 
-    async def all_ended() -> bool:
-        return (await engine.job(job_id)).counts.done == 2
-
-    await until(all_ended, what="both items")
+    await has_done(engine, job_id, 2)
     await engine.workflows.cancel(job_id)
 
     assert (await engine.ends(job_id)).status is JobStatus.COMPLETED
 
 
 async def test_the_workflow_of_a_cancelled_job_is_cancelled(engine: Engine) -> None:
-    job_id = await engine.create(items=30, seconds=0.05)
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=30)
     await started(engine, job_id, 2)
 
     await engine.workflows.cancel(job_id)

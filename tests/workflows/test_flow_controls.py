@@ -8,6 +8,7 @@ controls replay is proved by replaying each history.
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 from temporalio.client import Client
@@ -33,6 +34,8 @@ from tests.flows import (
     submit,
     waits_for_approval,
 )
+from tests.planning import asked_again
+from tests.workflows.test_cancelling import has_done
 
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
 
@@ -57,15 +60,19 @@ async def check_replays(engine: Engine, job_id: str) -> None:
 
 @pytest.mark.invariant("I4")
 async def test_a_pause_and_a_resume_go_down_to_the_jobs(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
     job_id = await submit(
         engine,
-        group("both", echo("a", items=100, seconds=0.2), echo("b", items=100, seconds=0.2)),
+        group("both", echo("a", items=100), echo("b", items=100)),
         echo("then", items=1),
     )
     for step in ("both.a", "both.b"):
         await child(engine, job_id, step, RUNNING)
 
     await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1", reason="lunch"))
+    for step in ("both.a", "both.b"):
+        await child(engine, job_id, step, JobStatus.PAUSING, PAUSED)
+    engine.echo.gate.set()
     paused = await engine.becomes(job_id, PAUSED)
     jobs = await children(engine, job_id)
     await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
@@ -98,7 +105,8 @@ async def test_a_paused_flow_asks_nothing_and_starts_nothing(engine: Engine) -> 
 async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
     engine: Engine,
 ) -> None:
-    job_id = await submit(engine, note("slow", seconds=3))
+    engine.note.gate = asyncio.Event()
+    job_id = await submit(engine, note("slow"))
 
     async def has_started() -> bool:
         return bool(engine.note.started)
@@ -106,19 +114,22 @@ async def test_pausing_now_stops_an_action_which_runs_again_after_the_resume(
     await until(has_started, what="the action")
     await engine.workflows.control(job_id, Control(action=Action.PAUSE, mode=RunMode.NOW))
     paused = await engine.becomes(job_id, PAUSED)
+    engine.note.gate.set()
     await engine.workflows.control(job_id, Control(action=Action.RESUME))
     flow = await engine.ends(job_id)
 
     assert paused.counts == Counts(total=1)
+    assert len(engine.note.started) == 2
     assert flow.outcome is Outcome.SUCCEEDED
     assert await notes(engine, job_id) == 1
     await check_replays(engine, job_id)
 
 
 async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
     job_id = await submit(
         engine,
-        group("both", echo("a", items=400, seconds=0.2), echo("b", items=400, seconds=0.2)),
+        group("both", echo("a", items=400), echo("b", items=400)),
         echo("then", items=1),
     )
     for step in ("both.a", "both.b"):
@@ -137,15 +148,15 @@ async def test_a_cancel_ends_the_children_first(engine: Engine) -> None:
 
 
 async def test_a_cancelled_flow_can_be_retried_and_does_nothing_twice(engine: Engine) -> None:
-    job_id = await submit(engine, echo("a", items=100, seconds=0.2), echo("b", items=1))
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(
+        engine, echo("a", items=100, held_from=4), echo("b", items=1, held_from=1)
+    )
     job = await child(engine, job_id, "a", RUNNING)
-
-    async def some_done() -> bool:
-        return (await engine.job(job.id)).counts.done >= 4
-
-    await until(some_done, what="some items")
+    await has_done(engine, job.id, 4)
     await engine.workflows.cancel(job_id)
     await engine.ends(job_id)
+    engine.echo.gate.set()
 
     await retry(engine, job_id)
     flow = await engine.becomes(job_id, JobStatus.COMPLETED)
@@ -172,7 +183,8 @@ async def test_a_waiting_flow_can_be_cancelled(engine: Engine) -> None:
 
 
 async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) -> None:
-    job_id = await submit(engine, echo("a", items=100, seconds=0.1), echo("b", items=1))
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(engine, echo("a", items=100), echo("b", items=1))
     job = await child(engine, job_id, "a", RUNNING)
 
     await engine.workflows.cancel(job.id)
@@ -180,3 +192,95 @@ async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) 
 
     assert flow.status is JobStatus.FAILED
     assert (await engine.items(job_id))[0]["error_code"] == "step_cancelled"
+
+
+async def events(engine: Engine, job_id: str, name: str) -> int:
+    """How many events of a kind the current run of a workflow has."""
+    history = await engine.handle(job_id).fetch_history()
+    return sum(event.HasField(f"{name}_event_attributes") for event in history.events)
+
+
+@pytest.mark.parametrize("rolling", [False, True], ids=["one_run", "continued_as_new"])
+async def test_a_job_that_plans_for_long_is_not_started_over_and_over(
+    engine: Engine, rolling: bool
+) -> None:
+    engine.echo.planning = asyncio.Event()
+    job_id = await submit(engine, echo("a", items=1), rolling=rolling)
+    job = await child(engine, job_id, "a", JobStatus.PENDING)
+    if rolling:
+        await new_run(engine, job_id)
+    await asked_again(engine, job)
+    starts = await events(engine, job_id, "start_child_workflow_execution_initiated")
+    engine.echo.planning.set()
+    flow = await engine.ends(job_id)
+
+    assert starts <= 1
+    assert flow.outcome is Outcome.SUCCEEDED
+
+
+async def test_a_paused_flow_with_nothing_left_to_do_can_be_cancelled(engine: Engine) -> None:
+    job_id = await submit(engine, approval("ok"))
+    await waits_for_approval(engine, job_id)
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE))
+    await engine.becomes(job_id, PAUSED)
+    await engine.handle(job_id).execute_update("decide", {"step": "ok", "decision": "approved"})
+
+    await engine.workflows.cancel(job_id)
+    flow = await engine.ends(job_id)
+
+    assert (flow.status, flow.outcome) == (JobStatus.COMPLETED, Outcome.SUCCEEDED)
+    await check_replays(engine, job_id)
+
+
+async def new_run(engine: Engine, job_id: str) -> None:
+    """Return once a flow that is looked at again and again has continued as new."""
+    first = (await engine.handle(job_id).describe()).run_id
+
+    async def has_rolled() -> bool:
+        await engine.handle(job_id).signal("look")
+        return (await engine.handle(job_id).describe()).run_id != first
+
+    await until(has_rolled, what="a new run")
+
+
+async def test_a_flow_whose_jobs_drain_for_long_continues_as_new(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(engine, echo("a", items=2), echo("b", items=1), rolling=True)
+    await child(engine, job_id, "a", RUNNING)
+    await until(lambda: has_started(engine, 2), what="two items")
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE))
+    await child(engine, job_id, "a", JobStatus.PAUSING)
+
+    await new_run(engine, job_id)
+    pausing = await engine.job(job_id)
+    engine.echo.gate.set()
+    await engine.becomes(job_id, PAUSED)
+    await engine.workflows.control(job_id, Control(action=Action.RESUME))
+    flow = await engine.ends(job_id)
+
+    assert pausing.status is JobStatus.PAUSING
+    assert flow.counts == Counts(total=2, done=2)
+    await check_numbers_agree(engine, job_id)
+
+
+async def has_started(engine: Engine, count: int) -> bool:
+    return len(engine.echo.started) >= count
+
+
+async def test_a_flow_whose_jobs_take_long_to_end_continues_as_new(
+    engine: Engine, dsn: str
+) -> None:
+    job_id = await submit(engine, echo("a", items=400, seconds=0.2), rolling=True)
+    job = await child(engine, job_id, "a", RUNNING)
+    connection = await asyncpg.connect(dsn)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE echo")  # nor can the job be summed up
+        await engine.workflows.cancel(job_id)
+        await new_run(engine, job_id)
+        alive = await engine.job(job.id)
+    await connection.close()
+    flow = await engine.ends(job_id)
+
+    assert not alive.status.is_terminal
+    assert flow.status is JobStatus.CANCELLED
+    assert (await engine.job(job.id)).status is JobStatus.CANCELLED

@@ -255,7 +255,7 @@ async def test_a_rejection_ends_the_flow_and_a_retry_asks_again(engine: Engine) 
 async def test_an_approval_that_never_comes_times_out_after_a_reminder(engine: Engine) -> None:
     job_id = await submit(
         engine,
-        approval("ok", timeout_seconds=1.5, remind_after_seconds=0.5),
+        approval("ok", timeout_seconds=4, remind_after_seconds=0.5),
         echo("then", items=1),
     )
 

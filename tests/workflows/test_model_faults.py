@@ -113,9 +113,9 @@ class Misbehaving:
 
 @asynccontextmanager
 async def open_job_type(
-    database: PostgresDatabase, provider: str, server: stub.ModelServer
+    database: PostgresDatabase, provider: str, server: stub.ModelServer, seconds: float = 3
 ) -> AsyncIterator[tuple[RuleGenerationJob, Provider]]:
-    """Rule generation that asks the stub, with quick time-outs."""
+    """Rule generation that asks the stub, and gives a call up after so many seconds."""
     settings = LlmSettings(
         provider=provider,
         model="stub",
@@ -138,7 +138,7 @@ async def open_job_type(
                 client=client,
                 limiter=limiter,
                 breaker=LocalBreaker(rules),
-                call_timeout=timedelta(seconds=3),
+                call_timeout=timedelta(seconds=seconds),
             ),
         )
 

@@ -1,5 +1,6 @@
 """What the system before this one did wrong: a pause lost progress, a resume paid twice."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 
@@ -11,12 +12,12 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.sample.report import load_sample
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Counts, JobStatus, Outcome
-from tests.conftest import until
+from tests.conftest import PATIENCE, until
 from tests.engine import Engine, open_engine
 from tests.stubs import model_server as stub
 from tests.stubs.rule_answers import answer
 from tests.workflows.test_model_faults import open_job_type, start
-from tests.workflows.test_pausing import pause, resume
+from tests.workflows.test_pausing import chunks_have_heard, pause, resume
 
 ITEMS = 40
 LAST_BEFORE_THE_PAUSE = 24
@@ -49,7 +50,8 @@ async def test_a_pause_after_item_24_of_40_leaves_the_other_15_to_be_done_and_pa
     behaviour = HeldAfter(LAST_BEFORE_THE_PAUSE)
     async with (
         stub.ModelServer.start(behaviour) as server,
-        open_job_type(database, "openai", server) as (job_type, model),
+        # The request that is held until the pause has come must not be given up.
+        open_job_type(database, "openai", server, PATIENCE) as (job_type, model),
         open_engine(temporal_client, database, redis_client) as engine,
     ):
         behaviour.server = server
@@ -62,7 +64,7 @@ async def test_a_pause_after_item_24_of_40_leaves_the_other_15_to_be_done_and_pa
             # Item 24, the 25th, is in flight when the pause comes; draining, it is still done.
             await server.until(lambda: len(server.requests) == LAST_BEFORE_THE_PAUSE + 1)
             await pause(engine, job_id)
-            await until(lambda: heard(engine, job_id), what="the chunk to hear of the pause")
+            await chunks_have_heard(engine, job_id)
             server.release()
             paused = await engine.becomes(job_id, JobStatus.PAUSED)
             asked_before = server.digests()
@@ -83,10 +85,6 @@ async def test_a_pause_after_item_24_of_40_leaves_the_other_15_to_be_done_and_pa
     assert set(rules) == set(range(ITEMS))
 
 
-async def heard(engine: Engine, job_id: str) -> bool:
-    return job_id in engine.flags.heard
-
-
 async def database_rows(database: PostgresDatabase, job_id: str) -> Counter[int]:
     """How many rules each item has."""
     async with database.begin() as tx:
@@ -100,8 +98,11 @@ async def test_a_paused_job_left_for_long_resumes_where_it_was(
     engine: Engine, redis_client: Redis, rolling: bool
 ) -> None:
     echo = engine.rolling if rolling else engine.echo
+    echo.gate = asyncio.Event()
     async with engine.worker():
-        job_id = await engine.create(items=ITEMS, concurrency=1, seconds=0.01, rolling=rolling)
+        job_id = await engine.create(
+            items=ITEMS, concurrency=1, held_from=LAST_BEFORE_THE_PAUSE, rolling=rolling
+        )
 
         async def half_way() -> bool:
             return len(echo.started) > LAST_BEFORE_THE_PAUSE
@@ -109,6 +110,8 @@ async def test_a_paused_job_left_for_long_resumes_where_it_was(
         await until(half_way, what="half of the items")
         first = await engine.handle(job_id).describe()
         await pause(engine, job_id)
+        await chunks_have_heard(engine, job_id)
+        echo.gate.set()
         paused = await engine.becomes(job_id, JobStatus.PAUSED)
 
         async def is_another_run() -> bool:

@@ -1,5 +1,6 @@
 """Results that cannot be stored: an outage is waited for, a fault of ours pauses the job."""
 
+import asyncio
 from datetime import timedelta
 
 import asyncpg
@@ -13,7 +14,8 @@ from longhaul.workflows.engine import MAX_FAULTS
 from tests.conftest import Servers, until
 from tests.engine import Engine, open_engine
 from tests.stubs.gate import Gate
-from tests.workflows.test_pausing import resume, started
+from tests.workflows.test_cancelling import has_done
+from tests.workflows.test_pausing import resume
 
 # As many as pause a job when they are no outage.
 FAULTS = MAX_FAULTS
@@ -31,10 +33,12 @@ async def test_an_outage_however_long_neither_fails_nor_pauses_a_job(
         ):
             engine.outage_patience = timedelta(seconds=0.5)
             async with engine.worker():
-                job_id = await engine.create(items=100, concurrency=4, seconds=0.05)
-                await started(engine, job_id, 8)
+                engine.echo.gate = asyncio.Event()
+                job_id = await engine.create(items=100, concurrency=4, held_from=8)
+                await has_done(engine, job_id, 8)
 
                 await gate.shut()
+                engine.echo.gate.set()
                 await until(lambda: has_failed(engine, job_id, FAULTS), what="the outage")
                 await gate.open()
                 job = await engine.becomes(

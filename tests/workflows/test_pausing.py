@@ -11,6 +11,7 @@ from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Counts, JobStatus, RunMode
 from tests.conftest import until
 from tests.engine import Engine
+from tests.planning import resumed_while_planning
 from tests.refusals import Refusals
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -30,6 +31,13 @@ async def pause(engine: Engine, job_id: str, mode: RunMode = RunMode.DRAIN) -> N
     assert await engine.workflows.control(job_id, control)
 
 
+async def chunks_have_heard(engine: Engine, job_id: str) -> None:
+    async def have_heard() -> bool:
+        return job_id in engine.flags.heard
+
+    await until(have_heard, what="the chunks to see the flag")
+
+
 async def resume(engine: Engine, job_id: str) -> None:
     assert await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
 
@@ -43,10 +51,7 @@ async def test_a_draining_pause_waits_for_items_in_flight_and_starts_none(engine
     await pause(engine, job_id)
     await engine.becomes(job_id, PAUSING)
 
-    async def chunks_have_heard() -> bool:
-        return job_id in engine.flags.heard
-
-    await until(chunks_have_heard, what="the chunks to see the flag")
+    await chunks_have_heard(engine, job_id)
     engine.echo.gate.set()
     job = await engine.becomes(job_id, PAUSED)
 
@@ -58,15 +63,18 @@ async def test_a_draining_pause_waits_for_items_in_flight_and_starts_none(engine
 
 @pytest.mark.invariant("I4")
 async def test_pause_and_resume_change_no_result(engine: Engine) -> None:
-    job_id = await engine.create(items=40, concurrency=1, seconds=0.01)
-    await started(engine, job_id, 24)
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=40, concurrency=1, held_from=24)
+    await started(engine, job_id, 25)
     await pause(engine, job_id)
+    await chunks_have_heard(engine, job_id)
+    engine.echo.gate.set()
     paused = await engine.becomes(job_id, PAUSED)
 
     await resume(engine, job_id)
     job = await engine.ends(job_id)
 
-    assert 24 <= paused.counts.done < 40
+    assert paused.counts.done == 25
     assert job.counts == Counts(total=40, done=40)
     assert Counter(engine.echo.started) == Counter((job_id, n) for n in range(40))
     await engine.check_numbers_agree(job_id)
@@ -158,18 +166,28 @@ async def test_a_pause_may_be_given_another_end(engine: Engine) -> None:
 
 @pytest.mark.invariant("I4")
 async def test_progress_never_goes_backwards_through_pauses(engine: Engine) -> None:
-    job_id = await engine.create(items=60, concurrency=4, seconds=0.01)
+    gate = asyncio.Event()
+    before = 0
+
+    async def hold_from_the_sixth_on(_: str) -> None:
+        if len(engine.echo.started) - before > 5:
+            await gate.wait()
+
+    engine.echo.before_each = hold_from_the_sixth_on
+    job_id = await engine.create(items=60, concurrency=4)
     seen = []
     for _ in range(3):
-        await started(engine, job_id, len(engine.echo.started) + 4)
+        await started(engine, job_id, before + 6)
         await pause(engine, job_id, RunMode.NOW)
-        job = await engine.becomes(job_id, PAUSED, JobStatus.COMPLETED)
-        seen.append(job.counts.ended)
+        seen.append((await engine.becomes(job_id, PAUSED)).counts.ended)
+        before = len(engine.echo.started)
         await resume(engine, job_id)
+    await started(engine, job_id, before + 6)
+    gate.set()
     seen.append((await engine.ends(job_id)).counts.ended)
 
     assert seen == sorted(seen)
-    assert seen[-1] == 60
+    assert 0 < seen[0] < seen[2] < seen[-1] == 60
 
 
 async def test_a_pause_with_nothing_left_open_completes(engine: Engine) -> None:
@@ -235,10 +253,13 @@ async def test_a_rejected_update_leaves_no_event(engine: Engine) -> None:
 
 
 async def test_a_signal_with_nothing_in_it_pauses(engine: Engine) -> None:
-    job_id = await engine.create(items=40, concurrency=1, seconds=0.02)
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=40, concurrency=1)
     await started(engine, job_id, 1)
 
     await engine.handle(job_id).signal("pause")
+    await engine.becomes(job_id, PAUSING)
+    engine.echo.gate.set()
     await engine.becomes(job_id, PAUSED)
     await engine.handle(job_id).signal("resume")
 
@@ -318,3 +339,13 @@ async def test_a_provider_that_refuses_us_pauses_the_job_and_fails_no_item(
     assert job.pause.reason == "provider_rejected: The provider refuses the key."
     assert job.counts.failed == 0
     assert (await engine.items(job_id))[4]["state"] == "open"
+
+
+async def test_a_resume_that_comes_while_the_items_are_listed_is_heard_after_the_planned_pause(
+    engine: Engine,
+) -> None:
+    job_id = await resumed_while_planning(engine)
+
+    job = await engine.job(job_id)
+
+    assert (job.status, job.counts.done) == (JobStatus.COMPLETED, 4)

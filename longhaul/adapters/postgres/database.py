@@ -38,6 +38,7 @@ _AWAY = (
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary has become a standby
     asyncpg.QueryCanceledError,
+    asyncpg.InvalidCachedStatementError,  # a migration has changed what a statement returns
 )
 
 # What cleaning up may meet on a connection that is gone; what led to it is raised anyway.
