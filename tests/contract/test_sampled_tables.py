@@ -1,5 +1,6 @@
 """Samples of tables that the sample report is not like, on both engines."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -220,3 +221,25 @@ async def test_a_key_is_sampled_and_found_again_as_people_write_it(
     evidence = SourceEvidence(sessions=sessions, queries=sessions)
     table = split(row.table)[-1]
     assert await evidence.rows(source, table, "balance", row.source_key) == ["20000000000000"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_clean_rows_are_spread_over_strata_as_allotted_and_over_the_attributes(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    rows = [(str(number), "CA" if number < 90 else "TX", "x", "y") for number in range(100)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "state", "name", "code"], rows)
+    columns = ("state", "name", "code")
+    request = request_of(
+        source,
+        key=["id"],
+        wanted={Category.CLEAN: 10},
+        attributes=[attribute(at, name, DataType.STRING) for at, name in enumerate(columns)],
+    )
+
+    for seed in range(8):
+        drawn = (await sampler.sample(replace(request, seed=seed))).drawn
+
+        assert Counter(row.data["State"] for row in drawn) == {"CA": 9, "TX": 1}
+        dealt = Counter(row.pick.pool.attribute_id for row in drawn)
+        assert sorted(dealt.values()) == [3, 3, 4]
