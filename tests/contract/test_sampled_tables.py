@@ -17,7 +17,7 @@ from longhaul.adapters.sources.sampler import SourceSampler
 from longhaul.adapters.sources.session import closing
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.adapters.sources.table_sampling import TableSampling
-from longhaul.core.expectations import LENGTHS, UNIQUE
+from longhaul.core.expectations import BETWEEN, LENGTHS, UNIQUE
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule
 from longhaul.core.sampling import Category, Risk, SampledAttribute, SampledRule, TableRequest
@@ -157,6 +157,39 @@ async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
         "The length of Name is the lowest value that the rule “3 to 8” names.": 2,
         "The length of Name is the highest value that the rule “3 to 8” names.": 2,
     }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_month_that_holds_the_first_day_of_a_rule_is_a_boundary(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    months = ["202312", "202401", "202401", "202402", "202403"]
+    rows = [(str(number), month) for number, month in enumerate(months)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "month"], rows)
+    about: Any = {
+        "columns": {"Month": "month"},
+        "types": {"Month": DataType.DATE},
+        "written": {"Month": "%Y%m"},
+    }
+    kwargs = {"column": "Month", "min_value": "2024-01-15"}
+    rule = SampledRule(
+        rule=TableRule(id="r", expectation=BETWEEN, kwargs=kwargs, **about),
+        attribute_id=1,
+        name="since January",
+        severity=Risk.LOW,
+    )
+    month = attribute(1, "month", DataType.DATE, written="%Y%m")
+    wanted = {Category.ANOMALY: 5, Category.BOUNDARY: 5}
+
+    samples = await sampler.sample(
+        request_of(source, key=["id"], wanted=wanted, attributes=[month], rules=[rule])
+    )
+
+    assert {pool.kind: pool.count for pool in samples.pools if pool.rule_id} == {
+        "rule_violation": 1,
+        "rule_boundary": 2,
+    }
+    assert [pool.count for pool in samples.pools if pool.kind == "data_boundary"] == [1, 1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
