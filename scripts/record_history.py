@@ -30,6 +30,7 @@ from tests import flows
 from tests.cluster import Cluster
 from tests.conftest import until
 from tests.engine import Engine, open_engine
+from tests.planning import asked_again, resumed_while_planning
 from tests.refusals import Refusals
 from tests.replay.histories import HISTORIES
 
@@ -194,6 +195,11 @@ async def continued_as_new(engine: Engine) -> str:
     return job_id
 
 
+async def planned_pause(engine: Engine) -> str:
+    """A pause that stood in the row, and a resume that came while the items were listed."""
+    return await resumed_while_planning(engine)
+
+
 async def flow(engine: Engine) -> str:
     """Steps one after another, a group, and an action."""
     job_id = await flows.submit(
@@ -254,6 +260,17 @@ async def flow_cancelled(engine: Engine) -> str:
     return job_id
 
 
+async def flow_asked_twice(engine: Engine) -> str:
+    """A job that lists its items for so long that it is to be started once more."""
+    engine.echo.planning = asyncio.Event()
+    job_id = await flows.submit(engine, flows.echo("one", items=1))
+    job = await flows.child(engine, job_id, "one", JobStatus.PENDING)
+    await asked_again(engine, job)
+    engine.echo.planning.set()
+    await engine.ends(job_id)
+    return job_id
+
+
 async def flow_continued_as_new(engine: Engine) -> str:
     """A run that began while children of an earlier one were in flight."""
     members = [flows.echo(f"m-{number}", items=2, seconds=0.1) for number in range(8)]
@@ -280,6 +297,7 @@ KINDS: dict[str, Kind] = {
         stop_loss,
         provider_rejected,
         late_stop,
+        planned_pause,
         lost_chunks,
         continued_as_new,
         flow,
@@ -288,6 +306,7 @@ KINDS: dict[str, Kind] = {
         flow_timed_out,
         flow_paused,
         flow_cancelled,
+        flow_asked_twice,
         flow_continued_as_new,
     )
 }

@@ -7,18 +7,21 @@ from typing import Any
 from longhaul.activities.report_scope import is_visible
 from longhaul.core.cases import CaseStore, NewDocument, NewQuery
 from longhaul.core.casework import (
+    WORKS_ON_CASES,
     CaseFilter,
     CasePlace,
     CaseworkStore,
     Given,
     HeldCase,
-    check_may_work,
+    Verdict,
+    check_latest,
+    check_verdict,
 )
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
-from longhaul.core.sources import DataSource
+from longhaul.core.principals import Principal, check_holds
+from longhaul.core.sources import DataSource, find_source
 
 _MOST_NAMED = 10
 
@@ -70,12 +73,8 @@ class Casework:
             WrongState: Some are no longer active.
         """
         held = await self._held(tx, principal, case_ids)
-        check_may_work(principal, "Evidence is given")
-        retired = [one.id for one in held if not one.is_active]
-        if retired:
-            raise WrongState(
-                f"No longer active, because their sample set is superseded: {_named(retired)}."
-            )
+        check_holds(principal, WORKS_ON_CASES, "Evidence is given")
+        _check_active(held)
         return held
 
     async def known_document(
@@ -145,19 +144,43 @@ class Casework:
             await self._cases.add_query(tx, sorted(new), new_query, principal.sub)
         return Given(attached=len(new), unchanged=len(wanted) - len(new))
 
+    async def review(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        case_id: int,
+        verdict: Verdict,
+        *,
+        execution: int | None,
+        reason: str,
+    ) -> None:
+        """Say how a test ended, on its latest execution; saying it again changes nothing.
+
+        Args:
+            execution: The number of the one that the caller has looked at.
+
+        Raises:
+            NotFound: There is no such test case for the caller.
+            Forbidden: The caller's roles do not review.
+            WrongState: It has not been executed, another execution is the latest, or it is no
+                longer active.
+            InvalidInput: The verdict needs a reason.
+        """
+        held = await self._held(tx, principal, [case_id])
+        check_holds(principal, WORKS_ON_CASES, "Test cases are reviewed")
+        _check_active(held)
+        latest = check_latest(await self._store.latest(tx, case_id), execution)
+        check_verdict(verdict, latest.outcome, reason)
+        if latest.test_result != verdict:
+            await self._store.review(tx, latest, verdict, by=principal.sub, reason=reason)
+
     async def _source(self, tx: Transaction, report_id: int, name: str) -> DataSource:
-        known = {one.name: one for one in await self._store.sources(tx, report_id)}
-        if name not in known:
-            names = ", ".join(known) or "none"
-            raise InvalidInput(
-                f"The report has no data source of this name; it has: {names}.",
-                (("/data_source", "unknown"),),
-            )
+        source = find_source(await self._store.sources(tx, report_id), name)
         try:
-            check_source(known[name])
+            check_source(source)
         except QueryRefused as exc:
             raise InvalidInput(str(exc), (("/data_source", "takes no queries"),)) from None
-        return known[name]
+        return source
 
     async def _held(
         self, tx: Transaction, principal: Principal, case_ids: Collection[int]
@@ -172,6 +195,14 @@ class Casework:
                 else f"There are no such test cases: {_named(missing)}."
             )
         return visible
+
+
+def _check_active(held: Sequence[HeldCase]) -> None:
+    retired = [one.id for one in held if not one.is_active]
+    if retired:
+        raise WrongState(
+            f"No longer active, because their sample set is superseded: {_named(retired)}."
+        )
 
 
 def _named(ids: Sequence[int]) -> str:

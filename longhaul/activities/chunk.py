@@ -142,7 +142,8 @@ class _Chunk:
 
     def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
         """Start no more items; with mode `now` also abandon those in flight."""
-        if not self._stopped:
+        # A resume takes a pause back; whatever else stops a chunk stays.
+        if not self._stopped or STOPPED_BY_PAUSE == self._stopped != why:
             self._stopped, self._reason = why, reason
             self._stopped_under = self._run.generation
         # Lanes that only wait for a slot, which may take long, need not wait any longer.

@@ -1,7 +1,6 @@
 """Writes what the workflow has decided about pausing: first the row, then the flag."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from temporalio import activity
 
@@ -49,17 +48,21 @@ class ControlActivities:
 
     async def _apply_news(self, tx: Transaction, job: Job, write: ControlWrite) -> Job:
         if job.generation < write.generation:
-            return await self._apply(tx, job, write, write.controls)
+            return await self._apply(tx, job, write, write.controls, write.generation)
         noted = await self._jobs.controls_noted(tx, job, write.generation)
         cancels = write.cancel and job.requested != Requested.CANCEL
         if len(write.controls) <= noted and not cancels:
             return job
-        if job.generation > write.generation:
-            write = replace(write, generation=job.generation + 1)
-        return await self._apply(tx, job, write, write.controls[noted:])
+        # Chunks that have heeded a generation would not heed it again with another mode.
+        return await self._apply(tx, job, write, write.controls[noted:], job.generation + 1)
 
     async def _apply(
-        self, tx: Transaction, job: Job, write: ControlWrite, controls: Sequence[Control]
+        self,
+        tx: Transaction,
+        job: Job,
+        write: ControlWrite,
+        controls: Sequence[Control],
+        generation: int,
     ) -> Job:
         moves = path(job.status, write.status or job.status)
         for control in controls:
@@ -71,7 +74,7 @@ class ControlActivities:
             tx,
             job,
             status=moves[-1] if moves else job.status,
-            generation=write.generation,
+            generation=generation,
             mode=write.mode,
             pause=write.pause,
             requested=Requested.CANCEL if write.cancel else None,

@@ -17,7 +17,7 @@ from longhaul.core.jobs import (
     RunMode,
     ending,
     failed,
-    move,
+    path,
 )
 from longhaul.core.ports import Reports, Stores, Transaction
 
@@ -95,7 +95,7 @@ class Endings:
         return await self._stores.jobs.update(
             tx,
             job,
-            status=move(job.status, decided.status),
+            status=path(job.status, decided.status)[-1],
             outcome=decided.outcome,
             fault=decided.fault,
             result=result,

@@ -10,7 +10,8 @@ from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.messages import FlowRequest, FlowView, SteerRequest
 from longhaul.core.ports import Stores
 
-_PAUSABLE = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.RESUMING})
+# One that drains may be told to stop now.
+_PAUSABLE = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.RESUMING, JobStatus.PAUSING})
 _RESUMABLE = frozenset({JobStatus.PENDING, JobStatus.PAUSING, JobStatus.PAUSED})
 
 
@@ -62,7 +63,7 @@ class FlowActivities:
 
 
 def _concerns(control: Control, child: Job) -> bool:
+    # What was asked of it before and has not come about yet would come about after this.
     if control.action is Action.PAUSE:
-        # One that drains may be told to stop now.
-        return child.status in _PAUSABLE or child.status is JobStatus.PAUSING
-    return child.status in _RESUMABLE
+        return child.status in _PAUSABLE or child.requested == Requested.RESUME
+    return child.status in _RESUMABLE or child.requested == Requested.PAUSE

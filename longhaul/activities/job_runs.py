@@ -67,8 +67,11 @@ class JobRun:
 
     def heed(self, flag: Flag) -> None:
         """Pass a flag on to every chunk."""
-        if flag.attempt == self.job.attempt:
-            self.generation = max(self.generation, flag.generation)
+        if flag.is_news(self.job.attempt, self.generation):
+            self.generation = flag.generation
+            if flag.mode is RunMode.RUN:
+                # Whoever resumes a job has seen what failed.
+                self.window = FailureWindow()
         for chunk in list(self._chunks):
             chunk.heed(flag)
 

@@ -1,6 +1,6 @@
 """Carries the end of a job up to the step of the flow that it belongs to."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from longhaul.core.controls import Requested
 from longhaul.core.items import Done, Ended, Failed, ItemResult, ItemState
@@ -71,10 +71,7 @@ def result_of(child: Job) -> ItemResult:
 def _is_winding_down(flow: Job) -> bool:
     if flow.requested == Requested.CANCEL:
         return True
-    deadline = flow.options.deadline_seconds
-    if deadline is None or flow.started_at is None:
-        return False
-    return datetime.now(UTC) >= flow.started_at + timedelta(seconds=deadline)
+    return flow.deadline is not None and datetime.now(UTC) >= flow.deadline
 
 
 def _duration_ms(child: Job) -> int:

@@ -1,7 +1,5 @@
 """Begins an attempt: freezes the items into the ledger and answers with what is open."""
 
-from datetime import timedelta
-
 from temporalio import activity
 
 from longhaul.activities.heartbeat import beating
@@ -49,7 +47,6 @@ class PlanActivities:
                 job = await self._begin(tx, job, request.run_id, total)
             page = await self._ledger.open_page(tx, job.id, 0)
         await self._board.post(job)
-        deadline = job.options.deadline_seconds
         return Plan(
             epoch=job.epoch,
             generation=job.generation,
@@ -57,9 +54,7 @@ class PlanActivities:
             page=page,
             concurrency=job.options.concurrency,
             stop_ratio=job.options.stop_after_failure_ratio,
-            deadline=job.started_at + timedelta(seconds=deadline)
-            if deadline is not None and job.started_at
-            else None,
+            deadline=job.deadline,
             pause=job.pause if job.requested == Requested.PAUSE else None,
             cancel_requested=job.requested == Requested.CANCEL,
             priority=job.priority,

@@ -1,7 +1,8 @@
 """People's answers to the steps that wait for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from longhaul.activities.approvals import Approvals
@@ -14,6 +15,7 @@ from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, Wrong
 from longhaul.core.flows import (
     ApprovalState,
     ApprovalStep,
+    Decision,
     Placed,
     Unresolved,
     resolve,
@@ -74,11 +76,79 @@ class Approving:
                 reason=body.reason,
                 now=await self._flows.now(tx),
             )
-        await self._board.post(flow)
-        # While Temporal is away the decision stands; the flow finds it at its next look.
-        with suppress(TemporalUnavailable):
-            await self._workflows.nudge(flow.id)
+        await self.tell([flow])
         return flow
+
+    async def tell(self, flows: Iterable[Job]) -> None:
+        """Let flows know that something was decided."""
+        for flow in flows:
+            await self._board.post(flow)
+            # While Temporal is away the decision stands; the flow finds it at its next look.
+            with suppress(TemporalUnavailable):
+                await self._workflows.nudge(flow.id)
+
+    async def lock_flows_about(self, tx: Transaction, version_id: str) -> Sequence[Job]:
+        """Keep the flows that may wait for this version to this transaction.
+
+        Before the version itself, because a step that approves one takes the two in this order.
+        """
+        ids = await self._flows.that_ask_about(tx, version_id)
+        flows = [await self._jobs.lock(tx, job_id) for job_id in ids]
+        return [flow for flow in flows if flow is not None and not flow.status.is_terminal]
+
+    async def answer_about(
+        self,
+        tx: Transaction,
+        principal: Principal,
+        flows: Iterable[Job],
+        version_id: str,
+        decision: Decision,
+        reason: str,
+    ) -> Sequence[Job]:
+        """Answer the steps that wait for a version by what became of it.
+
+        A step that names people or roles is answered by one of them only, or by an Admin. One
+        that names nobody takes the word of whoever may decide on the version.
+
+        Returns:
+            The flows of which a step was answered.
+        """
+        now = await self._flows.now(tx)
+        answered = []
+        for before in flows:
+            flow = before
+            asked = await self._flows.approvals(tx, flow.id, flow.attempt)
+            for step in await self._steps_about(tx, flow, asked, version_id):
+                in_time = now < asked[step.key].deadline
+                if in_time and _takes_word_of(principal, flow, step.asked):
+                    flow = await self._approvals.decide(
+                        tx,
+                        flow,
+                        asked,
+                        step.key,
+                        decision,
+                        by=principal.sub,
+                        reason=reason,
+                        now=now,
+                    )
+            if flow.version > before.version:
+                answered.append(flow)
+        return answered
+
+    async def _steps_about(
+        self, tx: Transaction, flow: Job, asked: Mapping[str, Approval], version_id: str
+    ) -> Sequence["_Asking"]:
+        steps = _steps(self._catalog, flow)
+        rows = {row.key: row for row in await self._flows.steps(tx, flow.id)}
+        results = results_so_far(steps, rows)
+        return [
+            _Asking(one.key, one.step)
+            for one in steps
+            if isinstance(one.step, ApprovalStep)
+            and one.key in asked
+            and asked[one.key].state is ApprovalState.WAITING
+            and version_id in _filled(one.step.about, results).values()
+        ]
 
     async def list(self, principal: Principal, job_id: str) -> dict[str, Any]:
         """What the flow has asked people, oldest first.
@@ -100,6 +170,14 @@ class Approving:
         if flow is None or not may_see(principal, flow):
             raise NotFound("There is no such job.")
         return flow
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A step that waits for a person."""
+
+    key: str
+    asked: ApprovalStep
 
 
 def _the_one_that_waits(approvals: Any) -> str:
@@ -128,11 +206,21 @@ def _find_step(steps: Sequence[Placed], key: str) -> ApprovalStep:
 def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> None:
     if principal.is_admin:
         return
-    if step.roles or step.users:
+    if _names_somebody(step):
         if not is_among(principal, step.approvers, flow.lob):
             raise Forbidden("This step waits for somebody else's approval.")
     elif not may_control(principal, flow):
         raise Forbidden("This step waits for the approval of those who steer the job.")
+
+
+def _names_somebody(step: ApprovalStep) -> bool:
+    return bool(step.roles or step.users)
+
+
+def _takes_word_of(principal: Principal, flow: Job, step: ApprovalStep) -> bool:
+    """Whether a decision on what the step is about answers the step too."""
+    is_asked = is_among(principal, step.approvers, flow.lob)
+    return principal.is_admin or is_asked or not _names_somebody(step)
 
 
 def _approval_object(

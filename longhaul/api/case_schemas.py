@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, FiniteFloat, StringConstraints
 
 from longhaul.api.decision_schemas import MOST_AT_ONCE, RowId
-from longhaul.api.schemas import Request
+from longhaul.api.schemas import Description, Request, Verbatim
+from longhaul.core.casework import Verdict
 from longhaul.core.evidence_queries import MAX_QUERY
 
 
@@ -112,8 +113,6 @@ class DocumentRequest(Request):
 
 ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
-# As they are: a value may begin with a space.
-Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 Scalar = Verbatim | bool | int | FiniteFloat | None
 
 
@@ -131,6 +130,16 @@ class QueryRequest(Request):
     )
     also: list[RowId] = Field(
         [], max_length=MOST_AT_ONCE, description="further test cases that it serves"
+    )
+
+
+class ReviewRequest(Request):
+    """Says how a test ended."""
+
+    result: Verdict
+    reason: Description = Field("", description="needed but for `pass` where the outcome is match")
+    execution: RowId | None = Field(
+        None, description="the number of the execution that was looked at; the latest when absent"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from longhaul.activities.casework import Casework
 from longhaul.adapters.documents.reader import check_document
-from longhaul.api.case_schemas import QueryRequest
+from longhaul.api.case_schemas import QueryRequest, ReviewRequest
 from longhaul.api.cursors import read_case_cursor, write_cursor
 from longhaul.core.blobs import BlobStore
 from longhaul.core.cases import NewDocument
@@ -166,6 +166,20 @@ class Cases:
                 tx, principal, {case_id, *body.also}, body.data_source, body.sql, body.parameters
             )
         return asdict(given), given.attached > 0
+
+    async def review(
+        self, principal: Principal, case_id: int, body: ReviewRequest
+    ) -> dict[str, Any]:
+        """Say how a test ended; the test case as it stands then.
+
+        Raises:
+            As `Casework.review`.
+        """
+        async with self._database.begin() as tx:
+            await self._casework.review(
+                tx, principal, case_id, body.result, execution=body.execution, reason=body.reason
+            )
+            return await self._whole(tx, await self._casework.find(tx, principal, case_id))
 
     async def _receive(self, upload: Upload) -> bytes:
         too_large = BodyTooLarge(

@@ -1,6 +1,6 @@
 """Versions and decisions over HTTP: one transaction a request, and rows as clients see them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -8,14 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from longhaul.activities.decisions import Decisions
+from longhaul.activities.mapping_by_hand import MappingByHand
 from longhaul.activities.rule_editing import RuleEditing
+from longhaul.api.approving import Approving
 from longhaul.api.cursors import (
     read_audit_cursor,
     read_entry_cursor,
+    read_form_cursor,
     read_job_cursor,
     write_cursor,
 )
-from longhaul.api.decision_schemas import DecisionRequest
+from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
 from longhaul.api.job_object import rfc3339
 from longhaul.core.decisions import (
     Choice,
@@ -27,12 +30,20 @@ from longhaul.core.decisions import (
     VersionFilter,
 )
 from longhaul.core.errors import NotFound
+from longhaul.core.flows import Decision
+from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.rule_edits import RuleChange
 
 # What only the database needs of a row; and the job that proposed it, which is its owner's to know.
 _HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place", "job_id", "ordinal"})
+
+# What a step of a version says to the flows that wait for it.
+_ANSWERS: Mapping[Step, Decision] = {
+    Step.APPROVE: Decision.APPROVED,
+    Step.REJECT: Decision.REJECTED,
+}
 
 # Finds the version that a path names, for a caller who may see it.
 Find = Callable[[Transaction], Awaitable[Version]]
@@ -48,11 +59,15 @@ class Deciding:
         store: DecisionStore,
         decisions: Decisions,
         editing: RuleEditing,
+        by_hand: MappingByHand,
+        approving: Approving,
     ) -> None:
         self._database = database
         self._store = store
         self._decisions = decisions
         self._editing = editing
+        self._by_hand = by_hand
+        self._approving = approving
 
     def version(self, principal: Principal, version_id: str, kind: Kind | None = None) -> Find:
         """How to find a version, of any kind or of one."""
@@ -183,17 +198,68 @@ class Deciding:
             )
         return _entry_object(row)
 
+    async def unmapped(self, find: Find, *, limit: int, cursor: str | None) -> dict[str, Any]:
+        """One page of the attributes of a phase that nothing feeds.
+
+        Raises:
+            NotFound: There is no such phase for the caller.
+            MalformedRequest: The cursor cannot be read.
+        """
+        after = read_form_cursor(cursor)
+        async with self._database.begin() as tx:
+            found = await self._by_hand.unmapped(tx, await find(tx), limit=limit + 1, after=after)
+        page = found[:limit]
+        last = page[-1] if len(found) > limit else None
+        return {
+            "attributes": [dict(row) for row in page],
+            "next_cursor": write_cursor(last["line_no"], last["attribute_id"]) if last else None,
+        }
+
+    async def map_by_hand(
+        self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest
+    ) -> dict[str, Any]:
+        """Map an attribute to a column that its report's sources have.
+
+        Raises:
+            As `MappingByHand.column` and `MappingByHand.put`.
+        """
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            source = await self._by_hand.source(
+                tx, principal, version, attribute_id, body.data_source
+            )
+        column = await self._by_hand.column(source, body.table, body.column)
+        async with self._database.begin() as tx:
+            version = await find(tx)
+            entry_id = await self._by_hand.put(
+                tx, principal, version, attribute_id, column, body.as_mapping()
+            )
+            (row,) = await self._store.entries(
+                tx, version, EntryFilter(ids=[entry_id]), limit=1, after=None
+            )
+        return _entry_object(row)
+
     async def take(
         self, principal: Principal, find: Find, step: Step, reason: str
     ) -> dict[str, Any]:
-        """Submit, approve or reject a version.
+        """Submit, approve or reject a version; the flows that wait for that are answered.
 
         Raises:
             As `Decisions.take`.
         """
+        decision = _ANSWERS.get(step)
+        flows: Sequence[Job] = ()
         async with self._database.begin() as tx:
-            moved = await self._decisions.take(tx, principal, await find(tx), step, reason)
+            version = await find(tx)
+            if decision is not None:
+                flows = await self._approving.lock_flows_about(tx, version.id)
+            moved = await self._decisions.take(tx, principal, version, step, reason)
+            if decision is not None:
+                flows = await self._approving.answer_about(
+                    tx, principal, flows, version.id, decision, reason
+                )
             counts = await self._store.tally(tx, moved)
+        await self._approving.tell(flows)
         return {**_version_object(moved), "counts": asdict(counts)}
 
     async def history(

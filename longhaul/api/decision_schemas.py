@@ -6,8 +6,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from longhaul.api.schemas import Request, Text
+from longhaul.api.schemas import Request, Text, Verbatim
 from longhaul.core.decisions import Decision, Reviewer
+from longhaul.core.manual_mappings import ManualMapping
+from longhaul.core.mappings import Level, MappingType, SecurityClass
 
 MOST_AT_ONCE = 10_000
 
@@ -35,6 +37,40 @@ class DecisionRequest(Request):
         if sum(given) != 1:
             raise ValueError("send exactly one of `ids`, `attribute_ids` and `all`")
         return self
+
+
+Named = Annotated[Verbatim, Field(min_length=1, max_length=200)]
+
+
+class MappingRequest(Request):
+    """Maps an attribute by hand; of the classification what is left out stays as it was."""
+
+    data_source: Named
+    table: Named
+    column: Named
+    mapping_type: MappingType = MappingType.DIRECT
+    business_process: Text | None = None
+    information_security_classification: SecurityClass | None = None
+    criticality: Level | None = None
+    risk: Level | None = None
+    regulatory_flag: bool | None = None
+    pii_flag: bool | None = None
+    regulatory_references: list[Text] | None = Field(None, max_length=10)
+    reason: Text = ""
+
+    def as_mapping(self) -> ManualMapping:
+        """The mapping as the inside knows it, without its column."""
+        return ManualMapping(
+            mapping_type=self.mapping_type,
+            reason=self.reason,
+            business_process=self.business_process,
+            security=self.information_security_classification,
+            criticality=self.criticality,
+            risk=self.risk,
+            regulatory=self.regulatory_flag,
+            pii=self.pii_flag,
+            references=self.regulatory_references,
+        )
 
 
 class StepRequest(Request):
@@ -108,6 +144,25 @@ class EntryPage(BaseModel):
     kind: str
     entries: Sequence[EntryView]
     counts: CountsView
+    next_cursor: str | None
+
+
+class UnmappedView(BaseModel):
+    """An attribute that nothing feeds."""
+
+    attribute_id: int
+    name: str
+    line_no: int
+    data_type: str
+    format: str
+    description: str
+    is_rejected: bool = Field(description="whether it had a mapping that was rejected")
+
+
+class UnmappedPage(BaseModel):
+    """One page of attributes that nothing feeds, in the order of the form."""
+
+    attributes: Sequence[UnmappedView]
     next_cursor: str | None
 
 

@@ -64,7 +64,12 @@ from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
-from longhaul.job_types.decisions import build_decisions, build_rule_editing, build_rule_suites
+from longhaul.job_types.decisions import (
+    build_decisions,
+    build_mapping_by_hand,
+    build_rule_editing,
+    build_rule_suites,
+)
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
@@ -165,6 +170,15 @@ async def open_services(
             catalog=catalog,
             wake=dispatcher.wake,
         )
+        approving = Approving(
+            database=database,
+            jobs=jobs,
+            flows=flows,
+            catalog=catalog,
+            board=board,
+            workflows=workflows,
+            approvals=Approvals(stores=stores, flows=flows, logs=logs),
+        )
         yield Services(
             authenticator=authenticator(settings.auth),
             catalog=catalog,
@@ -180,15 +194,7 @@ async def open_services(
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
-            approving=Approving(
-                database=database,
-                jobs=jobs,
-                flows=flows,
-                catalog=catalog,
-                board=board,
-                workflows=workflows,
-                approvals=Approvals(stores=stores, flows=flows, logs=logs),
-            ),
+            approving=approving,
             reading=reading,
             quality=QualityReading(
                 database=database,
@@ -201,6 +207,8 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
+                by_hand=build_mapping_by_hand(resources.sources),
+                approving=approving,
             ),
             cases=Cases(
                 database=database,

@@ -16,18 +16,14 @@ from longhaul.core.errors import (
     InvalidInput,
     ItemFailed,
     NotFound,
-    Unavailable,
 )
 from longhaul.core.forms import FormAttribute, what_differs
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal, Role, check_holds
-from longhaul.core.sources import DataSource, Sources, SourceTable
+from longhaul.core.sources import DataSource, Sources, SourceTable, refusal_of
 
 BRINGS_REPORTS = frozenset({Role.ADMIN, Role.TEST_EXECUTIVE})
 ADDS_SOURCES = frozenset({Role.ADMIN, Role.DATA_EXECUTIVE})
-
-# What may be over in a moment.
-_AWAY = frozenset({"source_unreachable", "source_timeout", "source_locked"})
 
 
 class BankReports:
@@ -175,6 +171,23 @@ class BankReports:
             "created": is_new,
         }
 
+    async def remove_source(self, principal: Principal, report_id: int, source_id: int) -> None:
+        """Forget a data source that nothing has come from yet.
+
+        Raises:
+            NotFound: There is no such report for the caller, or it has no such source.
+            Forbidden: The caller removes no sources.
+            WrongState: Something has come from it.
+        """
+        async with self._database.begin() as tx:
+            await self._find(tx, principal, report_id)
+            check_holds(principal, ADDS_SOURCES, "Data sources are removed")
+            known = await data_sources(tx, report_id)
+            if not await self._store.remove_source(tx, report_id, source_id):
+                raise NotFound("The report has no such data source.")
+            removed = _source_object(source_id, known[source_id])
+            await self._store.note(tx, report_id, "source_removed", principal.sub, removed)
+
     async def history(
         self, principal: Principal, report_id: int, *, limit: int, cursor: str | None
     ) -> Mapping[str, Any]:
@@ -230,11 +243,7 @@ class BankReports:
         try:
             tables = await self._sources.tables(source)
         except ItemFailed as exc:
-            if exc.item_code in _AWAY:
-                raise Unavailable(
-                    f"{exc.sentence} See that it runs and is reached from here, then add it again."
-                ) from None
-            raise InvalidInput(exc.sentence, (("/location", exc.item_code),)) from None
+            raise refusal_of(exc, "/location") from None
         if not any(table.columns for table in tables):
             raise InvalidInput(
                 "There is no table that could be read: check the location, and what the data "

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from longhaul.api.schemas import (
-    MAX_DELAY_SECONDS,
     Description,
     JobRequest,
     OptionsRequest,
@@ -16,6 +15,7 @@ from longhaul.api.schemas import (
     Text,
 )
 from longhaul.core.errors import InvalidInput
+from longhaul.core.jobs import MAX_WAIT_SECONDS
 from longhaul.core.schedules import check_cron
 
 SHORTEST_SECONDS = 60
@@ -31,7 +31,7 @@ class ScheduleRequest(Request):
     metadata: dict[str, Any] = Field(default_factory=dict)
     options: OptionsRequest = OptionsRequest()
     cron: Text | None = None
-    every_seconds: Annotated[int, Field(ge=SHORTEST_SECONDS, le=MAX_DELAY_SECONDS)] | None = None
+    every_seconds: Annotated[int, Field(ge=SHORTEST_SECONDS, le=MAX_WAIT_SECONDS)] | None = None
     time_zone: Text = "UTC"
     paused: bool = False
 

@@ -15,16 +15,16 @@ from pydantic import (
 )
 
 from longhaul.core.chunks import MAX_CONCURRENCY
-from longhaul.core.jobs import JobOptions
-
-MAX_DELAY_SECONDS = 366 * 24 * 3600
+from longhaul.core.jobs import MAX_WAIT_SECONDS, JobOptions
 
 Text = Annotated[str, StringConstraints(max_length=500)]
+# As it is: names and values of other systems may begin with a space.
+Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
 Priority = Annotated[int, Field(ge=0, le=10)]
 Ratio = Annotated[float, Field(gt=0, le=1)]
-Deadline = Annotated[float, Field(gt=0, le=MAX_DELAY_SECONDS)]
+Deadline = Annotated[float, Field(gt=0, le=MAX_WAIT_SECONDS)]
 
 
 _ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -72,7 +72,7 @@ class JobRequest(Request):
     priority: Priority = 5
     description: Description = ""
     metadata: dict[str, Any] = {}
-    start_delay_seconds: Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS)] = 0
+    start_delay_seconds: Annotated[float, Field(ge=0, le=MAX_WAIT_SECONDS)] = 0
     start_at: StorableTime | None = None
     options: OptionsRequest = OptionsRequest()
 

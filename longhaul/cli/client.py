@@ -63,6 +63,13 @@ class ApiClient:
         response = self._send(method, path, params=params, json=body, headers=headers)
         return response.json() if response.content else None
 
+    def upload(
+        self, path: str, content: bytes, *, content_type: str, params: Mapping[str, Any]
+    ) -> Any:
+        """Send a content as it is and return the answer's JSON; exit with 2 or 3 on an error."""
+        headers = {"Content-Type": content_type}
+        return self._send("POST", path, content=content, headers=headers, params=params).json()
+
     def look(self, path: str) -> Any:
         """Fetch JSON for somebody who may try again; exit with 2 on an error of theirs.
 

@@ -68,6 +68,22 @@ def print_entries(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> None:
     console.print(table)
 
 
+def print_unmapped(attributes: Iterable[Mapping[str, Any]]) -> None:
+    """One line an attribute."""
+    table = Table("attribute", "line", "name", "type", "format", "", box=None)
+    for one in attributes:
+        why = "its mapping was rejected" if one["is_rejected"] else ""
+        table.add_row(
+            str(one["attribute_id"]),
+            str(one["line_no"]),
+            one["name"],
+            one["data_type"],
+            one["format"],
+            why,
+        )
+    console.print(table)
+
+
 def print_decision_audit(lines: Iterable[Mapping[str, Any]]) -> None:
     """Who did what."""
     table = Table("time", "what", "entry", "by", "as", "reason", box=None)

@@ -39,8 +39,8 @@ class People:
             report_owner=open_client_as(settings, REPORT_OWNER, [Role.REPORT_OWNER]),
         )
 
-    def approve(self, flow_id: str, step: str, version_id: str, kind: str) -> int:
-        """Approve all that was proposed, the version, and the step; how much that was."""
+    def approve(self, version_id: str, kind: str) -> int:
+        """Approve all that was proposed and the version; how much that was."""
         version = f"/versions/{version_id}"
         decisions = f"{version}/{kind}/decisions"
         yes = {"decision": "approved", "all": True}
@@ -48,8 +48,6 @@ class People:
         self.tester.call("POST", f"{version}/submit", body={})
         self.report_owner.call("POST", decisions, body={**yes, "as": "report_owner"})
         approved = self.report_owner.call("POST", f"{version}/approve", body={})
-        answer = {"step": step, "decision": "approved"}
-        self.report_owner.call("POST", f"/jobs/{flow_id}/approve", body=answer)
         return int(approved["counts"]["approved"])
 
 
@@ -62,7 +60,7 @@ def end_earlier_cycles(people: People) -> None:
     for job in client.call("GET", "/jobs/active")["active_jobs"]:
         if job["job_type"] == FULL_CYCLE and job["description"] == DESCRIPTION:
             client.call("POST", f"/jobs/{job['job_id']}/cancel")
-            _wait(client, job["job_id"], *TERMINAL)
+            wait_for_end(client, job["job_id"])
 
 
 def start_cycle(people: People, cycle_id: int, report_id: int, **parameters: Any) -> Job:
@@ -99,7 +97,7 @@ def follow_cycle(people: People, started: Job, *, pause_at: str) -> Job:
             lines.hide()
             for asked in _asked(client, flow_id):
                 step, kind = asked["step"], asked["about"]["kind"]
-                count = people.approve(flow_id, step, asked["about"]["version_id"], kind)
+                count = people.approve(asked["about"]["version_id"], kind)
                 lines.approved(step, f"{count:,} {kind} by {TESTER}, then by {REPORT_OWNER}")
     lines.hide()
     return flow
@@ -131,6 +129,11 @@ def _pause_and_resume(client: ApiClient, flow_id: str, inner_id: str) -> None:
         style="yellow",
     )
     client.call("POST", f"/jobs/{flow_id}/resume")
+
+
+def wait_for_end(client: ApiClient, job_id: str) -> Job:
+    """Wait until a job has ended."""
+    return _wait(client, job_id, *TERMINAL)
 
 
 def _wait(client: ApiClient, job_id: str, *statuses: str) -> Job:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,7 +13,17 @@ from longhaul.adapters.postgres.migrate import UnknownRevision
 from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
-from longhaul.cli import decisions, jobs, output, reports, rules, schedules, webhooks
+from longhaul.cli import (
+    cases,
+    decisions,
+    jobs,
+    mappings,
+    output,
+    reports,
+    rules,
+    schedules,
+    webhooks,
+)
 from longhaul.cli.asking import AsJson
 from longhaul.cli.client import ExitCode, sign_token, whoami
 from longhaul.cli.demo import run_demo
@@ -26,10 +37,13 @@ app.add_typer(reports.app, name="reports")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(decisions.versions_app, name="versions")
+app.add_typer(cases.app, name="cases")
 for kind in Kind:
     entries = decisions.entries_app(kind)
     if kind is Kind.RULES:
         rules.add_commands(entries)
+    if kind is Kind.MAPPINGS:
+        mappings.add_commands(entries)
     app.add_typer(entries, name=kind)
 
 Types = Annotated[list[str] | None, typer.Option(help="a module with job types; repeatable")]
@@ -68,8 +82,9 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date."""
+    say = partial(typer.echo, err=True)
     try:
-        revision = run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
+        revision = run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to, say=say))
     except UnknownRevision as exc:
         raise typer.BadParameter(str(exc), param_hint="--to") from None
     if as_json:

@@ -42,6 +42,10 @@ _STYLES = {
     "delivered": "green",
     "approved": "green",
     "rejected": "red",
+    "pass": "green",
+    "fail": "red",
+    "match": "green",
+    "mismatch": "red",
 }
 
 

@@ -98,6 +98,18 @@ def add_source(
     show(answer, _print_added, as_json=as_json)
 
 
+@app.command("remove-source")
+def remove_source(
+    report_id: ReportId,
+    source_id: Annotated[int, typer.Argument(help="the data source's id")],
+    as_json: AsJson = False,
+) -> None:
+    """Forget a data source that nothing has come from yet."""
+    ask("DELETE", f"/reports/{report_id}/sources/{source_id}")
+    if as_json:
+        output.print_json({"source_id": source_id, "removed": True})
+
+
 @app.command()
 def history(
     report_id: ReportId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
@@ -136,7 +148,7 @@ def _print_imported(answer: Mapping[str, Any]) -> None:
 
 def _print_added(source: Mapping[str, Any]) -> None:
     _print_sources([source])
-    output.console.print(f"{source['tables']} tables with {source['columns']} columns in all")
+    output.console.print(f"tables: {source['tables']}, columns: {source['columns']}")
 
 
 def _print_reports(page: Mapping[str, Any]) -> None:

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from longhaul.core.cases import EvidenceKind, ExecutionOutcome, NewDocument, NewQuery
 from longhaul.core.decisions import DECIDES, Reviewer
-from longhaul.core.errors import Forbidden
+from longhaul.core.errors import InvalidInput, WrongState
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
 from longhaul.core.sources import DataSource
+
+WORKS_ON_CASES = DECIDES[Reviewer.TESTER]
 
 
 class CaseStatus(StrEnum):
@@ -18,6 +19,14 @@ class CaseStatus(StrEnum):
 
     NOT_EXECUTED = "not_executed"
     PENDING_REVIEW = "pending_review"
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Verdict(StrEnum):
+    """What a person says of an execution; no job ever does."""
+
     PASS = "pass"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
@@ -69,6 +78,16 @@ class Given:
     unchanged: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestExecution:
+    """The execution of a test case that a verdict is about."""
+
+    id: str
+    number: int
+    outcome: ExecutionOutcome
+    test_result: str
+
+
 # Cycle, report, line of the form, number of the sample, id.
 CasePlace = tuple[int, int, int, int, int]
 
@@ -111,16 +130,49 @@ class CaseworkStore(Protocol):
     ) -> Collection[int]:
         """Those of some test cases whose evidence that counts is this query."""
 
+    async def latest(self, tx: Transaction, case_id: int) -> LatestExecution | None:
+        """The latest execution of a test case that is held."""
 
-def check_may_work(principal: Principal, what: str) -> None:
-    """Refuse callers who do not work on test cases; an Admin may.
+    async def review(
+        self,
+        tx: Transaction,
+        execution: LatestExecution,
+        verdict: Verdict,
+        *,
+        by: str,
+        reason: str,
+    ) -> None:
+        """Store a verdict on an execution, with its audit."""
+
+
+def check_latest(latest: LatestExecution | None, number: int | None) -> LatestExecution:
+    """The execution that a verdict is about.
 
     Args:
-        what: What is done by those who do, as in "Evidence is given".
+        number: That of the execution which the person has looked at; None leaves it to us.
 
     Raises:
-        Forbidden: They do not.
+        WrongState: There is none, or another one has taken its place.
     """
-    roles = DECIDES[Reviewer.TESTER]
-    if not principal.is_admin and principal.roles.isdisjoint(roles):
-        raise Forbidden(f"{what} by: {', '.join(sorted(roles))}.")
+    if latest is None:
+        raise WrongState("The test case has not been executed: there is nothing to review yet.")
+    if number not in (None, latest.number):
+        raise WrongState(
+            f"Execution {number} is not the latest: look at execution {latest.number}, and "
+            "review that."
+        )
+    return latest
+
+
+def check_verdict(verdict: Verdict, outcome: ExecutionOutcome, reason: str) -> None:
+    """Refuse a verdict without a reason, unless what was found speaks for itself.
+
+    Raises:
+        InvalidInput: It needs one.
+    """
+    speaks_for_itself = verdict is Verdict.PASS and outcome is ExecutionOutcome.MATCH
+    if not speaks_for_itself and not reason.strip():
+        raise InvalidInput(
+            f"Say why: the outcome is {outcome}, and the verdict {verdict}.",
+            (("/reason", "must not be empty"),),
+        )

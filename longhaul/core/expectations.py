@@ -308,7 +308,7 @@ def _check_bound(name: str, value: object, scope: _Scope) -> None:
 
 
 def _check_number(name: str, value: object, scope: _Scope) -> None:
-    if not _is_number(value):
+    if not is_number(value):
         raise BadExpectation(f"{name} must be a number.")
 
 
@@ -322,7 +322,7 @@ def _check_values(name: str, value: object, scope: _Scope) -> None:
 
 
 def _check_regex(name: str, value: object, scope: _Scope) -> None:
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_PATTERN or not _is_clean(value):
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_PATTERN or not is_clean(value):
         raise BadExpectation(f"{name} must be a text of 1 to {MAX_PATTERN} characters.")
 
 
@@ -344,7 +344,7 @@ def _check_flag(name: str, value: object, scope: _Scope) -> None:
 
 
 def _check_share(name: str, value: Any, scope: _Scope) -> None:
-    if not _is_number(value) or not 0 < value <= 1:
+    if not is_number(value) or not 0 < value <= 1:
         raise BadExpectation(f"{name} must be a number above 0 and at most 1.")
 
 
@@ -442,7 +442,7 @@ def _read_list(name: str, value: object, read: Callable[[object], object]) -> No
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_VALUES:
         raise BadExpectation(f"{name} must be a list of 1 to {MAX_VALUES} values.")
     # true equals 1 in Python, and neither in JSON nor in a database.
-    seen = {(float if _is_number(one) else type(one), one) for one in map(read, value)}
+    seen = {(float if is_number(one) else type(one), one) for one in map(read, value)}
     if len(seen) < len(value):
         raise BadExpectation(f"{name} must not name a value twice.")
     if len({kind for kind, _ in seen}) > 1:
@@ -461,29 +461,30 @@ def _read(name: str, value: object, data_type: DataType) -> Any:
 
 
 def _scalar(name: str, value: object) -> Any:
-    if isinstance(value, bool) or _is_number(value) or _text(value) is not None:
+    if isinstance(value, bool) or is_number(value) or _text(value) is not None:
         return value
     raise BadExpectation(f"{name} must be a text, a number, true or false.")
 
 
-def _is_number(value: Any) -> TypeGuard[int | float]:
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether every source can compare it: no truth value, and of no absurd size."""
     # NaN and the infinities, which JSON in Python may hold, fail the comparison.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and -_LARGEST <= value <= _LARGEST
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and -_LARGEST <= value <= _LARGEST
 
 
 def _text(value: object) -> str | None:
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not _is_clean(value):
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not is_clean(value):
         return None
     return value
 
 
 def _whole_number(value: object) -> int | None:
-    return int(value) if _is_number(value) and value == int(value) else None
+    return int(value) if is_number(value) and value == int(value) else None
 
 
 def _decimal(value: object) -> float | None:
-    return float(value) if _is_number(value) else None
+    return float(value) if is_number(value) else None
 
 
 def _truth(value: object) -> bool | None:
@@ -521,7 +522,7 @@ _READERS: Mapping[DataType, tuple[Callable[[object], Any], str]] = {
 }
 
 
-def _is_clean(text: str) -> bool:
+def is_clean(text: str) -> bool:
     """Whether PostgreSQL can store it: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 

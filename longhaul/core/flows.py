@@ -24,10 +24,9 @@ from longhaul.core.approvers import Approvers
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.errors import InvalidInput
 from longhaul.core.items import ItemState
-from longhaul.core.jobs import JobOptions
+from longhaul.core.jobs import MAX_WAIT_SECONDS, JobOptions
 
 MAX_STEPS = 5_000
-MAX_WAIT_SECONDS = 366 * 24 * 3600
 DAY_SECONDS = 24 * 3600
 
 FROM = "$from"
@@ -51,7 +50,7 @@ class StepOptions(_Part):
 
     concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] = 16
     stop_after_failure_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
-    deadline_seconds: Annotated[float, Field(gt=0)] | None = None
+    deadline_seconds: Annotated[float, Field(gt=0, le=MAX_WAIT_SECONDS)] | None = None
 
     def as_options(self) -> JobOptions:
         """The options as the engine knows them."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -86,20 +86,22 @@ def move(current: JobStatus, to: JobStatus, *, outcome: Outcome | None = None) -
 
 
 def path(current: JobStatus, to: JobStatus) -> list[JobStatus]:
-    """The moves that lead a live job to another live status, none when it is there.
+    """The moves that lead a live job to another status, none when it is there.
 
     A pause that finds nothing in flight goes through `pausing` without stopping there, and
-    a resume through `resuming`; both are still moves of the table.
+    a resume through `resuming`; both are still moves of the table. So are those of a paused job
+    that has nothing left to do when somebody cancels it.
 
     Raises:
         WrongState: No moves lead there.
     """
-    steps = [(current, list[JobStatus]())]
+    steps = [] if current in TERMINAL else [(current, list[JobStatus]())]
     seen = {current}
+    passable = set(_MOVES) - TERMINAL - {JobStatus.PENDING} | {to}
     for status, taken in steps:
         if status is to:
             return taken
-        for following in sorted(_MOVES[status] - TERMINAL - {JobStatus.PENDING} - seen):
+        for following in sorted(_MOVES[status] & passable - seen):
             seen.add(following)
             steps.append((following, [*taken, following]))
     raise WrongState(f"A job that is {current} cannot become {to}.")
@@ -218,6 +220,10 @@ class CallTotals:
     cost_usd: Decimal | None = None
 
 
+# The longest that a start, an approval or a deadline may be away.
+MAX_WAIT_SECONDS = 366 * 24 * 3600
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
     """How a job is to be run.
@@ -288,3 +294,11 @@ class Job:
     owner_lob: str | None = None
     approvers: Approvers = Approvers()
     lob: str | None = None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the attempt gives up."""
+        seconds = self.options.deadline_seconds
+        if seconds is None or self.started_at is None:
+            return None
+        return self.started_at + timedelta(seconds=min(seconds, MAX_WAIT_SECONDS))

@@ -4,13 +4,18 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 GAP = re.compile(r" {2,}|\t+| *\| *")
 
 # A table's rows stand below its header, closer than this.
-MOST_ROWS = 2_000
+_MOST_ROWS = 2_000
+# No table has more columns of one name.
+_MOST_TITLES = 10
+# A field of a CSV begins this close to the end of the one before.
+_QUOTES = 500
 _LONGEST_CELL = 500
+_LONGEST_RECORD = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,21 @@ class Line:
         return cell.start - self.start, cell.start - self.start + len(cell.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Lines that may be a table with a column for a label.
+
+    Attributes:
+        title: The cell of the header that is the label.
+        at: The number of the header's line; the rows stand from the next line on.
+    """
+
+    header: Line
+    title: Cell
+    at: int
+    rows: Sequence[Line]
+
+
 def read_lines(page: str) -> list[Line]:
     """The lines of a page with their cells: words that wide gaps, tabs or bars keep apart."""
     lines = []
@@ -65,8 +85,10 @@ def read_separated(page: str) -> list[Line]:
         delimiter = ";" if text.count(";") > text.count(",") else ","
         cells = []
         place = 0
-        for value in next(csv.reader([text[:100_000]], delimiter=delimiter), []):
-            at = text.find(value, place)
+        # A lone return is no end of a line here, and `csv` takes none within one.
+        plain = text[:_LONGEST_RECORD].rstrip("\r").replace("\r", " ")
+        for value in next(csv.reader([plain], delimiter=delimiter), []):
+            at = plain.find(value, place, place + len(value) + _QUOTES)
             cells.append(Cell(value.strip(), start + max(at, place)))
             place = max(at, place) + len(value)
         lines.append(Line(text, start, tuple(cells)))
@@ -77,7 +99,7 @@ def read_separated(page: str) -> list[Line]:
 def words_of(name: str) -> str:
     """A pattern of a name as documents write it: the same words, whatever keeps them apart."""
     words = re.findall(r"[^\W_]+|[%#$]", name)
-    return r"[\s_\-/,.()&]*".join(map(re.escape, words)) + (r"\)?" if words else "")
+    return r"[\s_\-\u2010-\u2015/,.()&'’]*".join(map(re.escape, words)) + (r"\)?" if words else "")
 
 
 def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None:
@@ -99,13 +121,22 @@ def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None
     return None
 
 
-def tables(lines: Sequence[Line], is_label: "re.Pattern[str]") -> Iterator[tuple[Line, Cell, int]]:
-    """Headers of tables that have the label: the line, its cell, and the line's number."""
-    for number, line in enumerate(lines):
-        if len(line.cells) > 1:
-            for cell in line.cells:
-                if is_label.fullmatch(cell.text.strip().rstrip(":")):
-                    yield line, cell, number
+def tables(lines: Sequence[Line], is_label: "re.Pattern[str]") -> Iterator[Table]:
+    """Tables with a column for a label; where the label is a title again, another one begins."""
+    headers = [
+        (at, titles)
+        for at, line in enumerate(lines)
+        if len(line.cells) > 1 and (titles := _titles(line, is_label))
+    ]
+    for (at, titles), (end, _) in pairwise([*headers, (len(lines), [])]):
+        rows = lines[at + 1 : min(end, at + 1 + _MOST_ROWS)]
+        for title in titles:
+            yield Table(lines[at], title, at, rows)
+
+
+def _titles(line: Line, is_label: "re.Pattern[str]") -> list[Cell]:
+    titles = (cell for cell in line.cells if is_label.fullmatch(cell.text.strip().rstrip(":")))
+    return list(islice(titles, _MOST_TITLES))
 
 
 def _cells(text: str, start: int) -> Iterator[Cell]:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from longhaul.core.decisions import Kind
-from longhaul.core.flows import DAY_SECONDS, MAX_WAIT_SECONDS, Definition
+from longhaul.core.flows import DAY_SECONDS, Definition
+from longhaul.core.jobs import MAX_WAIT_SECONDS
 
 RULE_GENERATION = "data_profiling_llm_generation"
 RULE_EXECUTION = "data_profiling_rule_execution"
@@ -120,7 +121,7 @@ def _approve(wanted: ReadyParameters, what: str, name: str, kind: Kind) -> Step:
     return {
         **step,
         "kind": "approval",
-        "message": f"Decide on the {kind}, approve their version, and then approve this step.",
+        "message": f"Decide on the {kind} and approve their version: that answers this step too.",
         "about": {"kind": kind, **version},
         "timeout_seconds": wanted.approval_timeout_seconds,
         "roles": wanted.approval_roles,

@@ -13,7 +13,6 @@ from typing import TypeAlias
 from longhaul.core.extraction import DocumentText, Question, whole
 from longhaul.core.layout import (
     GAP,
-    MOST_ROWS,
     Line,
     below,
     read_lines,
@@ -28,6 +27,11 @@ CERTAIN, LIKELY, POSSIBLE = 1.0, 0.8, 0.5
 
 # What may stand between a key's name and its value.
 _BETWEEN = re.compile(r"(?:[\s:=#.|\-(\[\"']|\b(?:no|nr|nbr|is|was)\b)*", re.IGNORECASE)
+
+# A key stands this close behind its name.
+_BEHIND = 500
+# So much more than a key is looked at to see where it ends.
+_MORE = 20
 
 _Place: TypeAlias = tuple[int, int]
 
@@ -47,6 +51,7 @@ class Records:
 
     def __init__(self, question: Question, document: DocumentText) -> None:
         self.lines = [read_lines(page) for page in document.pages]
+        self._starts = [[line.start for line in lines] for lines in self.lines]
         self.named = {
             name: value for name, value in question.identifiers.items() if document.holds(value)
         }
@@ -71,19 +76,19 @@ class Records:
 
     def share_at(self, page: int, offset: int) -> float | None:
         """The same of the line that a character of a page stands in."""
-        starts = [line.start for line in self.lines[page]]
-        return self._shares[page, max(bisect_right(starts, offset) - 1, 0)]
+        return self._shares[page, max(bisect_right(self._starts[page], offset) - 1, 0)]
 
     def _shared(
         self, headings: Mapping[_Place, _Whose], rows: Mapping[_Place, _Whose]
     ) -> Iterator[tuple[_Place, float | None]]:
         has_others = _Whose.OTHER in headings.values()
         is_only_ours = not has_others and _Whose.OURS in headings.values()
+        mentions = [whole(value) for value in self.named.values()]
         above: _Whose | None = None
         is_mentioned = False
         for place, line in self._places():
             above = headings.get(place, above)
-            is_mentioned |= any(whole(one).search(line.text) for one in self.named.values())
+            is_mentioned = is_mentioned or any(one.search(line.text) for one in mentions)
             match rows.get(place, above):
                 case _Whose.OURS:
                     yield place, CERTAIN
@@ -104,11 +109,13 @@ class Records:
     def _headings(self) -> Iterator[tuple[_Place, _Whose]]:
         """Lines that name the key of a record: what follows is about that one."""
         for (page, number), line in self._places():
+            begins = len(line.text) - len(line.text.lstrip())
             for label, value in self._labels:
                 for found in label.finditer(line.text):
-                    said = line.text[found.end() :]
-                    if not line.text[: found.start()].strip() and not said.strip(" \t:"):
-                        said = "".join(one.text for one in self.lines[page][number + 1 :][:1])
+                    said = line.text[found.end() : found.end() + _BEHIND]
+                    if found.start() <= begins and not said.strip(" \t:"):
+                        following = self.lines[page][number + 1 : number + 2]
+                        said = "".join(one.text[:_BEHIND] for one in following)
                     whose = _whose(said, value)
                     if whose is not None:
                         yield (page, number), whose
@@ -123,13 +130,13 @@ class Records:
         """Rows of tables that have a column for the key."""
         for page, lines in enumerate(pages):
             for label, value in self._labels:
-                for header, cell, at in tables(lines, label):
-                    if (page, at) in headings or cell.text.endswith(":"):
+                for table in tables(lines, label):
+                    if (page, table.at) in headings or table.title.text.endswith(":"):
                         continue
-                    for number, row in enumerate(lines[at + 1 : at + 1 + MOST_ROWS], at + 1):
+                    for number, row in enumerate(table.rows, table.at + 1):
                         if len(row.cells) == 1:
                             break
-                        key = below(header, cell, row, aligned=aligned)
+                        key = below(table.header, table.title, row, aligned=aligned)
                         whose = _whose(key.text, value) if key else None
                         if whose is not None:
                             yield (page, number), whose
@@ -137,7 +144,8 @@ class Records:
 
 def _whose(said: str, value: str) -> _Whose | None:
     """Whether words that should begin with a record's key name ours, another, or none."""
-    words = GAP.split(said[_BETWEEN.match(said).end() :].strip())[0]  # type: ignore[union-attr] # it matches nothing too
+    begins = _BETWEEN.match(said).end()  # type: ignore[union-attr] # it matches nothing too
+    words = GAP.split(said[begins : begins + len(value) + _MORE].strip(), maxsplit=1)[0]
     if whole(value).match(words):
         return _Whose.OURS
     first = next(iter(words.split()), "")

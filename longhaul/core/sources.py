@@ -7,6 +7,11 @@ from enum import StrEnum
 from pathlib import Path, PurePath
 from typing import Protocol
 
+from longhaul.core.errors import InvalidInput, ItemFailed, Unavailable
+
+# What may be over in a moment.
+_AWAY = frozenset({"source_unreachable", "source_timeout", "source_locked"})
+
 
 class SourceKind(StrEnum):
     """What a data source is."""
@@ -127,3 +132,32 @@ class Sources(Protocol):
 
     async def tables(self, source: DataSource) -> Sequence[SourceTable]:
         """The tables of a source with their columns, by name."""
+
+
+def refusal_of(failure: ItemFailed, pointer: str) -> InvalidInput | Unavailable:
+    """What somebody is told who named a source that cannot be read.
+
+    Args:
+        pointer: Where they named it.
+    """
+    if failure.item_code in _AWAY:
+        return Unavailable(
+            f"{failure.sentence} See that it runs and is reached from here, then try again."
+        )
+    return InvalidInput(failure.sentence, ((pointer, failure.item_code),))
+
+
+def find_source(sources: Collection[DataSource], name: str) -> DataSource:
+    """The data source of a name.
+
+    Raises:
+        InvalidInput: There is none; those that there are are named.
+    """
+    for one in sources:
+        if one.name == name:
+            return one
+    names = ", ".join(one.name for one in sources) or "none"
+    raise InvalidInput(
+        f"The report has no data source of this name; it has: {names}.",
+        (("/data_source", "unknown"),),
+    )

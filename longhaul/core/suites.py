@@ -17,6 +17,8 @@ from longhaul.core.expectations import (
     BadExpectation,
     Kind,
     check_names,
+    is_clean,
+    is_number,
 )
 from longhaul.core.formats import DataType
 
@@ -53,7 +55,7 @@ def read_suite(text: str) -> Sequence[SuiteRule]:
     """
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadSuite("The rules are not JSON.") from None
     return suite_rules(found)
 
@@ -125,25 +127,25 @@ def check_shape(rule: SuiteRule) -> None:
     check_names(rule.type, known, rule.kwargs)
     for name, value in rule.kwargs.items():
         if not _SHAPES[known.kwargs[name]](value):
-            raise BadExpectation(f"{rule.type}: {name} has the wrong form.")
+            raise BadExpectation(f"{rule.type}: {name} has the wrong form or size.")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and is_clean(value)
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+    return _is_text(value) and bool(value)
 
 
 def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | bool) or _is_number(value)
+    return isinstance(value, bool) or is_number(value) or _is_text(value)
 
 
 def _are_values(value: Any) -> bool:
     if not isinstance(value, list) or not value or not all(map(_is_scalar, value)):
         return False
-    return len({"number" if _is_number(one) else type(one).__name__ for one in value}) == 1
+    return len({"number" if is_number(one) else type(one).__name__ for one in value}) == 1
 
 
 def _is_condition(value: Any, depth: int = 1) -> bool:
@@ -175,15 +177,15 @@ _SHAPES: Mapping[Kind, Callable[[Any], bool]] = {
         and all(map(_is_name, value))
         and len(set(value)) == len(value)
     ),
-    Kind.BOUND: lambda value: _is_number(value) or isinstance(value, str),
-    Kind.NUMBER: _is_number,
-    Kind.COUNT: lambda value: isinstance(value, int) and not isinstance(value, bool),
+    Kind.BOUND: lambda value: is_number(value) or _is_text(value),
+    Kind.NUMBER: is_number,
+    Kind.COUNT: lambda value: isinstance(value, int) and is_number(value),
     Kind.VALUES: _are_values,
     Kind.REGEX: _is_name,
     Kind.STRFTIME: lambda value: value in _FORMS,
     Kind.DATA_TYPE: lambda value: value in list(DataType),
     Kind.FLAG: lambda value: isinstance(value, bool),
-    Kind.SHARE: lambda value: _is_number(value) and 0 < value <= 1,
+    Kind.SHARE: lambda value: is_number(value) and 0 < value <= 1,
     Kind.CONDITION: _is_condition,
     Kind.IGNORE_PAIR: lambda value: value in IGNORE_PAIR,
     Kind.IGNORE_LIST: lambda value: value in IGNORE_LIST,

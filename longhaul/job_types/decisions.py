@@ -1,17 +1,22 @@
 """People's decisions, joined: where they are kept, and what follows from them."""
 
 from longhaul.activities.decisions import Decisions
+from longhaul.activities.mapping_by_hand import MappingByHand
 from longhaul.activities.rule_editing import RuleEditing
 from longhaul.activities.rule_suites import RuleSuites
 from longhaul.activities.version_approval import VersionApproval
 from longhaul.adapters.postgres.approved_samples import ApprovedSamples
 from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.postgres.decisions import PostgresDecisions
+from longhaul.adapters.postgres.manual_mappings import PostgresMappingShelf
 from longhaul.adapters.postgres.rule_edits import PostgresRuleShelf
 from longhaul.adapters.postgres.rule_suites import PostgresRuleSuites
+from longhaul.adapters.sources.evidence import for_queries
+from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.decisions import Kind
 from longhaul.core.job_types import Resources
 from longhaul.core.ports import RegexDialects
+from longhaul.core.sources import SourceAccess
 
 
 def build_decisions() -> Decisions:
@@ -29,6 +34,15 @@ def approve_version(resources: Resources) -> VersionApproval:
 def build_rule_editing(regexes: RegexDialects) -> RuleEditing:
     """Build what changes rules."""
     return RuleEditing(shelf=PostgresRuleShelf(), decisions=PostgresDecisions(), regexes=regexes)
+
+
+def build_mapping_by_hand(access: SourceAccess) -> MappingByHand:
+    """Build what maps attributes as people say; a person waits for the look at the source."""
+    return MappingByHand(
+        shelf=PostgresMappingShelf(),
+        decisions=PostgresDecisions(),
+        sources=SourceSessions(for_queries(access)),
+    )
 
 
 def build_rule_suites(regexes: RegexDialects) -> RuleSuites:

@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
         settle,
     )
     from longhaul.core.errors import InvalidInput, WrongState
-    from longhaul.core.jobs import JobStatus, RunMode
+    from longhaul.core.jobs import JobStatus, Pause, RunMode
     from longhaul.core.messages import (
         STOPPED_BY_EPOCH,
         STOPPED_BY_LOSS,
@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
 MAX_FAULTS = 8
 
 _LATE_STOPS = "late-stops-are-over"
+_PLANNED_PAUSE_FIRST = "planned-pause-first"
 
 End: TypeAlias = JobResult | JobState
 
@@ -216,17 +217,24 @@ class ItemJob:
         self._desk.take_page(plan.page)
         self._show(JobStatus.RUNNING)
         if plan.pause is not None:
-            pause = plan.pause
-            self._ask(
-                Control(
-                    action=Action.PAUSE,
-                    mode=pause.mode,
-                    by=pause.by,
-                    reason=pause.reason,
-                    until=pause.until,
-                )
-            )
+            self._ask_as_planned(plan.pause)
         return None
+
+    def _ask_as_planned(self, pause: Pause) -> None:
+        """Ask for the pause that stood in the row before there was anyone to hear it."""
+        control = Control(
+            action=Action.PAUSE,
+            mode=pause.mode,
+            by=pause.by,
+            reason=pause.reason,
+            until=pause.until,
+        )
+        # Whatever has come meanwhile was asked for later.
+        if self._asked and workflow.patched(_PLANNED_PAUSE_FIRST):
+            self._asked.insert(0, control)
+            self._asked_count += 1
+        else:
+            self._ask(control)
 
     async def _advance(self) -> End | None:
         after = self._desk.page_wanted

@@ -39,6 +39,9 @@ _LAST_LOOK_AT_REST = timedelta(seconds=15)
 
 _AT_REST = frozenset({JobStatus.PENDING, JobStatus.PAUSED})
 
+# A change of a live workflow: docs/decisions/0008-changing-a-live-workflow.md
+_REFUSED_STARTS_WAIT = "refused-starts-wait"
+
 
 @dataclass(slots=True)
 class Wish:
@@ -59,12 +62,14 @@ class StepDesk(ChunkDesk):
     def __init__(self, state: JobState, poke: Callable[[], None]) -> None:
         super().__init__(state, poke)
         self.dirty = True
-        self.verified = True
+        # A run that goes on where another has paused has yet to see whether all is at rest.
+        self.verified = state.status is not JobStatus.PAUSING
         self.view = FlowView()
         self.wishes: list[Wish] = []
         self.lost: list[str] = []
         self._starts: list[ChildStart] = []
         self._refused: dict[str, ChildStart] = {}
+        self._ask_again_at: datetime | None = None
         self._handles: dict[str, workflow.ChildWorkflowHandle[Any, Any]] = {}
         self._actions: dict[str, workflow.ActivityHandle[None]] = {}
         self._wake_at: datetime | None = None
@@ -128,11 +133,10 @@ class StepDesk(ChunkDesk):
         self.view = view
         self._looks_at_rest = self._looks_at_rest + 1 if resting else 0
         live = {child.job_id: child for child in view.children}
-        for job_id, start in list(self._refused.items()):
+        for job_id in list(self._refused):
             if job_id not in live or live[job_id].status is not JobStatus.PENDING:
                 del self._refused[job_id]
-            elif start not in self._starts:
-                self._starts.append(self._refused.pop(job_id))
+        self._ask_again()
         strangers = any(
             child.job_id not in self._handles and child.status is not JobStatus.PENDING
             for child in view.children
@@ -145,6 +149,16 @@ class StepDesk(ChunkDesk):
             wait = LOOK_AT_CHILDREN_EVERY if live else LOOK_EVERY
         at = workflow.now() + wait
         self._wake(min(at, view.wake_at) if view.wake_at else at)
+
+    def _ask_again(self) -> None:
+        """Ask for what was refused once more, when it is time and no run is in the way."""
+        if self._ask_again_at is not None and workflow.now() < self._ask_again_at:
+            return
+        for job_id, start in list(self._refused.items()):
+            if job_id in self._handles and workflow.patched(_REFUSED_STARTS_WAIT):
+                continue
+            if start not in self._starts:
+                self._starts.append(self._refused.pop(job_id))
 
     def _wake(self, at: datetime) -> None:
         if self._wake_at is None or at < self._wake_at:
@@ -162,8 +176,11 @@ class StepDesk(ChunkDesk):
     # Children.
 
     def ask_for(self, start: ChildStart) -> None:
-        """Note that a job of the flow is to be started."""
-        self._starts.append(start)
+        """Note that a job of the flow is to be started, once its former run has closed."""
+        if start.state.job_id in self._handles and workflow.patched(_REFUSED_STARTS_WAIT):
+            self._refused[start.state.job_id] = start
+        else:
+            self._starts.append(start)
 
     async def start_children(self) -> None:
         """Start the workflows that were asked for, and wait until they have been."""
@@ -186,9 +203,13 @@ class StepDesk(ChunkDesk):
                 search_attributes=child_attributes(start),
             )
         except WorkflowAlreadyStartedError:
-            # It runs already, or its former run is still closing: the next look will tell.
+            # It runs already and plans for long, or its former run is still closing.
             self._refused[job_id] = start
-            self.dirty = True
+            if workflow.patched(_REFUSED_STARTS_WAIT):
+                self._ask_again_at = workflow.now() + LOOK_AT_STRANGERS_EVERY
+                self._wake(self._ask_again_at)
+            else:
+                self.dirty = True
             return
         self._handles[job_id] = handle
 
@@ -196,6 +217,7 @@ class StepDesk(ChunkDesk):
             if not task.cancelled():
                 task.exception()  # the row says how it ended; here nobody asks
             self._handles.pop(job_id, None)
+            self._ask_again_at = None
             self.look_again()
 
         handle.add_done_callback(closed)

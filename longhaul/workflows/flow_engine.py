@@ -29,6 +29,9 @@ with workflow.unsafe.imports_passed_through():
 from longhaul.workflows.engine import End, ItemJob
 from longhaul.workflows.flow_desk import StepDesk, Wish
 
+# A change of a live workflow: docs/decisions/0008-changing-a-live-workflow.md
+_RESTING_ROLLS = "resting-flows-roll"
+
 
 class FlowJob(ItemJob):
     """Carries out one attempt of a flow. A flow type's workflow is a two-line subclass."""
@@ -169,6 +172,8 @@ class FlowJob(ItemJob):
                 return await super()._wind_down()
             await workflow.wait_condition(lambda: self._steps.dirty or self._desk.has_news())
             await self._steps.start_children()
+            if (rolled := self._rolled()) is not None:
+                return rolled
 
     async def _steer(self, control: Control | None) -> None:
         await workflow.execute_activity_method(
@@ -185,13 +190,14 @@ class FlowJob(ItemJob):
     # Continue-as-new, and what the Web UI shows.
 
     def _may_roll(self) -> bool:
-        return (
-            self._is_long()
-            and self._steps.may_roll
-            and self._status in (JobStatus.RUNNING, JobStatus.PAUSED)
-            and not self._asked
-            and workflow.all_handlers_finished()
-        )
+        if not (self._is_long() and self._steps.may_roll and workflow.all_handlers_finished()):
+            return False
+        if self._closing:
+            return workflow.patched(_RESTING_ROLLS)
+        if self._asked:
+            return False
+        # Children may take as long to come to rest as a provider is away.
+        return self._status is not JobStatus.PAUSING or workflow.patched(_RESTING_ROLLS)
 
     def _show_details(self) -> None:
         workflow.set_current_details(flow_markdown(self.progress(), self._steps.view))

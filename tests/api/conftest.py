@@ -1,5 +1,7 @@
 """The application over real servers, asked through its ASGI interface."""
 
+import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,7 +10,9 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from fastapi import FastAPI
+from typer.testing import CliRunner
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
@@ -16,11 +20,15 @@ from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.app import create_app
 from longhaul.api.main import open_services
+from longhaul.cli.main import app
 from longhaul.core.principals import Role
 from longhaul.local import redis as local_redis
 from tests.api.people import People
-from tests.conftest import Servers, connected, end_workflows
+from tests.conftest import Servers, connected, end_workflows, until
+from tests.ports import new_port
 from tests.tokens import SECRET, token
+
+HOST = "127.0.0.1"
 
 
 @dataclass
@@ -99,3 +107,43 @@ async def people(api: Api) -> AsyncIterator[People]:
             reader=await client("rita", Role.DATA_OWNER),
             stranger=await client("sam", Role.TESTER, Role.REPORT_OWNER, lob="Cards"),
         )
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Runs the command as somebody who has a token and an address."""
+
+    url: str
+    roles: tuple[str, ...] = ("Admin",)
+
+    async def run(self, *arguments: str) -> tuple[int, str, str]:
+        env = {
+            "LONGHAUL_CLI__URL": self.url,
+            "LONGHAUL_CLI__TOKEN": token("u-1", *self.roles, lob="Mortgage"),
+        }
+        ran = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=env)
+        return ran.exit_code, ran.stdout, ran.stderr
+
+    async def text(self, *arguments: str) -> str:
+        code, out, err = await self.run(*arguments)
+        assert code == 0, err
+        return out
+
+    async def json(self, *arguments: str) -> Any:
+        return json.loads(await self.text(*arguments, "--json"))
+
+
+@pytest.fixture
+async def terminal(api: Api) -> AsyncIterator[Terminal]:
+    port = new_port()
+    config = uvicorn.Config(api.app, host=HOST, port=port, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+
+    async def is_up() -> bool:
+        return server.started
+
+    await until(is_up, what="the API")
+    yield Terminal(f"http://{HOST}:{port}")
+    server.should_exit = True
+    await serving

@@ -1,5 +1,6 @@
 """Test cases: people look at them, give evidence, and say how each test ended."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -419,3 +420,114 @@ async def test_queries_are_given_as_documents_are(
     assert foreign.status_code == 404
     assert unknown == (404, "not_found", "There are no such test cases: 999999.")
     assert len(await cases.evidence(cases.ids[0])) == 1
+
+
+async def review(client: httpx2.AsyncClient, case_id: int, **body: Any) -> httpx2.Response:
+    return await client.post(f"/cases/{case_id}/review", json=body)
+
+
+async def test_a_person_says_how_a_test_ended_and_may_think_again(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[1]
+    await cases.execute(case_id)
+
+    passed = await review(people.tester, case_id, result="pass")
+    again = await review(people.tester, case_id, result="pass", reason="still")
+    failed = await review(people.admin, case_id, result="fail", reason="of another loan")
+
+    assert [one.status_code for one in (passed, again, failed)] == [200, 200, 200]
+    assert passed.json()["status"] == passed.json()["latest"]["test_result"] == "pass"
+    case = await shown(people.reader, case_id)
+    assert case == failed.json()
+    assert [
+        (one["by"], one["before"], one["test_result"], one["reason"])
+        for one in case["latest"]["reviews"]
+    ] == [("tess", "pending_review", "pass", ""), ("boss", "pass", "fail", "of another loan")]
+    assert await ids(people.reader, status="fail") == [case_id]
+
+
+async def test_a_new_execution_waits_for_a_person_again(people: People, cases: SeededCases) -> None:
+    case_id = cases.ids[1]
+    nothing = await review(people.tester, case_id, result="pass")
+    await cases.execute(case_id)
+    await review(people.tester, case_id, result="pass")
+    await cases.execute(case_id, ExecutionOutcome.MISMATCH)
+
+    late = await review(people.tester, case_id, result="pass", reason="seen", execution=1)
+    case = await shown(people.reader, case_id)
+    seen = await review(people.tester, case_id, result="fail", reason="81.5", execution=2)
+
+    assert answer(nothing) == (
+        400,
+        "wrong_state",
+        "The test case has not been executed: there is nothing to review yet.",
+    )
+    assert answer(late) == (
+        400,
+        "wrong_state",
+        "Execution 1 is not the latest: look at execution 2, and review that.",
+    )
+    assert (case["status"], case["outcome"]) == ("pending_review", "mismatch")
+    assert [one["test_result"] for one in case["history"]] == ["pending_review", "pass"]
+    assert seen.json()["status"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result", "needs_reason"),
+    [
+        ("match", "pass", False),
+        ("match", "fail", True),
+        ("match", "inconclusive", True),
+        ("unchanged", "pass", True),
+        ("mismatch", "pass", True),
+        ("mismatch", "fail", True),
+        ("not_found", "inconclusive", True),
+    ],
+)
+async def test_a_verdict_that_does_not_speak_for_itself_needs_a_reason(
+    people: People, cases: SeededCases, outcome: str, result: str, needs_reason: bool
+) -> None:
+    await cases.execute(cases.ids[0], ExecutionOutcome(outcome))
+
+    without = await review(people.tester, cases.ids[0], result=result, reason="  ")
+    given = await review(people.tester, cases.ids[0], result=result, reason="because")
+
+    assert without.status_code == (422 if needs_reason else 200)
+    assert given.json()["status"] == result
+
+
+async def test_test_cases_are_reviewed_by_testers_who_see_them(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[0]
+    await cases.execute(case_id)
+
+    for client in (people.owner, people.reader):
+        assert answer(await review(client, case_id, result="pass")) == (
+            403,
+            "forbidden",
+            "Test cases are reviewed by: Test Executive, Tester.",
+        )
+    assert (await review(people.stranger, case_id, result="pass")).status_code == 404
+    assert (await review(people.tester, case_id, result="pending_review")).status_code == 422
+    await cases.loans.fetch("UPDATE test_case SET is_active = false RETURNING id")
+    retired = await review(people.tester, case_id, result="pass")
+    assert answer(retired)[:2] == (400, "wrong_state")
+    assert (await shown(people.reader, case_id))["status"] == "pending_review"
+
+
+async def test_of_two_who_review_at_once_each_sees_what_the_other_said(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[0]
+    await cases.execute(case_id)
+
+    await asyncio.gather(
+        review(people.tester, case_id, result="pass"),
+        review(people.admin, case_id, result="fail", reason="no"),
+    )
+
+    first, second = (await shown(people.reader, case_id))["latest"]["reviews"]
+    assert first["before"] == "pending_review"
+    assert (second["before"], second["test_result"]) in {("pass", "fail"), ("fail", "pass")}

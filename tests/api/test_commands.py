@@ -1,29 +1,22 @@
 """The command against the API: every command says what the API answers, as JSON and to people."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from typer.core import TyperGroup
 from typer.main import get_command
-from typer.testing import CliRunner
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from longhaul.cli.main import app
-from tests.api.conftest import Api, make_settings
+from tests.api.conftest import Terminal, make_settings
 from tests.api.test_webhooks import KEY
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.decision_samples import rule_ids, seed_rules
-from tests.ports import new_port
-from tests.tokens import token
-
-HOST = "127.0.0.1"
 
 
 @pytest.fixture
@@ -40,46 +33,6 @@ def settings(
         LONGHAUL_SOURCES__SECRETS="HERE",
         HERE=dsn,
     )
-
-
-@dataclass(frozen=True)
-class Terminal:
-    """Runs the command as somebody who has a token and an address."""
-
-    url: str
-    roles: tuple[str, ...] = ("Admin",)
-
-    async def run(self, *arguments: str) -> tuple[int, str, str]:
-        env = {
-            "LONGHAUL_CLI__URL": self.url,
-            "LONGHAUL_CLI__TOKEN": token("u-1", *self.roles, lob="Mortgage"),
-        }
-        ran = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=env)
-        return ran.exit_code, ran.stdout, ran.stderr
-
-    async def text(self, *arguments: str) -> str:
-        code, out, err = await self.run(*arguments)
-        assert code == 0, err
-        return out
-
-    async def json(self, *arguments: str) -> Any:
-        return json.loads(await self.text(*arguments, "--json"))
-
-
-@pytest.fixture
-async def terminal(api: Api) -> AsyncIterator[Terminal]:
-    port = new_port()
-    config = uvicorn.Config(api.app, host=HOST, port=port, log_config=None, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-
-    async def is_up() -> bool:
-        return server.started
-
-    await until(is_up, what="the API")
-    yield Terminal(f"http://{HOST}:{port}")
-    server.should_exit = True
-    await serving
 
 
 async def test_a_job_is_submitted_with_everything_that_a_job_may_have(terminal: Terminal) -> None:
@@ -262,6 +215,8 @@ async def test_a_report_is_brought_with_its_data_sources(
     listed = await terminal.text("reports", "list")
     shown = await terminal.text("reports", "attributes", report_id)
     sources = await terminal.json("reports", "sources", report_id)
+    removed = await terminal.json("reports", "remove-source", report_id, str(database["source_id"]))
+    left = await terminal.text("reports", "sources", report_id)
     history = await terminal.text("reports", "history", report_id)
 
     assert (made["created"], made["source"]["name"], made["source"]["columns"]) == (
@@ -278,7 +233,9 @@ async def test_a_report_is_brought_with_its_data_sources(
     assert "loans.csv, public.report" in listed
     assert "Loan [Number]" in shown
     assert [one["secret_ref"] for one in sources["sources"]] == [None, "HERE"]
-    assert history.count("source_added") == 2
+    assert removed == {"source_id": database["source_id"], "removed": True}
+    assert ("loans.csv" in left, "public.report" in left) == (True, False)
+    assert (history.count("source_added"), history.count("source_removed")) == (2, 1)
 
 
 async def test_a_report_that_cannot_be_brought_is_refused_with_every_reason(

@@ -88,8 +88,8 @@ async def test_what_one_of_them_rejects_is_rejected(
     assert answer(refused) == (
         400,
         "wrong_state",
-        "1 of these rules are not approved by the tester: the report owner decides after the "
-        "tester.",
+        "1 of these rules are not approved by the tester: Loan Number 1. The report owner decides "
+        "after the tester.",
     )
     assert (by_id[first]["status"], by_id[first]["report_owner_decision"]) == ("rejected", None)
     assert (by_id[second]["status"], by_id[second]["tester_decision"]) == ("rejected", "approved")
@@ -220,7 +220,7 @@ async def test_nobody_approves_what_they_submitted(
         unclear = await decide(both, version.id, **ALL)
         await decide(both, version.id, **ALL, **{"as": "tester"})
         await take(both, version.id, "submit")
-        await decide(both, version.id, **ALL, **{"as": "report_owner"})
+        await decide(people.owner, version.id, **ALL)
 
         approving = await take(both, version.id, "approve")
         rejecting = await take(both, version.id, "reject", reason="no")
@@ -228,6 +228,27 @@ async def test_nobody_approves_what_they_submitted(
     assert answer(unclear)[:2] == (422, "invalid_input")
     assert answer(approving)[:2] == answer(rejecting)[:2] == (403, "forbidden")
     assert (await take(people.owner, version.id, "approve")).status_code == 200
+
+
+async def test_nobody_decides_for_both_on_a_rule_that_they_edited_or_approved(
+    api: Api, people: People, version: SeededVersion, database: PostgresDatabase
+) -> None:
+    edited, approved, *_ = await rule_ids(database, version.id)
+    async with api.client("both", Role.TESTER, Role.REPORT_OWNER, lob="Mortgage") as both:
+        as_tester, as_owner = {"as": "tester"}, {"as": "report_owner"}
+        await edit(both, version.id, edited, severity="low")
+        await decide(both, version.id, decision="approved", ids=[approved], **as_tester)
+        await submit(people, version.id)
+
+        own = [
+            await decide(both, version.id, decision="approved", ids=[one], **as_owner)
+            for one in (edited, approved)
+        ]
+        await decide(people.owner, version.id, decision="approved", ids=[edited, approved])
+        others = await decide(both, version.id, **ALL, **as_owner)
+
+    assert [answer(one)[:2] for one in own] == [(403, "forbidden")] * 2
+    assert others.json()["decided"] == version.rules - 2
 
 
 async def test_wrong_states_are_answered_with_the_state(
@@ -245,9 +266,15 @@ async def test_wrong_states_are_answered_with_the_state(
     assert answer(too_early) == (
         400, "wrong_state", "The version is draft: only one that is pending_approval is approved."
     )  # fmt: skip
-    assert answer(undecided)[2] == "6 of 6 rules wait for the tester."
+    assert answer(undecided)[2] == (
+        "6 of 6 rules wait for the tester: Loan Number 1, Loan Number 2 and 4 more. List them by "
+        "waiting_for=tester."
+    )
     assert answer(twice)[2].startswith("The version is pending_approval")
-    assert answer(unready)[2] == "6 of 6 rules wait for the report owner."
+    assert answer(unready)[2] == (
+        "6 of 6 rules wait for the report owner: Loan Number 1, Loan Number 2 and 4 more. List "
+        "them by waiting_for=report_owner."
+    )
     assert answer(no_reason)[:2] == (422, "invalid_input")
     assert rejected.json()["status"] == "rejected"
     assert answer(ended)[2].startswith("The version is rejected")

@@ -170,6 +170,32 @@ async def test_another_line_of_business_finds_nothing(
         assert answer(response) == (404, "not_found", f"There is no such {noun}.")
 
 
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("recommendations", "Loan Number, Loan Closing Date and 1 more"),
+        ("samples", "sample 2 (Loan Number), sample 3 (Loan Closing Date) and 1 more"),
+    ],
+)
+async def test_what_holds_a_version_up_is_named_without_its_values(
+    people: People, database: PostgresDatabase, report: Seeded, kind: str, named: str
+) -> None:
+    wanted = await seed(database, report, kind)
+    assert wanted.version_id
+
+    refused = await take(people.tester, wanted.version_id, "submit")
+    await decide(people.tester, wanted, decision="approved", ids=wanted.entry_ids[:2])
+    nearly = await take(people.tester, wanted.version_id, "submit")
+
+    assert answer(refused) == (
+        400,
+        "wrong_state",
+        f"3 of 3 {kind} wait for the tester: {named}. List them by waiting_for=tester.",
+    )
+    assert "1 of 3" in answer(nearly)[2]
+    assert "more" not in answer(nearly)[2]
+
+
 @pytest.mark.parametrize("kind", KINDS[1:])
 async def test_versions_of_every_kind_are_submitted_and_approved(
     people: People, database: PostgresDatabase, report: Seeded, kind: str
@@ -270,10 +296,11 @@ async def test_attributes_that_have_no_entries_are_named(
     assert (first.json()["decided"], again.json()["decided"]) == (1, 0)
 
 
-async def test_nobody_decides_on_a_mapping_for_both(
-    api: Api, database: PostgresDatabase, report: Seeded
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nobody_decides_on_an_entry_for_both(
+    api: Api, database: PostgresDatabase, report: Seeded, kind: str
 ) -> None:
-    wanted = await seed(database, report, "mappings")
+    wanted = await seed(database, report, kind)
     first, second, third = wanted.entry_ids
     owner, yes = {"as": "report_owner"}, {"decision": "approved"}
     async with (
@@ -282,20 +309,26 @@ async def test_nobody_decides_on_a_mapping_for_both(
         api.client("boss", "Admin") as admin,
     ):
         await decide(both, wanted, **yes, ids=[first, second], **{"as": "tester"})
-        await decide(tester, wanted, **yes, ids=[third])
-        own = await decide(both, wanted, **yes, all=True, **owner)
         # Who rejects and approves again is the tester from then on.
-        await decide(tester, wanted, decision="rejected", ids=[second], reason="no")
-        await decide(tester, wanted, **yes, ids=[second])
-        others = await decide(both, wanted, **yes, ids=[second, third], **owner)
-        by_admin = await decide(admin, wanted, **yes, ids=[first], **owner)
+        await decide(both, wanted, **yes, ids=[third], **{"as": "tester"})
+        await decide(tester, wanted, decision="rejected", ids=[third], reason="no")
+        await decide(tester, wanted, **yes, ids=[third])
+        if wanted.version_id:
+            assert (await take(tester, wanted.version_id, "submit")).status_code == 200
+        own = await decide(both, wanted, **yes, all=True, **owner)
+        others = await decide(both, wanted, **yes, ids=[third], **owner)
+        by_admin = await decide(admin, wanted, **yes, ids=[first, second], **owner)
 
+    named = "Loan Number, Loan Closing Date"
+    if kind == "samples":
+        named = "sample 2 (Loan Number), sample 3 (Loan Closing Date)"
     assert answer(own) == (
         403, "forbidden",
-        "You decided on 2 of these as tester: somebody else has to decide on them as report owner.",
+        f"You decided on 2 of these as tester: {named}. Somebody else has to decide on them as "
+        "report owner.",
     )  # fmt: skip
-    assert others.json()["decided"] == 2
-    assert by_admin.json()["decided"] == 1
+    assert others.json()["decided"] == 1
+    assert by_admin.json()["decided"] == 2
 
 
 @pytest.mark.invariant("I9")

@@ -1,5 +1,6 @@
 """Reports of people's own, over HTTP: who brings them, who sees them, what may feed them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,17 @@ async def test_a_form_may_come_as_a_list(executive: httpx2.AsyncClient) -> None:
     (second,) = rest.json()["attributes"]
     assert (second["name"], second["line_no"], second["data_type"]) == ("Is Open", 2, "Boolean")
     assert rest.json()["next_cursor"] is None
+
+
+async def test_a_form_is_read_as_it_was_sent_to_its_last_cell(
+    executive: httpx2.AsyncClient,
+) -> None:
+    form = "\nname\tformat\tmdrm\nA\tN1\tM1\nB\tN1\t"
+
+    made = await executive.post("/reports", json={"name": "Loans", "cycle": "June", "form": form})
+
+    assert made.status_code == 201, made.text
+    assert made.json()["attributes"] == 2
 
 
 @pytest.mark.parametrize(
@@ -359,6 +371,63 @@ async def test_sources_are_added_by_admins_and_data_executives(
         "forbidden",
         "Data sources are added by: Admin, Data Executive.",
     )
+
+
+async def test_a_source_is_removed_as_long_as_nothing_has_come_from_it(
+    executive: httpx2.AsyncClient,
+    data_executive: httpx2.AsyncClient,
+    report: dict[str, Any],
+    database: PostgresDatabase,
+) -> None:
+    where = f"/reports/{report['report_id']}"
+    source = {"name": "s", "kind": "csv", "location": "loans.csv"}
+
+    async def add() -> str:
+        made = await data_executive.post(f"{where}/sources", json=source)
+        assert made.status_code == 201, made.text
+        return f"{where}/sources/{made.json()['source_id']}"
+
+    first = await add()
+    by_other_role = await executive.delete(first)
+    removed = await data_executive.delete(first)
+    again = await data_executive.delete(first)
+    second = await add()
+    async with database.begin() as tx:
+        await tx.execute(
+            "INSERT INTO pde_mapping (phase_id, attribute_id, data_source_id)"
+            " SELECT a.phase_id, a.id, d.id FROM attribute AS a, data_source AS d LIMIT 1"
+        )
+    used = await data_executive.delete(second)
+
+    assert by_other_role.status_code == 403
+    assert (removed.status_code, again.status_code) == (204, 404)
+    assert answer(used)[:2] == (400, "wrong_state")
+    assert len((await executive.get(f"{where}/sources")).json()["sources"]) == 1
+    history = (await executive.get(f"{where}/history")).json()["audit"]
+    assert [one["action"] for one in history][1:] == [
+        "source_added",
+        "source_removed",
+        "source_added",
+    ]
+
+
+async def test_what_several_bring_at_once_is_made_once(
+    executive: httpx2.AsyncClient, data_executive: httpx2.AsyncClient, database: PostgresDatabase
+) -> None:
+    body = {"name": "Loans", "cycle": "June", "form": FORM}
+    other = {**body, "form": FORM.replace("Balance", "Rest")}
+    source = {"name": "s", "kind": "csv", "location": "loans.csv"}
+
+    made = await asyncio.gather(*(executive.post("/reports", json=body) for _ in range(4)))
+    refused = await executive.post("/reports", json=other)
+    where = f"/reports/{made[0].json()['report_id']}/sources"
+    added = await asyncio.gather(*(data_executive.post(where, json=source) for _ in range(4)))
+
+    assert sorted(one.status_code for one in made) == [200, 200, 200, 201]
+    assert sorted(one.status_code for one in added) == [200, 200, 200, 201]
+    assert refused.status_code == 409
+    reports, sources, audit = await rows(database, "report", "data_source", "report_audit")
+    assert (len(reports), len(sources), len(audit)) == (1, 1, 2)
 
 
 async def test_reports_are_listed_page_by_page(executive: httpx2.AsyncClient) -> None:

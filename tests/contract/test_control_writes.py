@@ -98,7 +98,7 @@ async def test_a_step_done_again_with_more_requests_holds(desk: Desk) -> None:
 
     again = await desk.write(1, LUNCH, BACK, DINNER)
 
-    assert (again.status, again.generation) == (JobStatus.PAUSED, 1)
+    assert (again.status, again.generation) == (JobStatus.PAUSED, 2)
     assert again.pause == Pause(mode=RunMode.NOW, by="u-1", reason="dinner")
     assert await desk.audited() == [("pause", "lunch"), ("resume", ""), ("pause", "dinner")]
 
@@ -109,6 +109,16 @@ async def test_a_step_done_again_may_end_the_other_way(desk: Desk) -> None:
     again = await desk.write(1, LUNCH, BACK)
 
     assert (again.status, again.pause, again.mode) == (JobStatus.RUNNING, None, RunMode.RUN)
+
+
+async def test_no_generation_has_two_modes(desk: Desk) -> None:
+    once = await desk.write(1, BACK)
+
+    again = await desk.write(1, BACK, LUNCH)
+
+    assert (once.mode, again.mode) == (RunMode.RUN, RunMode.NOW)
+    assert again.generation > once.generation
+    assert await desk.write(1, BACK, LUNCH) == again
 
 
 async def test_what_comes_late_of_a_step_that_was_done_again_changes_nothing(desk: Desk) -> None:

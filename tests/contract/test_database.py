@@ -20,6 +20,22 @@ async def test_a_server_that_only_reads_any_more_counts_as_away(
             await tx.execute("UPDATE job SET priority = 1")
 
 
+async def test_a_statement_whose_table_a_migration_has_changed_can_be_repeated(
+    database: PostgresDatabase,
+) -> None:
+    async def read() -> int:
+        async with database.begin() as tx:
+            return len(await tx.fetch("SELECT * FROM cycle"))
+
+    await read()
+    async with database.begin() as tx:
+        await tx.execute("ALTER TABLE cycle ADD COLUMN added integer")
+
+    with pytest.raises(Unavailable):
+        await read()
+    assert await read() == 0
+
+
 async def test_one_holds_a_lock_until_its_block_ends(database: PostgresDatabase) -> None:
     async with database.locked(LOCK) as first, database.locked(LOCK) as second:
         assert (first, second) == (True, False)

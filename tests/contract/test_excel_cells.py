@@ -1,5 +1,7 @@
-"""What cells of a workbook mean to rules: days are days, and rows of nothing are no records."""
+"""What a workbook means to rules: days are days, rows of nothing are no records, rows are rows."""
 
+import re
+import zipfile
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from openpyxl.styles import PatternFill
 
 from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
 from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.core.errors import ItemFailed
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
@@ -92,3 +95,61 @@ async def test_rows_that_only_have_a_colour_are_no_records(tmp_path: Path) -> No
 
     # A gap between records is one that lacks everything.
     assert (found.total, found.failed) == (3, 1)
+
+
+SHEET = "worksheets/sheet1.xml"
+
+
+def rewritten(source: DataSource, found: str, other: str, part: str = SHEET) -> DataSource:
+    """The same workbook with something else in a part's XML."""
+    path = Path(source.location)
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    name = f"xl/{part}"
+    text, count = re.subn(found, other, parts[name].decode(), count=1, flags=re.DOTALL)
+    assert count == 1, parts[name]
+    parts[name] = text.encode()
+    with zipfile.ZipFile(path, "w") as book:
+        for each, content in parts.items():
+            book.writestr(each, content)
+    return source
+
+
+@pytest.mark.parametrize("dimension", ["A1", "A1:B1", "A1:A3", "C7:D9", "A1:XFD1048576", None])
+async def test_what_a_sheet_says_of_its_size_is_not_believed(
+    tmp_path: Path, dimension: str | None
+) -> None:
+    rows = [("20240301", 1), ("20240302", 2), (None, 3)]
+    tag = "" if dimension is None else f'<dimension ref="{dimension}" />'
+    source = rewritten(book(tmp_path / "a.xlsx", rows), r"<dimension [^>]*/>", tag)
+
+    found = await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
+
+    assert (found.total, found.failed) == (3, 1)
+    assert [one["key"]["id"] for one in found.examples] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("part", "found", "other"),
+    [
+        (SHEET, "</row></sheetData>.*", "</row>"),
+        (SHEET, "<v>2</v>", "<v>zz</v>"),
+        (SHEET, 't="n"><v>2</v>', 't="s"><v>999</v>'),
+        (SHEET, 'r="A3"', 'r="A0x"'),
+        (SHEET, 'r="3"', 'r="2.5"'),
+        (SHEET, "<sheetData>", "<sheetData>&nothing;"),
+        (SHEET, "<v>2</v>", '<v>2</v></c><c r="C3" t="d"><v>soon</v>'),
+        ("workbook.xml", "</workbook>", ""),
+        ("styles.xml", 'numFmtId="0"', 'numFmtId="x"'),
+    ],
+)
+async def test_a_damaged_workbook_is_said_to_be_unreadable(
+    tmp_path: Path, part: str, found: str, other: str
+) -> None:
+    rows = [("20240301", 1), ("20240302", 2)]
+    source = rewritten(book(tmp_path / "a.xlsx", rows), found, other, part)
+
+    with pytest.raises(ItemFailed, match="damaged") as failed:
+        await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
+
+    assert failed.value.item_code == "source_unreadable"

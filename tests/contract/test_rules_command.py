@@ -132,6 +132,69 @@ async def test_rules_that_cannot_run_are_named_and_the_others_are_judged(
     assert errors == [None, "bad_rule", "column_missing", "bad_rule", "bad_rule"]
 
 
+def between(**ends: Any) -> dict[str, Any]:
+    return {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "amount"} | ends,
+    }
+
+
+def only_where(parameter: Any) -> dict[str, Any]:
+    condition = {
+        "type": "comparison",
+        "column": {"name": "amount"},
+        "operator": "<",
+        "parameter": parameter,
+    }
+    return {
+        "type": "expect_column_values_to_not_be_null",
+        "kwargs": {"column": "id", "row_condition": condition},
+    }
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        between(min_value=10**30),
+        between(max_value=-(10**19)),
+        between(min_value=float("nan")),
+        between(max_value=float("inf")),
+        between(min_value="\ud800"),
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": "id", "value_set": [10**30, 1]},
+        },
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": "id", "value_set": ["a", "\udc00"]},
+        },
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": "id", "value_set": ["a\0"]},
+        },
+        {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "\ud800"}},
+        {
+            "type": "expect_column_values_to_match_regex",
+            "kwargs": {"column": "id", "regex": "\ud800"},
+        },
+        {
+            "type": "expect_column_value_lengths_to_be_between",
+            "kwargs": {"column": "id", "max_value": 10**30},
+        },
+        {"type": "expect_table_row_count_to_be_between", "kwargs": {"max_value": 10**30}},
+        only_where(10**30),
+        only_where("\ud800"),
+    ],
+)
+async def test_a_value_that_no_source_can_compare_spoils_its_own_rule_only(
+    files: dict[str, str], tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    code, answer = await judged(files["parquet"], write_rules(tmp_path, [odd, *RULES]))
+
+    assert (code, figures(answer)[1:]) == (2, FIGURES)
+    assert answer["rules"][0]["error"]["code"] == "bad_rule"
+
+
 async def test_people_read_a_table(files: dict[str, str], tmp_path: Path) -> None:
     result = await run("--source", files["csv"], "--rules", write_rules(tmp_path, RULES))
 
@@ -161,3 +224,12 @@ async def test_what_cannot_be_read_is_said(
 
     assert result.exit_code == code
     assert sentence in " ".join(result.output.replace("│", " ").split())
+
+
+async def test_rules_that_are_nested_without_end_are_no_rules(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.json"
+    rules.write_text("[" * 100_000)
+
+    result = await run("--source", str(tmp_path / "rows.csv"), "--rules", str(rules))
+
+    assert (result.exit_code, "not JSON" in result.output) == (2, True)

@@ -1,5 +1,6 @@
 """Looking into data sources: PostgreSQL, CSV, Parquet and Excel behind one port."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.sample.report import load_sample
 from longhaul.adapters.sources.names import is_same, quoted, split
+from longhaul.adapters.sources.session import Session
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.errors import ItemFailed, Unavailable
 from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceKind
@@ -210,7 +212,6 @@ async def test_a_file_below_a_folder_of_sources_is_read(folder: Path, location: 
         "with-a-link",
         "/etc/hostname",
         "/no/such/file",
-        "*.csv",
     ],
 )
 async def test_nothing_else_is_read_and_nobody_learns_whether_it_is_there(
@@ -220,7 +221,6 @@ async def test_nothing_else_is_read_and_nobody_learns_whether_it_is_there(
     (folder / "linked").symlink_to(folder.parent)
     (folder / "with-a-link").mkdir()
     (folder / "with-a-link" / "x.csv").symlink_to(folder.parent / "secret.csv")
-    (folder / "*.csv").write_text("id\n1\n")
 
     with pytest.raises(ItemFailed, match="LONGHAUL_SOURCES__FOLDERS") as failed:
         await bound_to(folder).tables(csv_source(location.format(folder=folder)))
@@ -228,7 +228,34 @@ async def test_nothing_else_is_read_and_nobody_learns_whether_it_is_there(
     assert failed.value.item_code == "source_denied"
 
 
-@pytest.mark.parametrize("location", ["gone.csv", "x" * 300, "loans.csv/x.csv"])
+@pytest.mark.parametrize("name", ["loans[1]", "loan?", "loan*", "[a-z]oans", "[[]", "***"])
+@pytest.mark.parametrize("kind", [SourceKind.CSV, SourceKind.PARQUET])
+@pytest.mark.parametrize("whole", ["file", "folder"])
+async def test_a_file_is_only_itself_whatever_its_name(
+    folder: Path, name: str, kind: SourceKind, whole: str
+) -> None:
+    def write(stem: str, ids: Sequence[int]) -> None:
+        path = folder / "cards" / f"{stem}.{kind}"
+        rows = duckdb.sql("SELECT unnest($1::integer[])::varchar AS id", params=[ids])
+        target = folder / "written"
+        rows.write_csv(str(target)) if kind is SourceKind.CSV else rows.write_parquet(str(target))
+        target.rename(path)
+
+    write(name, [1, 2, 3])
+    for other in ("loans", "loans1", "x[", "x"):
+        write(other, [9])
+    location = "cards" if whole == "folder" else f"cards/{name}.{kind}"
+    source = DataSource(name="file", kind=kind, location=location)
+
+    def read(session: Session) -> list[tuple[str, ...]]:
+        (table,) = [one for one in session.tables() if split(one.name) == [name]]
+        assert table.rows == (None if kind is SourceKind.CSV else 3)
+        return session.fetch(session.bind(table)[["id"]])
+
+    assert await bound_to(folder).run(source, read) == [("1",), ("2",), ("3",)]
+
+
+@pytest.mark.parametrize("location", ["gone.csv", "*.csv", "x" * 300, "loans.csv/x.csv"])
 async def test_a_file_that_is_not_there_is_said_so(folder: Path, location: str) -> None:
     with pytest.raises(ItemFailed) as failed:
         await bound_to(folder).tables(csv_source(location))

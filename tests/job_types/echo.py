@@ -64,15 +64,19 @@ class Echo(JobType[EchoParameters]):
 
     started: list[tuple[str, int]]
     gate: asyncio.Event | None
+    planning: asyncio.Event | None
     before_each: Callable[[str], Awaitable[None]] | None
 
     def __init__(self, resources: Resources | None = None) -> None:
         super().__init__(resources)
         self.started = []
         self.gate = None
+        self.planning = None
         self.before_each = None
 
     async def items(self, tx: Transaction, parameters: EchoParameters) -> AsyncIterator[NewItem]:
+        if self.planning is not None:
+            await self.planning.wait()
         for number in range(parameters.items):
             yield NewItem(key=f"echo-{number}", label=f"Echo {number}")
 

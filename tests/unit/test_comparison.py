@@ -46,6 +46,10 @@ dates = st.dates(min_value=date(1900, 1, 1), max_value=date(2199, 12, 31))
         ("202403", "2024-03-31", DATE),
         ("2024-03-05", "2024-03-05T00:00:00Z", DATE),
         ("2024-03-05T12:00:00Z", "2024-03-05 14:00:00+02:00", DataType.DATE_TIME),
+        # As PostgreSQL and DuckDB write a time with a zone.
+        ("2024-03-05 12:00:00+00", "2024-03-05T12:00:00Z", DataType.DATE_TIME),
+        ("2024-03-05 12:00:00.5-05", "2024-03-05T17:00:00.5", DataType.DATE_TIME),
+        ("2024-03-05 00:00:00+00", "March 5, 2024", DATE),
         ("Y", "yes", DataType.BOOLEAN),
         (False, "N", DataType.BOOLEAN),
         ('{"a": 1, "b": [2]}', '{"b":[2],"a":1}', DataType.JSON),

@@ -63,6 +63,9 @@ def test_no_sequence_of_moves_leaves_a_terminal_state_but_by_retry(wishes: list[
         (S.PAUSED, S.RUNNING, [S.RESUMING, S.RUNNING]),
         (S.PAUSING, S.RUNNING, [S.RESUMING, S.RUNNING]),
         (S.RESUMING, S.PAUSED, [S.PAUSING, S.PAUSED]),
+        (S.PAUSED, S.COMPLETED, [S.RESUMING, S.PAUSING, S.COMPLETED]),
+        (S.PENDING, S.COMPLETED, [S.RUNNING, S.COMPLETED]),
+        (S.PAUSED, S.CANCELLED, [S.CANCELLED]),
     ],
 )
 def test_a_path_goes_through_the_states_between(current: S, to: S, steps: list[S]) -> None:
@@ -70,9 +73,10 @@ def test_a_path_goes_through_the_states_between(current: S, to: S, steps: list[S
 
 
 @pytest.mark.parametrize("current", sorted(TERMINAL))
-def test_there_is_no_path_out_of_a_terminal_state(current: S) -> None:
+@pytest.mark.parametrize("to", [S.RUNNING, S.COMPLETED, S.CANCELLED])
+def test_there_is_no_path_out_of_a_terminal_state(current: S, to: S) -> None:
     with pytest.raises(WrongState):
-        path(current, S.RUNNING)
+        path(current, to)
 
 
 @pytest.mark.parametrize(

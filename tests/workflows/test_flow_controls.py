@@ -8,6 +8,7 @@ controls replay is proved by replaying each history.
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
 from temporalio.client import Client
@@ -33,6 +34,7 @@ from tests.flows import (
     submit,
     waits_for_approval,
 )
+from tests.planning import asked_again
 from tests.workflows.test_cancelling import has_done
 
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
@@ -190,3 +192,95 @@ async def test_a_job_that_is_cancelled_by_itself_fails_its_step(engine: Engine) 
 
     assert flow.status is JobStatus.FAILED
     assert (await engine.items(job_id))[0]["error_code"] == "step_cancelled"
+
+
+async def events(engine: Engine, job_id: str, name: str) -> int:
+    """How many events of a kind the current run of a workflow has."""
+    history = await engine.handle(job_id).fetch_history()
+    return sum(event.HasField(f"{name}_event_attributes") for event in history.events)
+
+
+@pytest.mark.parametrize("rolling", [False, True], ids=["one_run", "continued_as_new"])
+async def test_a_job_that_plans_for_long_is_not_started_over_and_over(
+    engine: Engine, rolling: bool
+) -> None:
+    engine.echo.planning = asyncio.Event()
+    job_id = await submit(engine, echo("a", items=1), rolling=rolling)
+    job = await child(engine, job_id, "a", JobStatus.PENDING)
+    if rolling:
+        await new_run(engine, job_id)
+    await asked_again(engine, job)
+    starts = await events(engine, job_id, "start_child_workflow_execution_initiated")
+    engine.echo.planning.set()
+    flow = await engine.ends(job_id)
+
+    assert starts <= 1
+    assert flow.outcome is Outcome.SUCCEEDED
+
+
+async def test_a_paused_flow_with_nothing_left_to_do_can_be_cancelled(engine: Engine) -> None:
+    job_id = await submit(engine, approval("ok"))
+    await waits_for_approval(engine, job_id)
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE))
+    await engine.becomes(job_id, PAUSED)
+    await engine.handle(job_id).execute_update("decide", {"step": "ok", "decision": "approved"})
+
+    await engine.workflows.cancel(job_id)
+    flow = await engine.ends(job_id)
+
+    assert (flow.status, flow.outcome) == (JobStatus.COMPLETED, Outcome.SUCCEEDED)
+    await check_replays(engine, job_id)
+
+
+async def new_run(engine: Engine, job_id: str) -> None:
+    """Return once a flow that is looked at again and again has continued as new."""
+    first = (await engine.handle(job_id).describe()).run_id
+
+    async def has_rolled() -> bool:
+        await engine.handle(job_id).signal("look")
+        return (await engine.handle(job_id).describe()).run_id != first
+
+    await until(has_rolled, what="a new run")
+
+
+async def test_a_flow_whose_jobs_drain_for_long_continues_as_new(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(engine, echo("a", items=2), echo("b", items=1), rolling=True)
+    await child(engine, job_id, "a", RUNNING)
+    await until(lambda: has_started(engine, 2), what="two items")
+    await engine.workflows.control(job_id, Control(action=Action.PAUSE))
+    await child(engine, job_id, "a", JobStatus.PAUSING)
+
+    await new_run(engine, job_id)
+    pausing = await engine.job(job_id)
+    engine.echo.gate.set()
+    await engine.becomes(job_id, PAUSED)
+    await engine.workflows.control(job_id, Control(action=Action.RESUME))
+    flow = await engine.ends(job_id)
+
+    assert pausing.status is JobStatus.PAUSING
+    assert flow.counts == Counts(total=2, done=2)
+    await check_numbers_agree(engine, job_id)
+
+
+async def has_started(engine: Engine, count: int) -> bool:
+    return len(engine.echo.started) >= count
+
+
+async def test_a_flow_whose_jobs_take_long_to_end_continues_as_new(
+    engine: Engine, dsn: str
+) -> None:
+    job_id = await submit(engine, echo("a", items=400, seconds=0.2), rolling=True)
+    job = await child(engine, job_id, "a", RUNNING)
+    connection = await asyncpg.connect(dsn)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE echo")  # nor can the job be summed up
+        await engine.workflows.cancel(job_id)
+        await new_run(engine, job_id)
+        alive = await engine.job(job.id)
+    await connection.close()
+    flow = await engine.ends(job_id)
+
+    assert not alive.status.is_terminal
+    assert flow.status is JobStatus.CANCELLED
+    assert (await engine.job(job.id)).status is JobStatus.CANCELLED

@@ -11,6 +11,7 @@ from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Counts, JobStatus, RunMode
 from tests.conftest import until
 from tests.engine import Engine
+from tests.planning import resumed_while_planning
 from tests.refusals import Refusals
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -338,3 +339,13 @@ async def test_a_provider_that_refuses_us_pauses_the_job_and_fails_no_item(
     assert job.pause.reason == "provider_rejected: The provider refuses the key."
     assert job.counts.failed == 0
     assert (await engine.items(job_id))[4]["state"] == "open"
+
+
+async def test_a_resume_that_comes_while_the_items_are_listed_is_heard_after_the_planned_pause(
+    engine: Engine,
+) -> None:
+    job_id = await resumed_while_planning(engine)
+
+    job = await engine.job(job_id)
+
+    assert (job.status, job.counts.done) == (JobStatus.COMPLETED, 4)

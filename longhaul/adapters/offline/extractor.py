@@ -11,7 +11,6 @@ from longhaul.core.attributes import Attribute
 from longhaul.core.extraction import DocumentText, Extraction, Question
 from longhaul.core.job_types import OFFLINE, Calls
 from longhaul.core.layout import (
-    MOST_ROWS,
     Cell,
     Line,
     below,
@@ -139,13 +138,13 @@ def _in_tables(
 ) -> Iterator[_Found]:
     wanted = {_bare(value) for value in keys.values()}
     needed = {_bare(value) for value in records.named.values()}
-    for header, title, at in tables(lines, is_label):
-        trust = _trust(is_label.match(title.text))
-        for place, row in enumerate(lines[at + 1 : at + 1 + MOST_ROWS], at + 1):
+    for table in tables(lines, is_label):
+        trust = _trust(is_label.match(table.title.text))
+        for place, row in enumerate(table.rows, table.at + 1):
             named = wanted & {_bare(cell.text) for cell in row.cells}
             if not named & needed or records.share(number - 1, place) is None:
                 continue
-            cell = below(header, title, row, aligned=aligned)
+            cell = below(table.header, table.title, row, aligned=aligned)
             if cell is not None:
                 # A row that carries more of the keys is more surely the record's.
                 weight = round((0.95 - 0.2 * (1 - len(named) / len(wanted))) * trust, 2)

@@ -36,7 +36,9 @@ def behind(attribute: Attribute) -> re.Pattern[str]:
     number = "|".join(
         ["[0-9]{1,3}[.):]?", *([re.escape(attribute.mdrm)] if attribute.mdrm else [])]
     )
-    start = rf"(?:^|(?<=  )|(?<=[\t|])|(?<=[a-z0-9)%][.,;]))\s*(?:[-*•·]\s*)?(?:(?:{number})\s+)?"
+    # A gap is entered at its end only: it may be as long as a page.
+    start = r"(?:^|(?<=  )(?! )|(?<=[\t|])|(?<=[a-z0-9)%][.,;]))\s{0,8}(?:[-*•·]\s*)?"
+    start += rf"(?:(?:{number})\s+)?"
     article = r"(?:(?:the|your|our|its|this)\s+)?"
     # Behind a mere gap may stand the next title of a table, which holds no number.
     gap = r"(?: {2,}|\t+)"

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from longhaul.adapters.postgres.data_sources import data_sources
-from longhaul.core.cases import NewDocument, NewQuery
-from longhaul.core.casework import CaseFilter, CasePlace, HeldCase
+from longhaul.core.cases import ExecutionOutcome, NewDocument, NewQuery
+from longhaul.core.casework import CaseFilter, CasePlace, HeldCase, LatestExecution, Verdict
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.sources import DataSource
 
@@ -96,6 +96,21 @@ _HAVING_QUERY = f"""
 {_COUNTS} WHERE e.kind = 'query' AND e.data_source_id = $2 AND e.query = $3 AND e.parameters = $4
 """
 
+_LATEST = """
+SELECT id::text AS id, number, outcome, test_result
+FROM test_execution WHERE test_case_id = $1 AND is_latest
+"""
+
+_REVIEW = """
+WITH changed AS (
+    UPDATE test_execution SET test_result = $2 WHERE id = $1::text::uuid RETURNING id
+)
+INSERT INTO test_execution_audit (execution_id, time, action, by, details)
+SELECT id, clock_timestamp(), 'reviewed', $3,
+       jsonb_build_object('test_result', $2::text, 'before', $4::text, 'reason', $5::text)
+FROM changed
+"""
+
 _FIRST: CasePlace = (-1, -1, -1, -1, -1)
 
 
@@ -174,3 +189,22 @@ class PostgresCasework:
             _HAVING_QUERY, list(case_ids), query.data_source_id, query.query, query.parameters
         )
         return {row["id"] for row in rows}
+
+    async def latest(self, tx: Transaction, case_id: int) -> LatestExecution | None:
+        """The latest execution of a test case that is held."""
+        rows = await tx.fetch(_LATEST, case_id)
+        if not rows:
+            return None
+        return LatestExecution(**{**rows[0], "outcome": ExecutionOutcome(rows[0]["outcome"])})
+
+    async def review(
+        self,
+        tx: Transaction,
+        execution: LatestExecution,
+        verdict: Verdict,
+        *,
+        by: str,
+        reason: str,
+    ) -> None:
+        """Store a verdict on an execution, with its audit."""
+        await tx.execute(_REVIEW, execution.id, verdict, by, execution.test_result, reason)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from longhaul.adapters.postgres.jobs import job_of
+from longhaul.adapters.postgres.jobs import LIVE, job_of
 from longhaul.core.flows import ApprovalState
 from longhaul.core.items import ItemState
 from longhaul.core.jobs import Job
@@ -28,6 +28,18 @@ WHERE job_id = $1 AND step = $2 AND attempt = $3 AND state = 'waiting'
 
 _REMIND = """
 UPDATE job_approval SET remind_at = $4 WHERE job_id = $1 AND step = $2 AND attempt = $3
+"""
+
+
+# A flow that waits for somebody, and says this text in its parameters or has it from a step.
+_THAT_ASK_ABOUT = f"""
+SELECT f.id FROM job AS f
+WHERE f.{LIVE} AND EXISTS (
+        SELECT FROM job_approval AS a
+        WHERE (a.job_id, a.attempt, a.state) = (f.id, f.attempt, 'waiting'))
+    AND (strpos(f.parameters::text, $1) > 0 OR EXISTS (
+        SELECT FROM job_item AS i WHERE i.job_id = f.id AND strpos(i.output::text, $1) > 0))
+ORDER BY f.id
 """
 
 
@@ -59,6 +71,10 @@ class PostgresFlows:
         """What was asked in all attempts, oldest first."""
         sql = "SELECT * FROM job_approval WHERE job_id = $1 ORDER BY asked_at, step"
         return [_approval(row) for row in await tx.fetch(sql, job_id)]
+
+    async def that_ask_about(self, tx: Transaction, text: str) -> Sequence[str]:
+        """The flows whose waiting steps may be about this; where they are, they are asked."""
+        return [str(row["id"]) for row in await tx.fetch(_THAT_ASK_ABOUT, text)]
 
     async def ask(
         self, tx: Transaction, job: Job, step: str, *, wait: timedelta, remind: timedelta | None

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import asyncpg
+
+from longhaul.core.errors import WrongState
 from longhaul.core.forms import FormAttribute
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.sources import DataSource
@@ -169,12 +172,12 @@ class PostgresReports:
         # There may be no row yet that could be locked.
         key = f"report {name}"
         await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key)
-        rows = await tx.fetch("SELECT * FROM report WHERE name = $1 FOR UPDATE", name)
+        rows = await tx.fetch("SELECT * FROM report WHERE name = $1 FOR NO KEY UPDATE", name)
         return rows[0] if rows else None
 
     async def lock(self, tx: Transaction, report_id: int) -> None:
         """Keep a report to this transaction."""
-        await tx.execute("SELECT FROM report WHERE id = $1 FOR UPDATE", report_id)
+        await tx.execute("SELECT FROM report WHERE id = $1 FOR NO KEY UPDATE", report_id)
 
     async def find(self, tx: Transaction, report_id: int) -> Row | None:
         """A report by its id."""
@@ -203,6 +206,21 @@ class PostgresReports:
         """The active attributes of a report in a cycle, in the order of the form."""
         line_no, attribute_id = after or (-1, -1)
         return await tx.fetch(_FORM, cycle_id, report_id, line_no, attribute_id, limit)
+
+    async def remove_source(self, tx: Transaction, report_id: int, source_id: int) -> bool:
+        """Forget a data source; False when the report has none such.
+
+        Raises:
+            WrongState: Something that a job has made refers to it.
+        """
+        sql = "DELETE FROM data_source WHERE id = $1 AND report_id = $2"
+        try:
+            async with tx.nested():
+                return await tx.execute(sql, source_id, report_id) > 0
+        except asyncpg.ForeignKeyViolationError:
+            raise WrongState(
+                "Mappings, results, samples or evidence come from this data source: it stays."
+            ) from None
 
     async def note(
         self, tx: Transaction, report_id: int, action: str, by: str, details: Mapping[str, Any]

@@ -1,11 +1,10 @@
 """Excel: sheets are read row by row and written out as CSV, every value as a text."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from longhaul.adapters.sources.csv_files import check_names
 from longhaul.core.errors import ItemFailed
@@ -51,16 +50,20 @@ def _field(cell: object) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     import openpyxl  # noqa: PLC0415 - only workers read Excel
-    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, BadZipFile, KeyError, ValueError):
-        raise ItemFailed("source_unreadable", "The file is no Excel workbook.") from None
-    try:
-        yield book
-    finally:
-        book.close()
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            for sheet in book.worksheets:
+                # What a sheet says of its own size need not be so: rows beyond would not be seen.
+                sheet.reset_dimensions()
+            yield book
+    except (ItemFailed, OSError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - the library raises whatever it stumbles over in a bad file
+        raise ItemFailed(
+            "source_unreadable",
+            "The file is no Excel workbook, or a damaged one: open it and save it anew.",
+        ) from None
 
 
 def _names(sheet: Any) -> Sequence[str]:

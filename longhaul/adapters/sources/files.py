@@ -119,7 +119,7 @@ class FileSession(Session):
                     yield table, path, sheet
             case _:
                 with self._translated():
-                    relation = self._connection.read_parquet(str(path))
+                    relation = self._connection.read_parquet(_only(path))
                     columns = [
                         SourceColumn(name=name, type=str(kind).lower())
                         for name, kind in zip(relation.columns, relation.types, strict=True)
@@ -132,7 +132,7 @@ class FileSession(Session):
         delimiter, skipped = ",", 0
         match self._source.kind:
             case SourceKind.PARQUET:
-                relation = self._connection.read_parquet(str(path))
+                relation = self._connection.read_parquet(_only(path))
             case kind:
                 if kind is SourceKind.EXCEL:
                     target = self._folder / "sheet.csv"
@@ -142,7 +142,7 @@ class FileSession(Session):
                     delimiter, _ = csv_files.read_header(path)
                     skipped = 1
                 relation = self._connection.read_csv(
-                    str(path),
+                    _only(path),
                     header=False,
                     skiprows=skipped,
                     delimiter=delimiter,
@@ -197,6 +197,11 @@ def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]
     # A file of the folder may itself be a link to somewhere else.
     wanted = [path for path in found if path.suffix.lower() in SUFFIXES[source.kind]]
     return [find_place(str(path), folders) for path in wanted]
+
+
+def _only(path: Path) -> str:
+    # DuckDB takes a name with one of these for the names of many files.
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _texts(names: Sequence[str]) -> Sequence[SourceColumn]:

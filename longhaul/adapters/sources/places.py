@@ -6,9 +6,6 @@ from pathlib import Path
 
 from longhaul.core.errors import ItemFailed
 
-# DuckDB takes a name with one of these for many names.
-_WILD = frozenset("*?[")
-
 
 def find_place(location: str, folders: Sequence[Path] | None) -> Path:
     """The file or folder that a location names, with every link followed.
@@ -26,7 +23,7 @@ def find_place(location: str, folders: Sequence[Path] | None) -> Path:
     inside = [
         place
         for root, place in zip(roots, places, strict=True)
-        if os.path.commonpath([root, place]) == root and _WILD.isdisjoint(location)
+        if os.path.commonpath([root, place]) == root
     ]
     if not inside:
         raise ItemFailed(

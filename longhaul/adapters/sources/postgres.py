@@ -1,7 +1,7 @@
 """PostgreSQL as a data source: one read-only snapshot, with time-outs."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ibis
@@ -124,8 +124,10 @@ class PostgresSession(Session):
         return self.query(sql)
 
     def _stop(self) -> None:
-        if not self._connection.closed:
-            self._connection.cancel_safe(timeout=CONNECT_SECONDS)
+        # Whoever stops it asks again until it has stopped.
+        with suppress(psycopg.Error):
+            if not self._connection.closed:
+                self._connection.cancel_safe(timeout=CONNECT_SECONDS)
 
     def _away(self) -> Exception:
         if self._is_own:

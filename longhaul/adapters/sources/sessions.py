@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from longhaul.adapters.sources.session import Interrupted, QueryFailed, Session, closing
@@ -10,6 +11,15 @@ from longhaul.core.errors import ItemFailed
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind, SourceTable
 
 Answer = TypeVar("Answer")
+
+# How many looks a process has open at once: each is a connection to somebody's database, or a
+# file in memory. Who shares a look, as the rules of a table do, needs only one.
+SESSIONS = 32
+
+# Not asyncio's own threads: a look may take minutes, and the items beside it need those. And
+# what stops a look must not wait for a thread that only its end would set free.
+_looking = ThreadPoolExecutor(SESSIONS, "longhaul-source")
+_stopping = ThreadPoolExecutor(4, "longhaul-source-stop")
 
 _AGAIN = 0.2
 
@@ -24,6 +34,7 @@ class SourceSessions:
     def __init__(self, access: SourceAccess, *, secrets: Mapping[str, str] = os.environ) -> None:
         self._access = access
         self._secrets = secrets
+        self._stops: set[asyncio.Task[None]] = set()
 
     async def tables(self, source: DataSource) -> Sequence[SourceTable]:
         """The tables of a source with their columns, by name."""
@@ -37,12 +48,20 @@ class SourceSessions:
             Unavailable: The source lies in our own database, which did not answer.
         """
         opened = _Opened()
-        thread = asyncio.create_task(asyncio.to_thread(self._run, source, work, opened))
+        thread = _looking.submit(self._run, source, work, opened)
         try:
-            return await asyncio.shield(thread)
+            return await asyncio.shield(asyncio.wrap_future(thread))
         except asyncio.CancelledError:
-            await _stop(thread, opened)
+            if not thread.cancel():
+                await asyncio.shield(self._stop(thread, opened))
             raise
+
+    def _stop(self, thread: "Future[Answer]", opened: "_Opened") -> "asyncio.Task[None]":
+        # A task of its own, which goes on although whoever waits for it is cancelled once more.
+        stop = asyncio.create_task(_stop(thread, opened))
+        self._stops.add(stop)
+        stop.add_done_callback(self._stops.discard)
+        return stop
 
     def _run(
         self, source: DataSource, work: Callable[[Session], Answer], opened: "_Opened"
@@ -98,10 +117,10 @@ class _Opened:
             self._session.interrupt()
 
 
-async def _stop(thread: "asyncio.Task[Answer]", opened: _Opened) -> None:
+async def _stop(thread: "Future[Answer]", opened: _Opened) -> None:
     # Again and again: the thread may be between two statements, or still connecting.
-    while not thread.done():
-        await asyncio.to_thread(opened.interrupt)
-        await asyncio.wait({thread}, timeout=_AGAIN)
-    if not thread.cancelled():
-        thread.exception()
+    ended = asyncio.wrap_future(thread)
+    while not ended.done():
+        await asyncio.get_running_loop().run_in_executor(_stopping, opened.interrupt)
+        await asyncio.wait({ended}, timeout=_AGAIN)
+    ended.exception()

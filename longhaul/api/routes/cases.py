@@ -12,6 +12,7 @@ from longhaul.api.case_schemas import (
     GivenDocumentView,
     GivenView,
     QueryRequest,
+    ReviewRequest,
     WholeCaseView,
 )
 from longhaul.api.decision_schemas import RowId
@@ -84,3 +85,11 @@ async def give_query(
     if not is_new:
         response.status_code = HTTPStatus.OK
     return given
+
+
+@router.post("/{case_id}/review", response_model=WholeCaseView)
+async def review_case(
+    case_id: CaseId, body: ReviewRequest, caller: Caller, serving: Serving
+) -> Any:
+    """Say how a test ended, on its latest execution."""
+    return await serving.cases.review(caller, case_id, body)

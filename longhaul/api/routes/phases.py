@@ -1,4 +1,4 @@
-"""The mappings of a phase: people look at them and decide."""
+"""The mappings of a phase: people look at them, decide, and make their own."""
 
 from typing import Annotated, Any
 
@@ -9,6 +9,9 @@ from longhaul.api.decision_schemas import (
     DecisionHistory,
     DecisionRequest,
     EntryPage,
+    EntryView,
+    MappingRequest,
+    UnmappedPage,
 )
 from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
 from longhaul.api.routes.versions import OneEntry, Wanted
@@ -16,6 +19,7 @@ from longhaul.api.routes.versions import OneEntry, Wanted
 router = APIRouter()
 
 PhaseId = Annotated[int, Path(ge=1, lt=2**31)]
+AttributeId = Annotated[int, Path(ge=1, lt=2**31)]
 
 
 @router.get("/{phase_id}/mappings", response_model=EntryPage)
@@ -39,6 +43,28 @@ async def decide_on_mappings(
     """Approve or reject mappings, as tester or as report owner."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.decide(caller, find, body)
+
+
+@router.get("/{phase_id}/mappings/missing", response_model=UnmappedPage)
+async def list_unmapped(
+    phase_id: PhaseId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
+) -> Any:
+    """The attributes that nothing feeds: no job could map them, or their mapping was rejected."""
+    find = serving.deciding.mappings(caller, phase_id)
+    return await serving.deciding.unmapped(find, limit=limit, cursor=cursor)
+
+
+@router.put("/{phase_id}/mappings/{attribute_id}", response_model=EntryView)
+async def map_attribute(
+    phase_id: PhaseId,
+    attribute_id: AttributeId,
+    body: MappingRequest,
+    caller: Caller,
+    serving: Serving,
+) -> Any:
+    """Map an attribute by hand; the tester approves it thereby, the report owner decides."""
+    find = serving.deciding.mappings(caller, phase_id)
+    return await serving.deciding.map_by_hand(caller, find, attribute_id, body)
 
 
 @router.get("/{phase_id}/mappings/history", response_model=DecisionHistory)

@@ -19,7 +19,7 @@ from longhaul.api.schemas import ObjectHistory
 
 router = APIRouter()
 
-ReportId = Annotated[int, Path(ge=1, lt=2**31)]
+RowId = Annotated[int, Path(ge=1, lt=2**31)]
 CycleId = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest when absent")]
 
 
@@ -42,7 +42,7 @@ async def list_reports(
 
 @router.get("/{report_id}/attributes", response_model=AttributePage)
 async def list_attributes(
-    report_id: ReportId,
+    report_id: RowId,
     caller: Caller,
     serving: Serving,
     cycle_id: CycleId = None,
@@ -54,23 +54,31 @@ async def list_attributes(
 
 
 @router.get("/{report_id}/sources", response_model=SourceList)
-async def list_sources(report_id: ReportId, caller: Caller, serving: Serving) -> Any:
+async def list_sources(report_id: RowId, caller: Caller, serving: Serving) -> Any:
     """The data sources of a report."""
     return await serving.reports.sources(caller, report_id)
 
 
 @router.post("/{report_id}/sources", status_code=HTTPStatus.CREATED, response_model=AddedSourceView)
 async def add_source(
-    report_id: ReportId, body: SourceRequest, caller: Caller, serving: Serving, response: Response
+    report_id: RowId, body: SourceRequest, caller: Caller, serving: Serving, response: Response
 ) -> Any:
     """Add a data source after a look into it; answers 200 where it was there before."""
     answer = await serving.reports.add_source(caller, report_id, body)
     return _created(response, answer)
 
 
+@router.delete("/{report_id}/sources/{source_id}", status_code=HTTPStatus.NO_CONTENT)
+async def remove_source(
+    report_id: RowId, source_id: RowId, caller: Caller, serving: Serving
+) -> None:
+    """Forget a data source that nothing has come from yet."""
+    await serving.reports.remove_source(caller, report_id, source_id)
+
+
 @router.get("/{report_id}/history", response_model=ObjectHistory)
 async def read_report_history(
-    report_id: ReportId,
+    report_id: RowId,
     caller: Caller,
     serving: Serving,
     limit: Limit = 100,

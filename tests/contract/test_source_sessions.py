@@ -1,0 +1,133 @@
+"""Threads of looks into sources: apart from everybody else's, and let go of whatever happens."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from longhaul.adapters.sources.sessions import SESSIONS, SourceSessions
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from tests.conftest import PATIENCE, until
+
+OWN = DataSource(name="own", kind=SourceKind.POSTGRESQL, location="landing.t")
+_RUNNING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'longhaul-sources'"
+    " AND datname = current_database() AND wait_event = 'PgSleep'"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> DataSource:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n", encoding="utf-8")
+    return DataSource(name="file", kind=SourceKind.CSV, location=str(path))
+
+
+@pytest.fixture
+async def connection(dsn: str) -> AsyncIterator[Any]:
+    opened = await asyncpg.connect(dsn)
+    await opened.execute("CREATE SCHEMA landing")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def one_thread() -> AsyncIterator[None]:
+    """Leave everybody who asks asyncio for a thread a single one."""
+    loop = asyncio.get_running_loop()
+    only = ThreadPoolExecutor(1)
+    loop.set_default_executor(only)
+    yield
+    # The loop outlives the test.
+    loop.set_default_executor(ThreadPoolExecutor())
+    only.shutdown(wait=False)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What looks wait for; open at the end, whatever becomes of the test."""
+    opened = threading.Event()
+    yield opened
+    opened.set()
+
+
+def _held_by(gate: threading.Event) -> Callable[[Any], bool]:
+    return lambda _session: gate.wait(PATIENCE)
+
+
+async def test_a_long_look_takes_no_thread_that_somebody_else_needs(
+    file: DataSource, gate: threading.Event, one_thread: None
+) -> None:
+    begun = threading.Event()
+
+    def hold(_session: Any) -> bool:
+        begun.set()
+        return gate.wait(PATIENCE)
+
+    look = asyncio.create_task(SourceSessions(SourceAccess()).run(file, hold))
+
+    async def has_begun() -> bool:
+        return begun.is_set()
+
+    await until(has_begun, what="the look")
+    async with asyncio.timeout(PATIENCE):
+        assert await asyncio.to_thread(lambda: "done") == "done"
+    assert not look.done()
+    gate.set()
+    assert await look
+
+
+async def test_whoever_is_cancelled_twice_takes_the_query_along_all_the_same(
+    connection: Any, dsn: str, gate: threading.Event, one_thread: None
+) -> None:
+    await connection.execute("CREATE VIEW landing.t AS SELECT pg_sleep(600)::text AS a")
+
+    async def is_running() -> bool:
+        return bool(await connection.fetchval(_RUNNING))
+
+    async def is_over() -> bool:
+        return not await is_running()
+
+    def ask(session: Any) -> Any:
+        return session.query("SELECT a FROM landing.t")
+
+    look = asyncio.create_task(SourceSessions(SourceAccess(own_dsn=dsn)).run(OWN, ask))
+    await until(is_running, what="the query")
+    # Nobody gets a thread from asyncio now, as on a machine whose items all read documents.
+    other = asyncio.create_task(asyncio.to_thread(gate.wait, PATIENCE))
+    await asyncio.sleep(0)
+    look.cancel()
+    await asyncio.sleep(0)
+    look.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await look
+    await until(is_over, what="the query to end")
+    gate.set()
+    await other
+
+
+async def test_a_look_that_has_not_begun_is_given_up_at_once(
+    file: DataSource, gate: threading.Event
+) -> None:
+    sessions = SourceSessions(SourceAccess(memory_mb=32))
+    begun: list[Any] = []
+
+    def note(_session: Any) -> None:
+        begun.append(_session)
+
+    holders = [asyncio.create_task(sessions.run(file, _held_by(gate))) for _ in range(SESSIONS)]
+    look = asyncio.create_task(sessions.run(file, note))
+    await asyncio.sleep(0)
+    look.cancel()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await look
+    assert not any(holder.done() for holder in holders)
+    gate.set()
+    assert all(await asyncio.gather(*holders))
+    assert not begun
