@@ -400,6 +400,29 @@ async def test_a_query_that_cannot_be_run_is_refused(
     assert len(await cases.evidence(cases.ids[0])) == 1
 
 
+async def test_a_query_serves_cases_of_one_report_only(
+    people: People, database: PostgresDatabase
+) -> None:
+    cases = await seed_cases(database, secret_ref="LOANS_DSN")
+    first, other, *_ = cases.ids
+    await cases.loans.fetch(
+        "INSERT INTO report (name, regulation, lob) VALUES ('Other', '', 'Mortgage') RETURNING id"
+    )
+    await cases.loans.fetch(
+        "WITH held AS (INSERT INTO cycle_report SELECT 1, max(id) FROM report RETURNING report_id)"
+        " UPDATE test_case SET report_id = held.report_id FROM held WHERE id = $1 RETURNING id",
+        other,
+    )
+
+    response = await ask(people.tester, first, also=[other])
+
+    assert answer(response) == (
+        422,
+        "invalid_input",
+        "The test cases are of several reports.",
+    )
+
+
 async def test_with_our_own_login_no_query_is_taken(people: People, cases: SeededCases) -> None:
     response = await ask(people.tester, cases.ids[0])
 
