@@ -90,6 +90,7 @@ class Pool:
         key: Names the pool: rows are drawn from it in an order that depends on this and the seed.
         count: How many rows there are.
         reason: In words, of any of its rows.
+        stratum: Of clean rows, the place of theirs in the table's strata.
     """
 
     key: str
@@ -101,6 +102,7 @@ class Pool:
     confidence: float
     count: int
     rule_id: str | None = None
+    stratum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

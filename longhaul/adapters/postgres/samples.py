@@ -32,7 +32,7 @@ from longhaul.core.sources import DataSource
 PHASE = "Sample Selection"
 
 MODEL = "seeded-draw"
-VERSION = "1"
+VERSION = "2"
 
 # One row where scoping was approved, also when nothing is to be tested.
 _SCOPED = """
@@ -43,7 +43,8 @@ WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status = 'approved'
 GROUP BY v.id, v.number ORDER BY v.number DESC LIMIT 1
 """
 
-# What rule execution runs: both have approved, in the newest version that has such rules.
+# Rules that both have approved, of the approved version; before there is one, of the newest that
+# has such rules.
 _RULES = """
 SELECT r.id, r.attribute_id, a.name AS attribute, r.expectation, r.kwargs, r.name, r.severity
 FROM rule AS r JOIN attribute AS a ON a.id = r.attribute_id
@@ -54,7 +55,7 @@ WHERE r.tester_decision = 'approved' AND r.report_owner_decision = 'approved'
             AND EXISTS (SELECT FROM rule AS x
                         WHERE x.version_id = v.id AND x.tester_decision = 'approved'
                             AND x.report_owner_decision = 'approved')
-        ORDER BY v.number DESC LIMIT 1)
+        ORDER BY v.status = 'approved' DESC, v.number DESC LIMIT 1)
 ORDER BY r.execution_order, r.id
 """
 
