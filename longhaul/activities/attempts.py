@@ -40,7 +40,7 @@ class Attempts:
             raise WrongState("The job is completed: every item succeeded, nothing to retry.")
         options = options or job.options
         reopened = await self._reopen(tx, job, keys)
-        counts, _ = await self._ledger.count(tx, job.id)
+        counts = await self._ledger.count_items(tx, job.id)
         if job.planned_at is not None and not counts.open:
             raise WrongState(f"The job is {job.status}: there is nothing to retry.")
         job = await self._jobs.update(
@@ -56,18 +56,20 @@ class Attempts:
             stop_after_failure_ratio=options.stop_after_failure_ratio,
             deadline_seconds=options.deadline_seconds,
         )
-        details = {"items": keys or "failed", "reopened": len(reopened)}
+        details = {"items": keys or "failed", "reopened": reopened}
         await self._jobs.audit(tx, job, "retried", by, details)
         await self._reopen_step(tx, job)
         return job
 
-    async def _reopen(self, tx: Transaction, job: Job, keys: Sequence[str] | None) -> Sequence[str]:
+    async def _reopen(self, tx: Transaction, job: Job, keys: Sequence[str] | None) -> int:
+        if keys is None:
+            return await self._ledger.reopen_failed(tx, job.id)
         reopened = await self._ledger.reopen(tx, job.id, keys)
-        if keys is not None and (others := set(keys) - set(reopened)):
+        if others := set(keys) - set(reopened):
             raise ItemNotRetryable(
                 f"These items are done or do not exist: {', '.join(sorted(others)[:10])}."
             )
-        return reopened
+        return len(reopened)
 
     async def _reopen_step(self, tx: Transaction, job: Job) -> None:
         """Let a flow that still runs wait for this step again."""
@@ -77,5 +79,5 @@ class Attempts:
         if parent is None or parent.status.is_terminal:
             return
         if await self._ledger.reopen(tx, parent.id, [job.step]):
-            counts, _ = await self._ledger.count(tx, parent.id)
+            counts = await self._ledger.count_items(tx, parent.id)
             await self._jobs.update(tx, parent, counts=counts)

@@ -1,6 +1,7 @@
 """Finds jobs whose row and workflow do not agree, and lets the ledger go on."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -23,6 +24,9 @@ from longhaul.core.ports import (
 )
 
 EVERY = timedelta(seconds=30)
+
+# Of how many jobs Temporal is asked at the same time.
+AT_ONCE = 16
 
 # A row that changed a moment ago has somebody who works on it.
 QUIET_FOR = timedelta(seconds=10)
@@ -104,18 +108,34 @@ class Reconciler:
         async with self._candidates.alone() as alone:
             if not alone:
                 return 0
-            async for job in self._candidates.quiet(quiet_for):
-                try:
-                    mended += await self._compare(job)
-                except Unavailable:
-                    raise
-                except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
-                    self._reports.file(exc, step="reconcile", job_id=job.id)
+            async for page in self._candidates.quiet(quiet_for):
+                for start in range(0, len(page), AT_ONCE):
+                    mended += await self._compare(page[start : start + AT_ONCE])
         return mended
 
-    async def _compare(self, job: Job) -> bool:
-        run = await self._workflows.describe(job.id)
-        found = _find(job, run)
+    async def _compare(self, jobs: Sequence[Job]) -> int:
+        """Compare some jobs with their workflows; how many were mended.
+
+        Raises:
+            Unavailable: Of none of them could anything be said.
+        """
+        asked = (self._workflows.describe(job.id) for job in jobs)
+        runs = await asyncio.gather(*asked, return_exceptions=True)
+        mended, away = 0, []
+        for job, run in zip(jobs, runs, strict=True):
+            try:
+                if isinstance(run, BaseException):
+                    raise run
+                mended += await self._mend_found(job, _find(job, run))
+            except Unavailable as exc:
+                away.append(exc)
+            except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
+                self._reports.file(exc, step="reconcile", job_id=job.id)
+        if len(away) == len(jobs):
+            raise away[0]
+        return mended
+
+    async def _mend_found(self, job: Job, found: str | None) -> bool:
         if found is None:
             return False
         async with self._database.begin() as tx:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -81,8 +82,9 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date."""
+    say = partial(typer.echo, err=True)
     try:
-        revision = run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to))
+        revision = run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to, say=say))
     except UnknownRevision as exc:
         raise typer.BadParameter(str(exc), param_hint="--to") from None
     if as_json:

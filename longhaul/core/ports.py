@@ -34,16 +34,22 @@ Answer = TypeVar("Answer")
 class Transaction(Protocol):
     """One open transaction; leaving its block commits, an exception rolls back."""
 
-    async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
+    async def fetch(
+        self, sql: str, *values: object, within: timedelta | None = None
+    ) -> Sequence[Row]:
         """Run one statement with `$1` parameters and return its rows.
 
         Lists are sent as arrays, anything as JSON where the parameter is of type jsonb.
+
+        Args:
+            within: How long it may take; None for the 30 seconds that suit those which look
+                at some rows only.
 
         Raises:
             Unavailable: The database did not answer.
         """
 
-    async def execute(self, sql: str, *values: object) -> int:
+    async def execute(self, sql: str, *values: object, within: timedelta | None = None) -> int:
         """Run one statement and return how many rows it touched.
 
         Raises:
@@ -220,13 +226,17 @@ class Ledger(Protocol):
     async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:
         """Count the items of a job by state, and add up its calls."""
 
-    async def reopen(
-        self, tx: Transaction, job_id: str, keys: Sequence[str] | None
-    ) -> Sequence[str]:
-        """Open failed items again, all or the named ones.
+    async def count_items(self, tx: Transaction, job_id: str) -> Counts:
+        """Count the items of a job by state."""
+
+    async def reopen_failed(self, tx: Transaction, job_id: str) -> int:
+        """Open all failed items again and return how many there were."""
+
+    async def reopen(self, tx: Transaction, job_id: str, keys: Sequence[str]) -> Sequence[str]:
+        """Open the named failed items again.
 
         Returns:
-            The keys reopened, and those of named items that are open anyway.
+            Their keys, and those of named items that are open anyway.
         """
 
     async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:

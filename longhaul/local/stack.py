@@ -65,7 +65,7 @@ class Stack:
             "LONGHAUL_REDIS__URL": await self._redis(supervisor),
             "TEMPORAL_ADDRESS": await self._temporal(supervisor),
         }
-        await migrate(env["LONGHAUL_POSTGRES__DSN"])
+        await migrate(env["LONGHAUL_POSTGRES__DSN"], say=self._say)
         env |= self._secret() | self._key()
         await self._api(supervisor, env)
         await self._worker(supervisor, env)

@@ -11,7 +11,7 @@ import pytest
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.core.expectations import IN_SET, kwargs_hash
 from longhaul.local import postgres
-from tests.conftest import Servers
+from tests.conftest import PATIENCE, Servers, until
 from tests.stack import COMMANDS
 
 AT_ONCE = 5
@@ -117,6 +117,37 @@ async def test_migrating_again_changes_nothing(dsn: str) -> None:
     await migrate(dsn)
 
     assert await schema(dsn) == before
+
+
+async def test_a_migration_that_waits_for_a_long_transaction_keeps_nobody_else_waiting(
+    empty: str, dsn: str
+) -> None:
+    await migrate(empty, to="0007")
+    said: list[str] = []
+    long, other = await asyncpg.connect(empty), await asyncpg.connect(empty)
+
+    async def waits() -> bool:
+        return bool(said)
+
+    try:
+        async with long.transaction():
+            await long.execute("SELECT FROM job")
+            upgrade = asyncio.create_task(migrate(empty, say=said.append))
+            await until(waits, what="the migration to say what it waits for")
+            # It waits for as long as the transaction is open, and all others work meanwhile.
+            async with asyncio.timeout(PATIENCE):
+                await other.execute("SELECT FROM job")
+            assert not upgrade.done()
+        await upgrade
+    finally:
+        await long.close()
+        await other.close()
+
+    assert said == [
+        "Waits for a transaction that has a table open, and tries again and again: "
+        "ALTER TABLE job ADD COLUMN dispatched_at timestamptz"
+    ]
+    assert await schema(empty) == await schema(dsn)
 
 
 async def test_rules_that_mean_the_same_get_the_same_hash(empty: str) -> None:

@@ -1,5 +1,6 @@
 """Rows and workflows that do not agree, as the reconciler finds and mends them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,17 +14,18 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.telemetry.logs import LoggedReports
 from longhaul.adapters.telemetry.metrics import ApiMetrics
-from longhaul.api.reconciler import Reconciler
+from longhaul.api.reconciler import AT_ONCE, Reconciler
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Requested
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.jobs import Job, JobStatus, Pause, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
+from tests.conftest import PATIENCE
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo
 
-AT_ONCE = timedelta(0)
+NOW = timedelta(0)
 
 
 class Found(NoWorkflows):
@@ -31,8 +33,13 @@ class Found(NoWorkflows):
 
     def __init__(self) -> None:
         self.runs: Mapping[str, WorkflowRun | Exception | None] = {}
+        self.asked: list[str] = []
+        self.together: asyncio.Barrier | None = None
 
     async def describe(self, job_id: str) -> WorkflowRun | None:
+        self.asked.append(job_id)
+        if self.together is not None:
+            await self.together.wait()
         run = self.runs[job_id]
         if isinstance(run, Exception):
             raise run
@@ -89,7 +96,7 @@ async def test_a_job_whose_workflow_runs_is_left_alone(desk: Desk, run_id: str) 
     job = await desk.job()
     desk.temporal.runs = {job.id: run(RunStatus.RUNNING, run_id)}
 
-    assert await desk.reconciler.look(AT_ONCE) == 0
+    assert await desk.reconciler.look(NOW) == 0
     assert await desk.read(job) == job
 
 
@@ -100,7 +107,7 @@ async def test_a_job_whose_workflow_is_lost_begins_again_fenced_off(
     job = await desk.job()
     desk.temporal.runs = {job.id: found}
 
-    assert await desk.reconciler.look(AT_ONCE) == 1
+    assert await desk.reconciler.look(NOW) == 1
     mended = await desk.read(job)
     assert mended.status is JobStatus.PENDING
     assert (mended.epoch, mended.attempt) == (job.epoch + 1, job.attempt)
@@ -131,7 +138,7 @@ async def test_a_request_that_was_lost_with_its_workflow_is_still_heard(
         await desk.stores.jobs.update(tx, job, requested=requested, pause=pause)
     desk.temporal.runs = {job.id: None}
 
-    assert await desk.reconciler.look(AT_ONCE) == 1
+    assert await desk.reconciler.look(NOW) == 1
     mended = await desk.read(job)
     assert mended.requested == wanted
     assert (mended.pause is not None) == (wanted is Requested.PAUSE)
@@ -147,7 +154,7 @@ async def test_a_workflow_that_was_ended_from_outside_ends_its_job(
     job = await desk.job()
     desk.temporal.runs = {job.id: run(status)}
 
-    assert await desk.reconciler.look(AT_ONCE) == 1
+    assert await desk.reconciler.look(NOW) == 1
     ended = await desk.read(job)
     assert ended.status is JobStatus.FAILED
     assert ended.fault is not None
@@ -159,9 +166,53 @@ async def test_one_odd_job_ends_no_other_repairs(desk: Desk) -> None:
     first, odd, last = sorted(jobs, key=lambda job: job.id)
     desk.temporal.runs = {first.id: None, odd.id: KeyError("odd"), last.id: None}
 
-    assert await desk.reconciler.look(AT_ONCE) == 2
+    assert await desk.reconciler.look(NOW) == 2
     assert (await desk.read(odd)).status is JobStatus.RUNNING
     assert (await desk.read(last)).status is JobStatus.PENDING
+
+
+async def test_a_job_that_temporal_does_not_answer_for_keeps_no_other_waiting(desk: Desk) -> None:
+    jobs = [await desk.job() for _ in range(2)]
+    first, last = sorted(jobs, key=lambda job: job.id)
+    desk.temporal.runs = {first.id: TemporalUnavailable(), last.id: None}
+
+    assert await desk.reconciler.look(NOW) == 1
+    assert (await desk.read(first)).status is JobStatus.RUNNING
+    assert (await desk.read(last)).status is JobStatus.PENDING
+
+
+async def test_many_jobs_are_asked_for_at_once(desk: Desk) -> None:
+    jobs = [await desk.job() for _ in range(2 * AT_ONCE)]
+    desk.temporal.runs = {job.id: run(RunStatus.RUNNING) for job in jobs}
+    desk.temporal.together = asyncio.Barrier(AT_ONCE)
+
+    async with asyncio.timeout(PATIENCE):
+        assert await desk.reconciler.look(NOW) == 0
+    assert sorted(desk.temporal.asked) == sorted(job.id for job in jobs)
+
+
+async def test_a_job_that_nobody_has_started_yet_is_not_asked_for(desk: Desk) -> None:
+    async with desk.stores.database.begin() as tx:
+        waiting = await desk.stores.jobs.insert(tx, make_new_job())
+        started = await desk.stores.jobs.insert(tx, make_new_job())
+        assert waiting is not None
+        assert started is not None
+        await tx.execute(
+            "UPDATE job SET dispatched_at = clock_timestamp() WHERE id = $1", started.id
+        )
+    desk.temporal.runs = dict.fromkeys([waiting.id, started.id])
+
+    await desk.reconciler.look(NOW)
+    assert desk.temporal.asked == [started.id]
+
+
+async def test_a_look_ends_when_temporal_answers_for_no_job_at_all(desk: Desk) -> None:
+    jobs = [await desk.job() for _ in range(AT_ONCE + 4)]
+    desk.temporal.runs = {job.id: TemporalUnavailable() for job in jobs}
+
+    with pytest.raises(TemporalUnavailable):
+        await desk.reconciler.look(NOW)
+    assert len(desk.temporal.asked) == AT_ONCE
 
 
 async def test_while_temporal_is_away_nothing_is_taken_for_lost(desk: Desk) -> None:
@@ -169,5 +220,5 @@ async def test_while_temporal_is_away_nothing_is_taken_for_lost(desk: Desk) -> N
     desk.temporal.runs = {job.id: TemporalUnavailable()}
 
     with pytest.raises(TemporalUnavailable):
-        await desk.reconciler.look(AT_ONCE)
+        await desk.reconciler.look(NOW)
     assert await desk.read(job) == job

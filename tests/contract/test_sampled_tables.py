@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from longhaul.activities.drawing import draw_all
+from longhaul.adapters.sources.evidence import SourceEvidence
+from longhaul.adapters.sources.names import split
 from longhaul.adapters.sources.sampler import SourceSampler
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.expectations import LENGTHS, UNIQUE
@@ -23,7 +25,7 @@ from longhaul.core.sampling import (
     TableRequest,
 )
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
-from tests.tables import KINDS, make_table
+from tests.tables import KINDS, TYPED, make_table
 
 MONTHS = [f"2023{month:02}" for month in range(1, 13)] + [
     f"2024{month:02}" for month in range(1, 13)
@@ -202,6 +204,31 @@ async def test_a_clean_row_is_none_of_those_that_several_rules_find_twice(
     }
     assert drawn == {Category.ANOMALY: ["1", "2", "3", "4"], Category.CLEAN: ["5", "6", "7", "8"]}
     assert sum(samples.clean) == 4
+
+
+@pytest.mark.parametrize("kind", TYPED)
+@pytest.mark.parametrize(
+    ("column", "first"), [("float8", "1234567890"), ("real", "16000000"), ("char(20)", "L-1")]
+)
+async def test_a_key_is_sampled_and_found_again_as_people_write_it(
+    dsn: str, tmp_path: Path, sampler: SourceSampler, kind: SourceKind, column: str, first: str
+) -> None:
+    rows = [(first, "20000000000000", "2.50")]
+    source = await make_table(kind, dsn, tmp_path, [f"loan {column}", "balance float8", "x"], rows)
+    attributes = [
+        attribute(1, "balance", DataType.INTEGER),
+        attribute(2, "loan", DataType.STRING),
+    ]
+    request = request_of(source, key=["loan"], wanted={Category.CLEAN: 1}, attributes=attributes)
+
+    (row,) = (await sampler.sample(request)).drawn
+
+    assert row.source_key == {"loan": first}
+    assert row.data == {"Balance": "20000000000000", "Loan": first}
+    sessions = SourceSessions(SourceAccess(own_dsn=dsn))
+    evidence = SourceEvidence(sessions=sessions, queries=sessions)
+    table = split(row.table)[-1]
+    assert await evidence.rows(source, table, "balance", row.source_key) == ["20000000000000"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

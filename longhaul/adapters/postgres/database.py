@@ -78,22 +78,30 @@ def _away() -> Unavailable:
     return Unavailable("The database did not answer; the request can be repeated.")
 
 
+def _seconds(limit: timedelta | None) -> float | None:
+    return None if limit is None else limit.total_seconds()
+
+
 class PostgresTransaction:
     """One transaction on one connection."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
-    async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
+    async def fetch(
+        self, sql: str, *values: object, within: timedelta | None = None
+    ) -> Sequence[Row]:
         """Run one statement and return its rows."""
         with _translated(self.connection.is_closed):
-            rows: Sequence[Row] = await self.connection.fetch(sql, *values)
+            rows: Sequence[Row] = await self.connection.fetch(
+                sql, *values, timeout=_seconds(within)
+            )
             return rows
 
-    async def execute(self, sql: str, *values: object) -> int:
+    async def execute(self, sql: str, *values: object, within: timedelta | None = None) -> int:
         """Run one statement and return how many rows it touched."""
         with _translated(self.connection.is_closed):
-            status: str = await self.connection.execute(sql, *values)
+            status: str = await self.connection.execute(sql, *values, timeout=_seconds(within))
         count = status.rsplit(" ", 1)[-1]
         return int(count) if count.isdigit() else 0
 
@@ -133,7 +141,9 @@ class PostgresDatabase:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, dsn: str, *, connections: int) -> AsyncIterator["PostgresDatabase"]:
+    async def open(
+        cls, dsn: str, *, connections: int, statement_timeout: timedelta = STATEMENT_TIMEOUT
+    ) -> AsyncIterator["PostgresDatabase"]:
         """Open a pool of at most so many connections; they are made when first needed."""
         pool = asyncpg.create_pool(
             dsn,
@@ -142,7 +152,7 @@ class PostgresDatabase:
             init=_prepare_connection,
             reset=_keep_as_it_is,
             timeout=CONNECT_TIMEOUT.total_seconds(),
-            command_timeout=STATEMENT_TIMEOUT.total_seconds(),
+            command_timeout=statement_timeout.total_seconds(),
             server_settings=_SESSION,
         )
         await pool

@@ -1,6 +1,7 @@
 """The job_item table: one row per item, frozen when the job is planned."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 
 import asyncpg
 
@@ -17,6 +18,9 @@ PAGE_ORDINALS = 200_000
 
 # The type lists its items over the same transaction, so COPY has to let it in between.
 COPY_ITEMS = 5_000
+
+# For statements over all rows of a job: given up, they would only begin from the start again.
+WHOLE_JOB = timedelta(minutes=10)
 
 _OPEN_PAGE = """
 SELECT min(ordinal) AS first, max(ordinal) AS last
@@ -75,11 +79,15 @@ FROM (
 ) AS calls
 """
 
-_REOPEN = """
+_REOPEN_FAILED = """
+UPDATE job_item SET state = 'open', error_code = NULL, error_message = NULL, output = NULL,
+    losses = 0, updated_at = clock_timestamp()
+WHERE job_id = $1 AND state = 'failed'
+"""
+
+_REOPEN = f"""
 WITH reopened AS (
-    UPDATE job_item SET state = 'open', error_code = NULL, error_message = NULL, output = NULL,
-        losses = 0, updated_at = clock_timestamp()
-    WHERE job_id = $1 AND state = 'failed' AND ($2::text[] IS NULL OR item_key = ANY ($2))
+    {_REOPEN_FAILED} AND item_key = ANY ($2::text[])
     RETURNING item_key
 )
 SELECT item_key FROM reopened
@@ -159,17 +167,24 @@ class PostgresLedger:
 
     async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:
         """Count the items of a job by state, and add up its calls."""
-        (items,) = await tx.fetch(_COUNT, job_id)
-        (calls,) = await tx.fetch(_CALLS, job_id)
-        return Counts(**items), CallTotals(**calls)
+        counts = await self.count_items(tx, job_id)
+        (calls,) = await tx.fetch(_CALLS, job_id, within=WHOLE_JOB)
+        return counts, CallTotals(**calls)
 
-    async def reopen(
-        self, tx: Transaction, job_id: str, keys: Sequence[str] | None
-    ) -> Sequence[str]:
-        """Open failed items again, all or the named ones.
+    async def count_items(self, tx: Transaction, job_id: str) -> Counts:
+        """Count the items of a job by state."""
+        (items,) = await tx.fetch(_COUNT, job_id, within=WHOLE_JOB)
+        return Counts(**items)
+
+    async def reopen_failed(self, tx: Transaction, job_id: str) -> int:
+        """Open all failed items again and return how many there were."""
+        return await tx.execute(_REOPEN_FAILED, job_id, within=WHOLE_JOB)
+
+    async def reopen(self, tx: Transaction, job_id: str, keys: Sequence[str]) -> Sequence[str]:
+        """Open the named failed items again.
 
         Returns:
-            The keys reopened, and those of named items that are open anyway.
+            Their keys, and those of named items that are open anyway.
         """
         rows = await tx.fetch(_REOPEN, job_id, keys)
         return [row["item_key"] for row in rows]

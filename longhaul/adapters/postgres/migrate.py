@@ -1,7 +1,9 @@
 """Brings the schema up to date; any number of processes may try at once."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -11,12 +13,19 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from longhaul.adapters.postgres.database import REFUSALS, Refused
 from longhaul.core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
+
+# How long a statement waits for a table that somebody's transaction has open: whoever wants it
+# meanwhile waits behind it, be it only to read a job.
+LOCK_TIMEOUT = timedelta(seconds=2)
+
+# How long they have it to themselves between two tries.
+PAUSE = timedelta(seconds=5)
 
 # Any number will do as long as nobody else in the database takes it: "longhaul" in ASCII.
 _LOCK = 0x6C6F6E676861756C
@@ -26,12 +35,15 @@ class UnknownRevision(Exception):
     """There is no revision of this name; the text lists those that there are."""
 
 
-async def migrate(dsn: str, *, to: str = "head") -> str | None:
+async def migrate(
+    dsn: str, *, to: str = "head", say: Callable[[str], None] = lambda _: None
+) -> str | None:
     """Upgrade to a revision under an advisory lock; which it is then, None for an empty schema.
 
     Args:
         dsn: `postgresql://…`, as the settings have it.
         to: An Alembic revision; "base" takes everything down.
+        say: Takes the line that says what it waits for.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -54,12 +66,36 @@ async def migrate(dsn: str, *, to: str = "head") -> str | None:
             raise Unavailable("The database cannot be reached.") from cause
         async with aclosing(connection):
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            # Only now: whoever else migrates is waited for as long as it takes.
+            await connection.execute(
+                text(f"SET lock_timeout = {LOCK_TIMEOUT // timedelta(milliseconds=1)}")
+            )
             await connection.commit()
+            return await _migrate(connection, to, say)
+    finally:
+        await asyncio.shield(engine.dispose())
+
+
+async def _migrate(connection: AsyncConnection, to: str, say: Callable[[str], None]) -> str | None:
+    said: str | None = None
+    while True:
+        try:
             revision = await connection.run_sync(_run, to)
             await connection.commit()
             return revision
-    finally:
-        await asyncio.shield(engine.dispose())
+        except DBAPIError as exc:
+            if exc.orig is None or not isinstance(
+                exc.orig.__cause__, asyncpg.LockNotAvailableError
+            ):
+                raise
+            await connection.rollback()
+            if exc.statement != said:
+                said = exc.statement
+                say(
+                    "Waits for a transaction that has a table open, and tries again and again: "
+                    + " ".join((said or "").split())
+                )
+            await asyncio.sleep(PAUSE.total_seconds())
 
 
 def _run(connection: Connection, to: str) -> str | None:

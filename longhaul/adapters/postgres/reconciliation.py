@@ -1,6 +1,6 @@
 """Which jobs nobody has touched for a while, and a lock so that one process looks at them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -13,9 +13,11 @@ PAGE = 200
 # "recon" in ASCII: no other lock of ours has this number.
 _LOCK = 0x7265636F6E
 
+# What is pending has no workflow until the dispatcher has leased it, be that next year.
 _QUIET = f"""
 SELECT * FROM job
-WHERE {LIVE} AND id > $1 AND updated_at < clock_timestamp() - $2::interval
+WHERE {LIVE} AND (status <> 'pending' OR dispatched_at IS NOT NULL)
+    AND id > $1 AND updated_at < clock_timestamp() - $2::interval
 ORDER BY id LIMIT {PAGE}
 """
 
@@ -34,14 +36,14 @@ class PostgresReconciliation:
         async with self._database.locked(_LOCK) as got:
             yield got
 
-    async def quiet(self, quiet_for: timedelta) -> AsyncIterator[Job]:
-        """The live jobs whose row has not changed for a while."""
+    async def quiet(self, quiet_for: timedelta) -> AsyncIterator[Sequence[Job]]:
+        """The live jobs whose row has not changed for a while, in pages."""
         after = _FIRST
         while True:
             async with self._database.begin() as tx:
                 page = [job_of(row) for row in await tx.fetch(_QUIET, after, quiet_for)]
-            for job in page:
-                yield job
+            if page:
+                yield page
             if len(page) < PAGE:
                 return
             after = page[-1].id

@@ -25,6 +25,7 @@ from longhaul.adapters.sources.suspicions import (
     read_measures,
     rule_suspicions,
 )
+from longhaul.adapters.sources.values import as_text
 from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import columns_of
 from longhaul.core.sampling import (
@@ -147,7 +148,7 @@ class TableSampling:
                 self._problems.setdefault(one.id, problem)
 
     def _texts_of_key(self, rows: Any) -> dict[str, Any]:
-        return {f"k{number}": rows[name].cast("string") for number, name in enumerate(self._key)}
+        return {f"k{number}": as_text(rows[name]) for number, name in enumerate(self._key)}
 
     def _columns(self) -> Sequence[str]:
         named = {one.column for one in self._attributes}
@@ -327,7 +328,7 @@ class TableSampling:
         for attribute in self._stratifiers():
             assert attribute.column is not None
             column = clean[attribute.column]
-            groups = clean.group_by(stratum=column.cast("string")).aggregate(size=clean.count())
+            groups = clean.group_by(stratum=as_text(column)).aggregate(size=clean.count())
             found = self._session.fetch(groups.order_by("stratum").limit(MOST_STRATA + 1))
             if _FEWEST_STRATA <= len(found) <= MOST_STRATA:
                 return [
@@ -352,7 +353,7 @@ class TableSampling:
         kinds = {}
         for one in texts:
             assert one.column is not None
-            text = self._rows[one.column].cast("string")
+            text = as_text(self._rows[one.column])
             kinds[one.id] = text.nunique(where=text.length() <= _LONGEST_STRATUM)
         tried = texts[:_STRATA_TRIED]
         answer = self._aggregate([kinds[one.id] for one in tried]) or ()
@@ -363,7 +364,7 @@ class TableSampling:
         ]
 
     def _is_in(self, column: str, value: str | None) -> Any:
-        text = self._rows[column].cast("string")
+        text = as_text(self._rows[column])
         return text.isnull() if value is None else (text == value).fill_null(False)
 
     def _clean_rows(self, test: Any | None = None) -> Any:
@@ -400,7 +401,7 @@ class TableSampling:
             rows = self._suspicious_rows(self._suspicions[name])
         assert attribute.column is not None
         key = self._texts_of_key(rows)
-        value = rows[attribute.column].cast("string")
+        value = as_text(rows[attribute.column])
         line = rows.select(place=self._place(key.values(), name), **key, value=value)
         # Rows with the same key count once: nobody could tell them apart.
         enough = _TWICE * most
