@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from longhaul.activities.drawing import draw_all
 from longhaul.adapters.sources.evidence import SourceEvidence
 from longhaul.adapters.sources.names import split
 from longhaul.adapters.sources.sampler import SourceSampler
@@ -15,7 +16,14 @@ from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.expectations import LENGTHS, UNIQUE
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule
-from longhaul.core.sampling import Category, Risk, SampledAttribute, SampledRule, TableRequest
+from longhaul.core.sampling import (
+    Category,
+    Risk,
+    SampledAttribute,
+    SampledRule,
+    Scope,
+    TableRequest,
+)
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests.tables import KINDS, TYPED, make_table
 
@@ -243,3 +251,36 @@ async def test_clean_rows_are_spread_over_strata_as_allotted_and_over_the_attrib
         assert Counter(row.data["State"] for row in drawn) == {"CA": 9, "TX": 1}
         dealt = Counter(row.pick.pool.attribute_id for row in drawn)
         assert sorted(dealt.values()) == [3, 3, 4]
+
+
+async def test_what_is_drawn_of_several_tables_is_counted_by_their_strata(
+    dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    many = [(str(number), "CA" if number < 90 else "TX") for number in range(100)]
+    few = [(str(number), "x") for number in range(1_000, 1_003)]
+    sources = {}
+    for id, rows in enumerate((many, few), start=1):
+        folder = tmp_path / str(id)
+        folder.mkdir()
+        source = await make_table(SourceKind.CSV, dsn, folder, ["id", "state"], rows)
+        sources[id] = replace(source, id=id)
+    key = replace(attribute(9, "id", DataType.STRING), is_key=True)
+    scope = Scope(
+        attributes=[
+            replace(attribute(id, "state", DataType.STRING), source_id=id, table="t")
+            for id in sources
+        ],
+        keys=[replace(key, source_id=id, table="t") for id in sources],
+        rules={},
+        sources=sources,
+        scoped_by="report",
+    )
+
+    drawing = await draw_all(sampler, scope, wanted={Category.CLEAN: 10}, seed=7, decided={})
+
+    # The second table has no more than three; the first gives two more for them.
+    assert drawing.frame.clean == [90, 10, 3]
+    rows = drawing.rows[Category.CLEAN]
+    states = ["CA", "TX", "x"]
+    assert [states[place] for place in drawing.frame.strata] == [row.data["State"] for row in rows]
+    assert Counter(drawing.frame.strata) == {0: 5, 1: 2, 2: 3}

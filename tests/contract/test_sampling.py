@@ -232,6 +232,8 @@ async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     assert ROWS - odd < basis["population"] == ROWS - basis["screened_out"] < ROWS
     assert basis["strata"] == len(set(clean))
     assert 40 < basis["required_for_95_percent"] <= 57
+    # Of 30 rows in proportion, with the one that the smallest strata get beyond it.
+    assert 0.6 < basis["confidence_achieved"] < 0.8
 
 
 async def test_clean_rows_are_not_planted_anomalies(bench: SamplingBench) -> None:

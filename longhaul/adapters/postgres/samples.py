@@ -1,6 +1,8 @@
 """Sample sets, samples, and what of a report is sampled."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.data_sources import data_sources
@@ -25,6 +27,7 @@ from longhaul.core.sampling import (
     SampledRule,
     SampleTotals,
     Scope,
+    Stratum,
     key_hash,
 )
 from longhaul.core.sources import DataSource
@@ -109,6 +112,13 @@ SELECT category, attribute_id, count(*) AS samples FROM sample WHERE job_id = $1
 GROUP BY category, attribute_id
 """
 
+# The places of those clean rows among the drawn ones that are in the sample.
+_CLEAN = """
+SELECT (i.payload ->> 'place')::integer AS place
+FROM sample AS s JOIN job_item AS i ON i.job_id = s.job_id AND i.ordinal = s.ordinal
+WHERE s.job_id = $1 AND s.category = 'clean'
+"""
+
 _FRAME = "SELECT frame FROM sample_frame WHERE job_id = $1"
 
 
@@ -179,6 +189,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
         slots = await tx.fetch(_REQUESTED, job.id)
         stored = await tx.fetch(_STORED, job.id)
         frames = await tx.fetch(_FRAME, job.id)
+        frame = frames[0]["frame"] if frames else None
         by_category = dict.fromkeys(Category, 0)
         by_attribute: dict[int, int] = {}
         for row in stored:
@@ -190,8 +201,18 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
             by_category=by_category,
             by_attribute=by_attribute,
             reasons={Category(row["category"]): row["reason"] for row in slots if row["reason"]},
-            frame=frames[0]["frame"] if frames else None,
+            clean=_strata(frame, [row["place"] for row in await tx.fetch(_CLEAN, job.id)]),
+            frame=frame,
         )
+
+
+def _strata(frame: Mapping[str, Any] | None, places: Sequence[int]) -> Sequence[Stratum]:
+    if frame is None:
+        return ()
+    # A frame of an older version does not say which stratum a row is from.
+    strata = frame.get("strata", ())
+    drawn = Counter(strata[place] for place in places if place < len(strata))
+    return [Stratum(rows, drawn[at]) for at, rows in enumerate(frame["clean"])]
 
 
 def _attribute(row: Row) -> SampledAttribute:
