@@ -1,5 +1,9 @@
 """Begins an attempt: freezes the items into the ledger and answers with what is open."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from temporalio import activity
 
 from longhaul.activities.heartbeat import beating
@@ -9,6 +13,10 @@ from longhaul.core.errors import JobError, PlanFailed
 from longhaul.core.jobs import Counts, Job, JobStatus, move
 from longhaul.core.messages import OpenSpans, Plan, PlanRequest, SpansRequest
 from longhaul.core.ports import Reports, Stores, Transaction
+
+# How many jobs of a process list their items at once. Each holds a connection meanwhile, be it
+# for an hour, and the chunks of others need some as well.
+LISTING = 10
 
 
 class PlanActivities:
@@ -21,6 +29,7 @@ class PlanActivities:
         self._board = stores.board
         self._catalog = catalog
         self._reports = reports
+        self._listing = asyncio.Semaphore(LISTING)
 
     @activity.defn(name="plan")
     async def plan(self, request: PlanRequest) -> Plan:
@@ -32,7 +41,7 @@ class PlanActivities:
             InvalidInput: The job's items cannot be listed as the parameters stand.
             PlanFailed: The job type broke while it listed the items.
         """
-        async with beating(), self._database.begin() as tx:
+        async with beating(), self._turn(request.job_id), self._database.begin() as tx:
             await self._ledger.hold_plan(tx, request.job_id)
             job = await self._jobs.read(tx, request.job_id)
             if job is None or not _is_for(job, request):
@@ -74,6 +83,17 @@ class PlanActivities:
             counts=job.counts,
             priority=job.priority,
         )
+
+    @asynccontextmanager
+    async def _turn(self, job_id: str) -> AsyncIterator[None]:
+        """Wait for a place among the jobs that list their items, if this one has yet to."""
+        async with self._database.begin() as tx:
+            job = await self._jobs.read(tx, job_id)
+        if job is None or job.planned_at is not None:
+            yield
+            return
+        async with self._listing:
+            yield
 
     async def _list_items(self, tx: Transaction, job: Job) -> int:
         job_type = self._catalog.get(job.job_type)

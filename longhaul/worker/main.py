@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from temporalio.client import Client
 
+from longhaul.activities.plan import LISTING
 from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -31,7 +32,8 @@ from longhaul.worker.providers import open_providers
 from longhaul.worker.timed import timed_work
 from longhaul.worker.watchdog import watchdog
 
-CONNECTIONS = 20
+# Twice as many as jobs may list their items at once.
+CONNECTIONS = 2 * LISTING
 
 
 async def run(settings: Settings, types: Sequence[str] = ()) -> int:

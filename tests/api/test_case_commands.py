@@ -57,6 +57,13 @@ async def test_a_document_is_given_to_test_cases_and_to_all_of_a_sample(
     fake.write_text("no pdf")
     refused = await terminal.run("cases", "attach-document", str(fake), str(cases.ids[0]))
 
+    copy = tmp_path / "copy"
+    key = one["document"]
+    await terminal.json("cases", "document", str(cases.ids[0]), key, "-o", str(copy))
+    foreign = await terminal.run("cases", "document", str(cases.ids[5]), key, "-o", str(copy))
+
+    assert copy.read_text() == letter.read_text()
+    assert (foreign[0], "no such document" in foreign[2]) == (2, True)
     assert (one["attached"], one["file_name"], one["content_type"]) == (
         1,
         "letter.txt",

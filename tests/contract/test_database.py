@@ -1,11 +1,13 @@
 """What the database's refusals mean, and its locks."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.errors import Unavailable
+from tests.conftest import PATIENCE
 
 LOCK = 4711
 
@@ -60,3 +62,33 @@ async def test_a_lock_is_free_again_when_its_block_is_cancelled(
 
     async with database.locked(LOCK) as got:
         assert got
+
+
+@pytest.mark.parametrize("wanted", ["transaction", "lock"])
+async def test_who_gets_no_connection_is_told_so_instead_of_waiting_on(
+    dsn: str, wanted: str
+) -> None:
+    soon = timedelta(milliseconds=100)
+    async with PostgresDatabase.open(dsn, connections=1, acquire_timeout=soon) as small:
+        async with small.begin(), asyncio.timeout(PATIENCE):
+            with pytest.raises(Unavailable):
+                async with small.begin() if wanted == "transaction" else small.locked(LOCK):
+                    pytest.fail("there is no second connection")
+        await small.ping()
+
+
+async def test_a_transaction_that_never_ends_does_not_keep_the_pool_from_closing(dsn: str) -> None:
+    holds = asyncio.Event()
+
+    async def hold() -> None:
+        async with small.begin():
+            holds.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(PATIENCE):
+        async with PostgresDatabase.open(dsn, connections=1) as small:
+            holder = asyncio.create_task(hold())
+            await holds.wait()
+    holder.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holder

@@ -293,3 +293,19 @@ async def test_blanks_that_fill_a_column_up_are_no_part_of_a_value(
     )
 
     assert failing == [["4"], ["3", "4"], ["2", "3", "4"], ["3", "4"], ["1"], ["1"]]
+
+
+@pytest.mark.parametrize("kind", TYPED)
+async def test_a_pattern_that_no_new_rule_may_have_is_still_judged(
+    dsn: str, tmp_path: Path, kind: SourceKind
+) -> None:
+    table = await typed_table(kind, dsn, tmp_path, "text", ["ab", "a b", "-"])
+
+    failing = await table.all_failing(
+        [
+            of_v("values_to_match_regex", DataType.STRING, regex=r"^\w+$"),
+            of_v("values_to_not_match_regex", DataType.STRING, regex=r"\s|[[:punct:]]"),
+        ]
+    )
+
+    assert failing == [["2", "3"], ["2", "3"]]

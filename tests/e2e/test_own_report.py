@@ -30,6 +30,9 @@ async def test_a_report_brought_as_the_page_says_shows_the_faults_that_the_page_
             " WHERE reviewer IS NOT NULL AND by NOT LIKE 'automatic-%' ORDER BY 1"
         )
         jobs = await stack.fetch("SELECT job_type, outcome FROM job")
+        judged = await stack.fetch(
+            "SELECT outcome, test_result FROM test_execution WHERE test_result <> 'pending_review'"
+        )
 
     assert ran.code == 0, ran.output
     found = [line.strip() for line in ran.output.splitlines() if " failing  " in line]
@@ -41,3 +44,4 @@ async def test_a_report_brought_as_the_page_says_shows_the_faults_that_the_page_
     assert [tuple(row) for row in decisions] == [("olga", "report_owner"), ("tess", "tester")]
     assert len({row["job_type"] for row in jobs}) == 7
     assert {row["outcome"] for row in jobs} == {"succeeded"}
+    assert [tuple(row) for row in judged] == [("match", "pass")]

@@ -1,5 +1,6 @@
 """Connections and transactions; PostgreSQL's ways to be away become `Unavailable`."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -14,6 +15,12 @@ from longhaul.core.ports import Row
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(seconds=30)
+
+# How long to wait for a connection that is free, or for one that can be made.
+ACQUIRE_TIMEOUT = timedelta(seconds=10)
+
+# How long closing waits for connections in use.
+CLOSE_TIMEOUT = timedelta(seconds=3)
 
 # None would mean the time of a statement; a million rows take longer.
 COPY_TIMEOUT = timedelta(hours=1)
@@ -136,13 +143,19 @@ class PostgresTransaction:
 class PostgresDatabase:
     """A pool that may be opened while PostgreSQL is away."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, acquire_timeout: timedelta) -> None:
         self._pool = pool
+        self._acquire_timeout = acquire_timeout.total_seconds()
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, *, connections: int, statement_timeout: timedelta = STATEMENT_TIMEOUT
+        cls,
+        dsn: str,
+        *,
+        connections: int,
+        statement_timeout: timedelta = STATEMENT_TIMEOUT,
+        acquire_timeout: timedelta = ACQUIRE_TIMEOUT,
     ) -> AsyncIterator["PostgresDatabase"]:
         """Open a pool of at most so many connections; they are made when first needed."""
         pool = asyncpg.create_pool(
@@ -157,17 +170,17 @@ class PostgresDatabase:
         )
         await pool
         try:
-            yield cls(pool)
+            yield cls(pool, acquire_timeout)
         finally:
-            # Closing waits for connections in use; a request that hangs must not keep us.
+            # What hangs must not keep us; the pool drops its connections when it is interrupted.
             with suppress(TimeoutError):
-                await pool.close()
+                async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
+                    await pool.close()
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[PostgresTransaction]:
         """Open a transaction: commits at the end of its block, rolls back on an exception."""
-        with _translated(self._pool.is_closing):
-            connection = await self._pool.acquire()
+        connection = await self._acquire()
         try:
             transaction = connection.transaction()
             with _translated(connection.is_closed):
@@ -190,8 +203,7 @@ class PostgresDatabase:
         It belongs to a connection and not to a transaction, so that nothing stays open
         in the database while the block waits for others.
         """
-        with _translated(self._pool.is_closing):
-            connection = await self._pool.acquire()
+        connection = await self._acquire()
         is_free = False
         try:
             with _translated(connection.is_closed):
@@ -208,6 +220,11 @@ class PostgresDatabase:
                 # It may still hold the lock, which must not go back to the pool with it.
                 connection.terminate()
             await self._release(connection)
+
+    async def _acquire(self) -> Any:
+        with _translated(self._pool.is_closing):
+            async with asyncio.timeout(self._acquire_timeout):
+                return await self._pool.acquire()
 
     async def _release(self, connection: Any) -> None:
         # The pool cleans a connection before it takes it back, and drops one that is lost.
