@@ -34,6 +34,18 @@ hypothesis.settings.load_profile("tests")
 PATIENCE = 240.0
 
 
+# Files whose tests wait the longest come first, so that no process is left with one at the end.
+LONGEST_FIRST = ("e2e", "workflows", "api", "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
+
+
 @dataclass(frozen=True)
 class Servers:
     """Addresses of the session's servers."""

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -91,7 +91,7 @@ def _time(value: Any) -> datetime | None:
         case None:
             return None
         case datetime():
-            return value
+            return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
         case date():
             return datetime(value.year, value.month, value.day)
         case bool() | float() | Decimal():
@@ -127,6 +127,12 @@ def _text(value: Any) -> str | None:
             return "true" if value else "false"
         case None:
             return None
+        case float() if value.is_integer() and abs(value) < 1e18:
+            return str(int(value))
+        case float() if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case Decimal():
+            return f"{value:.2f}"
     return str(value)
 
 
@@ -191,7 +197,7 @@ def _greater(kwargs: Mapping[str, Any], row: Row) -> bool:
     else:
         readings = [_number]
     for read in readings:
-        a, b = read(one), read(other)
+        a, b = _as_doubles(read(one), read(other))
         if a is not None and b is not None:
             return bool(a >= b if kwargs.get("or_equal") else a > b)
     return False
@@ -206,8 +212,17 @@ def _are_equal(one: Any, other: Any) -> bool:
         return _time(one) == _time(other) is not None
     if isinstance(one, bool) or isinstance(other, bool):
         return _truth(one) is not None and _truth(one) == _truth(other)
-    a, b = _number(one), _number(other)
+    a, b = _as_doubles(_number(one), _number(other))
     return a is not None and a == b
+
+
+def _as_doubles(one: Any, other: Any) -> tuple[Any, Any]:
+    """Two values as they are compared: where one is a double, the other is read as one too."""
+    if isinstance(one, float) and other is not None:
+        return one, float(other)
+    if isinstance(other, float) and one is not None:
+        return float(one), other
+    return one, other
 
 
 def _differ(kwargs: Mapping[str, Any], row: Row) -> bool:
@@ -233,7 +248,8 @@ def _reads(kwargs: Mapping[str, Any], row: Row) -> bool:  # noqa: PLR0911 - one 
             return _number(value) is not None
         case "Date":
             if isinstance(value, datetime):
-                return value == datetime(value.year, value.month, value.day)
+                known = _time(value)
+                return known is not None and known.time() == time()
             if isinstance(value, date):
                 return True
             return any(_written(_text(value) or "", form) for form in _DAYS_ONLY)

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
+import duckdb
 
 from longhaul.core.sources import DataSource, SourceKind
 
 # On which engines a test of a table is run.
 KINDS = (SourceKind.POSTGRESQL, SourceKind.CSV)
+# Those whose columns have types.
+TYPED = (SourceKind.POSTGRESQL, SourceKind.PARQUET)
 
 Cells = Sequence[str | None]
 
@@ -21,7 +24,7 @@ async def make_table(
     columns: Sequence[str],
     rows: Sequence[Cells],
 ) -> DataSource:
-    """Store rows as a table `t`; columns are `name`, or `name type` where a database has types."""
+    """Store rows as a table `t`; columns are `name`, or `name type` where there are types."""
     if kind is SourceKind.CSV:
         path = folder / "t.csv"
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -30,6 +33,14 @@ async def make_table(
             writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
         return DataSource(id=1, name="t", kind=kind, location=str(path))
     typed = [column if " " in column else f"{column} text" for column in columns]
+    if kind is SourceKind.PARQUET:
+        path = folder / "t.parquet"
+        with duckdb.connect() as file:
+            file.execute(f"CREATE TABLE t ({', '.join(typed)})")
+            places = ", ".join("?" * len(typed))
+            file.executemany(f"INSERT INTO t VALUES ({places})", rows)
+            file.table("t").write_parquet(str(path))
+        return DataSource(id=1, name="t", kind=kind, location=str(path))
     # Written as texts, and read as the column's type by the database.
     values = (f"${at}::text::{one.split(' ', 1)[1]}" for at, one in enumerate(typed, 1))
     connection = await asyncpg.connect(dsn)

@@ -91,6 +91,20 @@ class Casework:
             raise NotFound("There is no such document.")
         return document
 
+    async def document(
+        self, tx: Transaction, principal: Principal, case_id: int, content_hash: str
+    ) -> NewDocument:
+        """A document that is evidence of a test case that the caller may see.
+
+        Raises:
+            NotFound: There is no such case for the caller, or it has no such document.
+        """
+        await self.find(tx, principal, case_id)
+        document = await self._store.document_of(tx, case_id, content_hash)
+        if document is None:
+            raise NotFound("The test case has no such document.")
+        return document
+
     async def give_document(
         self,
         tx: Transaction,

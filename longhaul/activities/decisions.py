@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 
 from longhaul.activities.report_scope import is_visible
 from longhaul.core.decisions import (
+    TAKES,
     AuditLine,
     Choice,
     Consequence,
     Decision,
     DecisionStore,
+    EntryFilter,
     Kind,
     ReviewedEntry,
     Reviewer,
+    Some,
     Step,
     Tally,
     Version,
@@ -29,6 +32,7 @@ from longhaul.core.decisions import (
     check_reason,
     check_turn,
     move_version,
+    name_of,
     reviewer_of,
     said,
 )
@@ -38,6 +42,9 @@ from longhaul.core.principals import Principal
 from longhaul.core.versions import VersionStatus
 
 _MOST_NAMED = 10
+
+# Of entries that hold the others up.
+_FIRST = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +143,14 @@ class Decisions:
         if reviewer is Reviewer.REPORT_OWNER:
             chosen = [one.id for one in found]
             own = await self._store.decided_by(tx, held, Reviewer.TESTER, principal.sub, chosen)
-            check_other_eyes(principal, own)
-        changed = _decide_all(held.kind, found, reviewer, decision)
+            check_other_eyes(principal, await self._some(tx, held, own))
+        changed, early = _decide_all(found, reviewer, decision)
+        if early:
+            named = await self._some(tx, held, early)
+            raise WrongState(
+                f"{len(early)} of these {held.kind} are not approved by the tester: {named}. The "
+                "report owner decides after the tester."
+            )
         await self._store.decide(tx, held, [new for _, new in changed])
         await self._store.note(
             tx,
@@ -183,7 +196,9 @@ class Decisions:
             check_four_eyes(principal, await self._store.submitter(tx, locked))
         tally = await self._store.tally(tx, locked)
         if step is not Step.REJECT:
-            check_complete(locked.kind, tally, step)
+            waiting = EntryFilter(waiting_for=TAKES[step])
+            first = await self._names(tx, locked, waiting)
+            check_complete(locked.kind, tally, step, first)
         counts = {"approved": tally.approved, "rejected": tally.rejected, "total": tally.total}
         moved = await self._move(tx, principal, locked, step, reason, counts)
         if step is Step.APPROVE:
@@ -235,6 +250,15 @@ class Decisions:
             return current
         return await self.take(tx, report_owner, current, Step.APPROVE, reason)
 
+    async def _some(self, tx: Transaction, version: Version, ids: Sequence[str]) -> Some:
+        first = await self._names(tx, version, EntryFilter(ids=ids)) if ids else ()
+        return Some(len(ids), first)
+
+    async def _names(self, tx: Transaction, version: Version, wanted: EntryFilter) -> Sequence[str]:
+        """How the first of some entries are called."""
+        rows = await self._store.entries(tx, version, wanted, limit=_FIRST, after=None)
+        return [name_of(version.kind, row) for row in rows]
+
     async def _lock(self, tx: Transaction, version: Version) -> Version:
         locked = await self._store.lock(tx, version)
         if locked is None:
@@ -273,20 +297,16 @@ def _refuse_missing(sentence: str, missing: Sequence[object], pointer: str) -> N
 
 
 def _decide_all(
-    kind: Kind, found: Sequence[ReviewedEntry], reviewer: Reviewer, decision: Decision
-) -> list[tuple[ReviewedEntry, ReviewedEntry]]:
-    changed, early = [], 0
+    found: Sequence[ReviewedEntry], reviewer: Reviewer, decision: Decision
+) -> tuple[list[tuple[ReviewedEntry, ReviewedEntry]], list[str]]:
+    """What changes, before and after; and the ids of those for which it is too early."""
+    changed, early = [], []
     for old in found:
         try:
             review = old.review.decided(reviewer, decision)
         except WrongState:
-            early += 1
+            early.append(old.id)
             continue
         if review != old.review:
             changed.append((old, replace(old, review=review)))
-    if early:
-        raise WrongState(
-            f"{early} of these {kind} are not approved by the tester: the report owner decides "
-            "after the tester."
-        )
-    return changed
+    return changed, early

@@ -69,15 +69,27 @@ class _Collected:
     rows: dict[Category, list[DrawnRow]] = field(
         default_factory=lambda: {category: [] for category in Category}
     )
-    clean: dict[str, Sequence[int]] = field(default_factory=dict)
+    clean: dict[tuple[int | None, str], Sequence[int]] = field(default_factory=dict)
 
-    def add(self, samples: TableSamples) -> None:
+    def add(self, group: _Group, samples: TableSamples) -> None:
         for row in samples.drawn:
             category = row.pick.pool.category
             self.rows[category].append(row)
             self.left[category] -= 1
         if samples.clean:
-            self.clean[samples.table] = samples.clean
+            self.clean[group.source.id, samples.table] = samples.clean
+
+    def strata(self) -> tuple[list[int], list[int]]:
+        """The strata of all tables, and for each drawn clean row the place of its own."""
+        sizes: list[int] = []
+        first = {}
+        for place, clean in self.clean.items():
+            first[place] = len(sizes)
+            sizes += clean
+        return sizes, [
+            first[row.source_id, row.table] + (row.pick.pool.stratum or 0)
+            for row in self.rows[Category.CLEAN]
+        ]
 
     def keys_of(self, table: str) -> list[Mapping[str, str | None]]:
         return [row.source_key for rows in self.rows.values() for row in rows if row.table == table]
@@ -114,7 +126,7 @@ async def draw_all(
             for category, left in collected.left.items()
         }
         samples = await sampler.sample(_request(group, share, seed, decided))
-        collected.add(samples)
+        collected.add(group, samples)
         looked_at.append((group, samples))
     if len(groups) > 1:
         for group, before in looked_at[:-1]:
@@ -122,10 +134,10 @@ async def draw_all(
                 break
             request = _request(group, collected.left, seed, decided)
             taken = [*request.taken, *collected.keys_of(before.table)]
-            collected.add(await sampler.sample(replace(request, taken=taken)))
+            collected.add(group, await sampler.sample(replace(request, taken=taken)))
     return Drawing(
         rows=collected.rows,
-        frame=_frame(scope, looked_at, [one for some in collected.clean.values() for one in some]),
+        frame=_frame(scope, looked_at, *collected.strata()),
         keys={samples.table: group.keys for group, samples in looked_at},
     )
 
@@ -196,7 +208,10 @@ def _keys(scope: Scope, source_id: int, table: str | None) -> dict[str, str]:
 
 
 def _frame(
-    scope: Scope, looked_at: Sequence[tuple[_Group, TableSamples]], clean: Sequence[int]
+    scope: Scope,
+    looked_at: Sequence[tuple[_Group, TableSamples]],
+    clean: Sequence[int],
+    strata: Sequence[int],
 ) -> Frame:
     counted: dict[int, Counter[str]] = {one.id: Counter() for one in scope.attributes}
     problems: dict[int, str] = {}
@@ -220,4 +235,5 @@ def _frame(
             name: column for _, samples in looked_at for name, column in samples.columns.items()
         },
         clean=clean,
+        strata=strata,
     )

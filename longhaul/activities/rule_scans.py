@@ -1,9 +1,9 @@
 """Lets items that are asked of one table share its scan.
 
 The first rule of a table that an item asks for starts a scan for all open rules of the job
-on that table; the others find their verdict there. So 400 rules take one scan however few
-of them are in flight at once. Nothing is kept that could not be found again: what a process
-forgets is scanned once more.
+on that table; the others find their verdict there. So 400 rules take one scan for each table
+however few of them are in flight at once, and in whatever order. Nothing is kept that could not
+be found again: what a process forgets is scanned once more.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,9 @@ from longhaul.core.single_flight import SingleFlight
 
 # A job, its attempt, and how often it was paused or resumed.
 Run: TypeAlias = tuple[str, int, int]
-Place: TypeAlias = tuple[Run, int | None, str | None]
+Place: TypeAlias = tuple[int | None, str | None]
 
+# Runs whose scans are remembered, those that were asked for last.
 _REMEMBERED = 16
 _GONE = Fault(code="rule_gone", sentence="The rule is gone, or no longer approved by both.")
 
@@ -41,6 +42,14 @@ class TableJudged:
     judged: Judged
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Where the rules of a run are to be asked, and the scans of all its tables."""
+
+    plan: Mapping[str, Target | Fault]
+    scans: SingleFlight[Place, Mapping[str, TableJudged] | Fault]
+
+
 class RuleScans:
     """The scans that this process has under way, or has just ended."""
 
@@ -50,8 +59,7 @@ class RuleScans:
         self._database = database
         self._store = store
         self._evaluator = evaluator
-        self._plans = SingleFlight[Run, Mapping[str, Target | Fault]](_REMEMBERED)
-        self._scans = SingleFlight[Place, Mapping[str, TableJudged] | Fault](_REMEMBERED)
+        self._runs = SingleFlight[Run, _Run](_REMEMBERED)
 
     async def judge(
         self, job: Job, rule_id: str, sample: SampleOf | None, *, alone: bool = False
@@ -66,26 +74,26 @@ class RuleScans:
             Unavailable: The source lies in our own database, which did not answer.
         """
         # A pause that is over begins a new generation, and looks at the rows again.
-        run = (job.id, job.attempt, job.generation)
-        plan = await self._plans.get(run, lambda: self._plan(job.id))
-        target = plan.get(rule_id, _GONE)
+        key = (job.id, job.attempt, job.generation)
+        run = await self._runs.get(key, lambda: self._begin(job.id))
+        target = run.plan.get(rule_id, _GONE)
         if isinstance(target, Fault):
             raise ItemFailed(target.code, target.sentence)
         if alone:
             only = [rule for rule in target.rules if rule.id == rule_id]
             found = await self._scan(replace(target, rules=only), sample)
         else:
-            place = (run, target.source.id, target.table)
-            found = await self._scans.get(place, lambda: self._scan(target, sample))
+            place = (target.source.id, target.table)
+            found = await run.scans.get(place, lambda: self._scan(target, sample))
         if isinstance(found, Fault):
             raise ItemFailed(found.code, found.sentence)
         return found[rule_id]
 
-    async def _plan(self, job_id: str) -> Mapping[str, Target | Fault]:
+    async def _begin(self, job_id: str) -> _Run:
         async with self._database.begin() as tx:
             targets = await self._store.targets(tx, job_id)
         homes = {rule.id: target for target in targets.targets for rule in target.rules}
-        return {**homes, **targets.faults}
+        return _Run({**homes, **targets.faults}, SingleFlight(len(targets.targets)))
 
     async def _scan(
         self, target: Target, sample: SampleOf | None

@@ -219,10 +219,7 @@ class SamplingType(JobType[SamplingParameters]):
                 for one, count in totals.by_category.items()
             },
             "statistical_basis": self._statistics.basis(
-                frame["rows"],
-                frame.get("clean", ()),
-                size=generated,
-                random=totals.by_category[Category.CLEAN],
+                frame["rows"], totals.clean, size=generated
             ),
             "attribute_results": [
                 {**one, "samples": totals.by_attribute.get(one["attribute_id"], 0)}

@@ -19,8 +19,21 @@ MEMORY = "64MB"
 CACHED = 1_000
 
 # Both engines take these and read them differently: \b is a word boundary to one and a
-# backspace to the other, \B a backslash, and \x swallows as many digits as follow.
-_AMBIGUOUS = re.compile(r"(?<!\\)(?:\\\\)*\\([bBx])")
+# backspace to the other, \B a backslash, \x swallows as many digits as follow; the letters and
+# blanks of a class are those of ASCII to one, and of all alphabets to the other; (?m) keeps a
+# dot from a new line in one of them only.
+_AMBIGUOUS = re.compile(
+    r"""(?<!\\)(?:\\\\)*(?P<escape>\\[bBxwWsS])
+    |\[(?:\\.|[^]\\])*?(?P<class>\[(?P<kind>[:.=])[^]]*?(?P=kind)\])
+    |\A(?P<flags>\(\?[a-z]*m)""",
+    re.VERBOSE,
+)
+_WRITTEN_OUT = {
+    r"\w": "[A-Za-z0-9_]",
+    r"\W": "[^A-Za-z0-9_]",
+    r"\s": r"[ \t\n\r\f]",
+    r"\S": r"[^ \t\n\r\f]",
+}
 
 _SIMPLER = "Use only literals, classes, groups, alternatives, anchors and counted repetition."
 _TOO_COMPLEX = f"PostgreSQL finds the pattern too complex. {_SIMPLER}"
@@ -116,5 +129,7 @@ def _unfit(pattern: str) -> str | None:
         return "The pattern holds a character that cannot be stored."
     found = _AMBIGUOUS.search(pattern)
     if found:
-        return f"\\{found[1]} means something else on each source; write the characters out."
+        what = found["escape"] or found["class"] or found["flags"]
+        out = f", as {_WRITTEN_OUT[what]}" if what in _WRITTEN_OUT else ""
+        return f"{what} means something else on each source; write the characters out{out}."
     return None

@@ -1,14 +1,17 @@
 """What a sample tells about the rows it was drawn from, by the formulas of auditing."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil
+from math import ceil, floor, prod
 from typing import Any
+
+from longhaul.core.sampling import Stratum
 
 CONFIDENCE = 0.95
 TOLERABLE_RATE = 0.05
 
 _DIGITS = 4
 _MOST = 1_000_000
+_HALVINGS = 100
 
 
 def required_size(
@@ -41,60 +44,95 @@ def required_size(
     return size
 
 
-def achieved_confidence(size: int, population: int, tolerable: float) -> float:
-    """How sure it is, when no row of the sample is wrong, that fewer than the tolerable are."""
-    from scipy.stats import hypergeom  # noqa: PLC0415 - takes seconds to import
+def achieved_confidence(strata: Sequence[Stratum], tolerable: float) -> float:
+    """How sure it is, when no row of the sample is wrong, that fewer than the tolerable are.
 
-    if size <= 0 or population <= 0:
+    However the wrong rows may be spread over the strata.
+    """
+    if not any(one.rows and one.drawn for one in strata):
         return 0.0
-    wrong = ceil(tolerable * population)
-    return float(1 - hypergeom.cdf(0, population, wrong, min(size, population)))
+    return 1 - _most_hidden(strata, ceil(tolerable * sum(one.rows for one in strata)))
 
 
-def upper_limit(size: int, wrong: int, confidence: float) -> float:
-    """The share of wrong rows that is not exceeded with this confidence, after the test."""
-    from scipy.stats import beta  # noqa: PLC0415 - see above
-
-    return 1.0 if wrong >= size else float(beta.ppf(confidence, wrong + 1, size - wrong))
+def upper_limit(strata: Sequence[Stratum], confidence: float) -> float:
+    """The share of wrong rows that is not exceeded with this confidence, when none was found."""
+    rows = sum(one.rows for one in strata)
+    low, high = 0, rows
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _most_hidden(strata, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle - 1
+    return low / rows if rows else 1.0
 
 
 class AuditStatistics:
     """Says what a sample of some size is worth."""
 
-    def basis(
-        self, rows: int, clean: Sequence[int], *, size: int, random: int
-    ) -> Mapping[str, Any]:
+    def basis(self, rows: int, clean: Sequence[Stratum], *, size: int) -> Mapping[str, Any]:
         """The confidence that a sample gives, by the hypergeometric distribution.
 
         Rows that were looked for because something is odd say nothing about the rest, and those
-        drawn by chance nothing about the odd ones: the population is that of the clean rows. In
-        proportion to strata they tell at least as much as they would without.
+        drawn by chance nothing about the odd ones: the population is that of the clean rows.
         """
-        population = sum(clean)
+        population = sum(one.rows for one in clean)
         needed = required_size(CONFIDENCE, TOLERABLE_RATE, population=population or None)
         return {
             "method": "hypergeometric, no error expected",
             "rows": rows,
             "screened_out": rows - population if clean else 0,
             "population": population,
-            "drawn_from": "rows without any suspicion, in proportion to their strata"
+            "drawn_from": "rows without any suspicion, stratum by stratum"
             if len(clean) > 1
             else "rows without any suspicion",
             "strata": len(clean),
             "sample_size": size,
-            "random_samples": random,
+            "random_samples": sum(one.drawn for one in clean),
             "tolerable_error_rate": TOLERABLE_RATE,
-            "confidence_achieved": _rounded(
-                achieved_confidence(random, population, TOLERABLE_RATE)
-            ),
+            "confidence_achieved": _rounded(achieved_confidence(clean, TOLERABLE_RATE)),
             "confidence_if_all_were_random": _rounded(
-                achieved_confidence(size, rows, TOLERABLE_RATE)
+                achieved_confidence([Stratum(rows, size)], TOLERABLE_RATE)
             ),
             "required_for_95_percent": needed if population else 0,
-            "upper_error_limit_if_no_error": (
-                _rounded(upper_limit(random, 0, CONFIDENCE)) if random else 1.0
-            ),
+            "upper_error_limit_if_no_error": _rounded(upper_limit(clean, CONFIDENCE)),
         }
+
+
+def _most_hidden(strata: Sequence[Stratum], wrong: int) -> float:
+    """How likely no wrong row is drawn, where they are spread so that this is likeliest."""
+    return prod(
+        (one.rows - hidden - turn) / (one.rows - turn)
+        for one, hidden in zip(strata, _best_hidden(strata, wrong), strict=True)
+        for turn in range(min(one.drawn, one.rows))
+    )
+
+
+def _best_hidden(strata: Sequence[Stratum], wrong: int) -> list[int]:
+    """How many wrong rows each stratum holds where the fewest are likely to be found.
+
+    One more is found least likely where the most rows are left for each that is drawn, and likelier
+    with each: all strata are filled down to the same of these ratios.
+    """
+
+    def filled(ratio: float) -> list[int]:
+        most = (floor(one.rows - ratio * one.drawn) + 1 for one in strata)
+        return [min(one.rows, max(0, each)) for one, each in zip(strata, most, strict=True)]
+
+    low, high = 0.0, 1.0 + max((one.rows for one in strata), default=0)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if sum(filled(middle)) > wrong:
+            low = middle
+        else:
+            high = middle
+    hidden = filled(high)
+    for _ in range(wrong - sum(hidden)):
+        open_ones = [at for at, one in enumerate(strata) if hidden[at] < one.rows]
+        hidden[
+            min(open_ones, key=lambda at: strata[at].drawn / (strata[at].rows - hidden[at]))
+        ] += 1
+    return hidden
 
 
 def _chance(size: int, tolerable: float, expected: float, population: int | None) -> float:

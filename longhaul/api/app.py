@@ -9,12 +9,12 @@ from longhaul.api.middleware import BodyLimit, Timing
 from longhaul.api.nesting import check_nesting
 from longhaul.api.routes import (
     cases,
+    documents,
     health,
     jobs,
     phases,
     schedules,
     suites,
-    uploads,
     versions,
     webhooks,
 )
@@ -62,6 +62,6 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     for name, router in NEW_ROUTERS.items():
         app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name], dependencies=json)
     # Its bodies are no JSON, and large.
-    app.include_router(uploads.router, prefix=f"{PREFIX}/cases", tags=["cases"])
+    app.include_router(documents.router, prefix=f"{PREFIX}/cases", tags=["cases"])
     app.include_router(health.router, tags=["health"], dependencies=json)
     return app

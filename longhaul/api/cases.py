@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,16 +10,17 @@ from longhaul.activities.casework import Casework
 from longhaul.adapters.documents.reader import check_document
 from longhaul.api.case_schemas import QueryRequest, ReviewRequest
 from longhaul.api.cursors import read_case_cursor, write_cursor
-from longhaul.core.blobs import BlobStore
+from longhaul.core.blobs import BlobMissing, BlobStore, BlobTooLarge
 from longhaul.core.cases import NewDocument
 from longhaul.core.casework import CaseFilter, CaseworkStore, Given
-from longhaul.core.errors import BodyTooLarge, InvalidInput, ItemFailed, MalformedRequest
+from longhaul.core.errors import BodyTooLarge, InvalidInput, ItemFailed, MalformedRequest, NotFound
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 
 MOST_SHOWN = 100
 
-# Documents are held whole in memory, so that only so many come in at once, and none for long.
+# Documents are held whole in memory, so that only so many come in and go out at once, and none
+# for long.
 _AT_ONCE = 2
 _PATIENCE = 120.0
 
@@ -71,7 +73,7 @@ class Cases:
         self._casework = casework
         self._blobs = blobs
         self._max_document = max_document
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._in, self._out = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(_AT_ONCE)
 
     async def list(
         self, principal: Principal, wanted: CaseFilter, *, limit: int, cursor: str | None
@@ -118,7 +120,7 @@ class Cases:
         """
         async with self._database.begin() as tx:
             await self._casework.check_may_give(tx, principal, [case_id])
-        async with self._turns:
+        async with self._in:
             content = await self._receive(upload)
             try:
                 await check_document(content, upload.content_type)
@@ -133,6 +135,31 @@ class Cases:
         async with self._database.begin() as tx:
             given = await self._casework.give_document(tx, principal, [case_id], document)
         return _given_document(given, document), given.attached > 0
+
+    async def document(self, principal: Principal, case_id: int, content_hash: str) -> NewDocument:
+        """A document that is evidence of a test case, without its content.
+
+        Raises:
+            As `Casework.document`.
+        """
+        async with self._database.begin() as tx:
+            return await self._casework.document(tx, principal, case_id, content_hash)
+
+    @asynccontextmanager
+    async def content(self, document: NewDocument) -> AsyncIterator[bytes]:
+        """The content of a document, for as long as it takes to send it.
+
+        Raises:
+            NotFound: It is no longer in the store.
+            Unavailable: The store did not answer.
+            TimeoutError: Whoever asked for it takes too long.
+        """
+        async with self._out, asyncio.timeout(_PATIENCE):
+            try:
+                content = await self._blobs.get(document.content_hash)
+            except (BlobMissing, BlobTooLarge):
+                raise NotFound("The document is no longer in the store.") from None
+            yield content
 
     async def attach(
         self, principal: Principal, content_hash: str, case_ids: Collection[int]

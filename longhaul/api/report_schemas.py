@@ -27,7 +27,7 @@ class ReportRequest(Request):
     regulation: Words | None = None
     lob: Name | None = Field(None, description="the line of business; the caller's when absent")
     attributes: list[FormAttribute] | None = Field(None, min_length=1, max_length=MAX_ATTRIBUTES)
-    form: str | None = Field(
+    form: Annotated[str, StringConstraints(strip_whitespace=False)] | None = Field(
         None, description="CSV; the first line names the columns, which are those of an attribute"
     )
 

@@ -106,6 +106,21 @@ def attach_document(
     show(answer, output.print_given, as_json=as_json)
 
 
+@app.command("document")
+def read_document(
+    case_id: CaseId,
+    document: Annotated[str, typer.Argument(help="its hash")],
+    file: Annotated[Path, typer.Option("-o", help="where to")],
+    as_json: AsJson = False,
+) -> None:
+    """Take out a document that is evidence of a test case, to look at it."""
+    with open_client(Settings()) as api:
+        content = api.page(f"/cases/{case_id}/documents/{document}")
+    file.write_bytes(content)
+    answer = {"file": str(file), "size": len(content)}
+    show(answer, lambda done: typer.echo(f"{done['size']:,} bytes"), as_json=as_json)
+
+
 @app.command("attach-query")
 def attach_query(
     source: Annotated[str, typer.Option(help="the data source's name")],

@@ -4,10 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
@@ -18,7 +17,20 @@ from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
 from longhaul.cli.client import ApiClient, ExitCode
-from longhaul.cli.demo_cycle import People, end_earlier_cycles, follow_cycle, start_cycle
+from longhaul.cli.demo_cycle import (
+    TESTER,
+    Job,
+    People,
+    end_earlier_cycles,
+    follow_cycle,
+    start_cycle,
+)
+from longhaul.cli.demo_evidence import (
+    Statements,
+    compare_again,
+    give_statements,
+    read_cases,
+)
 from longhaul.cli.demo_table import show_cycle
 from longhaul.cli.output import console, print_json
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
@@ -32,6 +44,7 @@ SAMPLES = 25
 # The offline analyst is slowed so that there is something to watch, and the demo says so.
 SECONDS_PER_ITEM = 0.3
 CONCURRENCY = 16
+COMPARED_AT_ONCE = 100
 PAUSES_AT = "generate"
 
 READY = "Ready."
@@ -54,16 +67,23 @@ def run_demo(settings: Settings, *, as_json: bool) -> ExitCode:
         flow = _run_cycle(people, sample)
         if as_json:
             print_json(flow)
-        if flow["status"] != "completed":
-            console.print(f"The flow ended as {flow['status']}: {flow['message']}", style="red")
-            if flow["error"]:
-                console.print(flow["error"])
+        if not _is_completed("flow", flow):
+            return ExitCode.JOB_FAILED
+        compared = _compare_with_statements(people.tester, sample, folder)
+        if not _is_completed("comparison", compared):
             return ExitCode.JOB_FAILED
         where = f"/jobs/{flow['job_id']}/report"
         report = QualityReport.model_validate(people.tester.call("GET", where))
         page = folder.path / "sample" / "report.html"
         page.write_bytes(people.tester.page(where, params={"format": "html"}))
-        show_cycle(flow, report, sample.anomalies, _right_mappings(people.tester, sample))
+        show_cycle(
+            flow,
+            report,
+            sample.anomalies,
+            right_mappings=_right_mappings(people.tester, sample),
+            compared=compared["result"],
+            cases=list(read_cases(people.tester, sample.cycle_id, sample.report_id)),
+        )
     _say_goodbye(folder, people.tester, flow, page)
     return ExitCode.DONE
 
@@ -102,7 +122,7 @@ async def _load(dsn: str) -> SampleReport:
         return await load_sample(database, rows=ROWS, random_seed=RANDOM_SEED, form=FORM)
 
 
-def _run_cycle(people: People, sample: SampleReport) -> Mapping[str, Any]:
+def _run_cycle(people: People, sample: SampleReport) -> Job:
     facts = (
         f": {len(sample.attribute_ids)} attributes, {sample.rows:,} rows with "
         f"{sample.anomaly_count} planted anomalies"
@@ -124,6 +144,25 @@ def _run_cycle(people: People, sample: SampleReport) -> Mapping[str, Any]:
     return follow_cycle(people, flow, pause_at=PAUSES_AT)
 
 
+def _is_completed(what: str, job: Job) -> bool:
+    if job["status"] == "completed":
+        return True
+    console.print(f"The {what} ended as {job['status']}: {job['message']}", style="red")
+    if job["error"]:
+        console.print(job["error"])
+    return False
+
+
+def _compare_with_statements(client: ApiClient, sample: SampleReport, folder: DataFolder) -> Job:
+    """What rules cannot tell: the sampled values beside the statements of their loans."""
+    statements = Statements(read_form(FORM), random_seed=RANDOM_SEED, rows=ROWS)
+    cases = read_cases(client, sample.cycle_id, sample.report_id)
+    where = folder.path / "sample" / "statements"
+    count = give_statements(client, cases, statements, where)
+    console.print(f"{TESTER} gives {count} statements of loans as evidence; the tests run again.")
+    return compare_again(client, sample.cycle_id, sample.report_id, concurrency=COMPARED_AT_ONCE)
+
+
 def _right_mappings(client: ApiClient, sample: SampleReport) -> int:
     true = read_form(FORM).columns()
     phase = sample.phase_ids[PHASES[0]]
@@ -135,9 +174,7 @@ def _right_mappings(client: ApiClient, sample: SampleReport) -> int:
     )
 
 
-def _say_goodbye(
-    folder: DataFolder, client: ApiClient, flow: Mapping[str, Any], page: Path
-) -> None:
+def _say_goodbye(folder: DataFolder, client: ApiClient, flow: Job, page: Path) -> None:
     ui = folder.read_addresses().get("temporal_ui")
     console.print()
     console.print(Text("The quality report: ") + Text(str(page), style="bold"), soft_wrap=True)

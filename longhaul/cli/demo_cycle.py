@@ -60,7 +60,7 @@ def end_earlier_cycles(people: People) -> None:
     for job in client.call("GET", "/jobs/active")["active_jobs"]:
         if job["job_type"] == FULL_CYCLE and job["description"] == DESCRIPTION:
             client.call("POST", f"/jobs/{job['job_id']}/cancel")
-            _wait(client, job["job_id"], *TERMINAL)
+            wait_for_end(client, job["job_id"])
 
 
 def start_cycle(people: People, cycle_id: int, report_id: int, **parameters: Any) -> Job:
@@ -129,6 +129,11 @@ def _pause_and_resume(client: ApiClient, flow_id: str, inner_id: str) -> None:
         style="yellow",
     )
     client.call("POST", f"/jobs/{flow_id}/resume")
+
+
+def wait_for_end(client: ApiClient, job_id: str) -> Job:
+    """Wait until a job has ended."""
+    return _wait(client, job_id, *TERMINAL)
 
 
 def _wait(client: ApiClient, job_id: str, *statuses: str) -> Job:

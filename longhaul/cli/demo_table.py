@@ -8,7 +8,9 @@ from rich.table import Table
 from longhaul.adapters.report.figures import percent
 from longhaul.adapters.sample.anomaly import Anomaly
 from longhaul.adapters.sample.scoring import AnomalyScore, score_anomalies
+from longhaul.cli.demo_evidence import Case, loan_of
 from longhaul.cli.output import console
+from longhaul.core.cases import ExecutionOutcome
 from longhaul.core.quality_report import QualityReport
 
 Result = Mapping[str, Any]
@@ -18,9 +20,17 @@ def show_cycle(
     flow: Mapping[str, Any],
     report: QualityReport,
     anomalies: Sequence[Anomaly],
+    *,
     right_mappings: int,
+    compared: Result,
+    cases: Sequence[Case],
 ) -> None:
-    """Print a line for each thing that the cycle brought about."""
+    """Print a line for each thing that the cycle brought about.
+
+    Args:
+        compared: What comparing the sampled values with statements came to.
+        cases: The test cases as that has left them.
+    """
     results = {name: step["result"] for name, step in flow["result"]["steps"].items()}
     score = score_anomalies(report.rules, anomalies)
     table = Table(title="The full cycle in figures", box=None, title_justify="left")
@@ -34,7 +44,9 @@ def show_cycle(
         ("by kind", _kinds(score)),
         ("scoped", _scoped(results["scope"])),
         ("samples", _samples(results["sample"])),
-        ("extractions", _extractions(results["test"])),
+        ("in the source", _extractions(results["test"])),
+        ("in statements", _extractions(compared)),
+        ("rows", _told(anomalies, cases)),
     ):
         table.add_row(name, what)
     console.print()
@@ -88,6 +100,16 @@ def _extractions(result: Result) -> str:
         f"{count:,} {name.replace('_', ' ')}" for name, count in result["by_outcome"].items()
     )
     return f"{result['executed']:,} of {result['test_cases']:,} test cases: {outcomes}"
+
+
+def _told(anomalies: Sequence[Anomaly], cases: Sequence[Case]) -> str:
+    spoiled = {one.row_key for one in anomalies}
+    sampled = {loan_of(case) for case in cases}
+    differing = {loan_of(case) for case in cases if case["outcome"] == ExecutionOutcome.MISMATCH}
+    return (
+        f"{len(differing & spoiled)} of the {len(sampled & spoiled)} sampled loans with a planted "
+        f"fault differ from their statement, and {len(differing - spoiled)} of the others"
+    )
 
 
 def _share(share: float | None) -> str:

@@ -117,6 +117,11 @@ class CaseworkStore(Protocol):
     ) -> NewDocument | None:
         """A document that is evidence in a line of business, in any when that is None."""
 
+    async def document_of(
+        self, tx: Transaction, case_id: int, content_hash: str
+    ) -> NewDocument | None:
+        """A document that is evidence of a test case."""
+
     async def having_document(
         self, tx: Transaction, case_ids: Collection[int], document: NewDocument
     ) -> Collection[int]:

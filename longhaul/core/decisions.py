@@ -194,6 +194,18 @@ class Tally:
         return self.waiting_for_report_owner
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """A number of entries, of which the first are named in a sentence."""
+
+    count: int
+    first: Sequence[str]
+
+    def __str__(self) -> str:
+        more = self.count - len(self.first)
+        return ", ".join(self.first) + f" and {more} more" * (more > 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """Which entries of a version are meant: the named ones, those of attributes, or all.
@@ -383,7 +395,7 @@ def check_four_eyes(principal: Principal, submitter: str | None) -> None:
         raise Forbidden("You submitted this version: somebody else has to approve or reject it.")
 
 
-def check_other_eyes(principal: Principal, own: Collection[str]) -> None:
+def check_other_eyes(principal: Principal, own: Some) -> None:
     """Refuse the report owner's decision to whoever decided as tester; an Admin stands above.
 
     Args:
@@ -392,10 +404,10 @@ def check_other_eyes(principal: Principal, own: Collection[str]) -> None:
     Raises:
         Forbidden: There are some.
     """
-    if own and not principal.is_admin:
+    if own.count and not principal.is_admin:
         raise Forbidden(
-            f"You decided on {len(own)} of these as tester: somebody else has to decide on them "
-            "as report owner."
+            f"You decided on {own.count} of these as tester: {own}. Somebody else has to decide "
+            "on them as report owner."
         )
 
 
@@ -426,8 +438,11 @@ def move_version(status: VersionStatus | None, step: Step) -> VersionStatus:
     return after
 
 
-def check_complete(kind: Kind, tally: Tally, step: Step) -> None:
+def check_complete(kind: Kind, tally: Tally, step: Step, first: Sequence[str]) -> None:
     """Refuse to submit or approve what is not decided on, or comes to nothing.
+
+    Args:
+        first: How the first of those entries are called that wait for the step's reviewer.
 
     Raises:
         WrongState: Something is missing.
@@ -437,7 +452,10 @@ def check_complete(kind: Kind, tally: Tally, step: Step) -> None:
     reviewer = TAKES[step]
     waiting = tally.waiting_for(reviewer)
     if waiting:
-        raise WrongState(f"{waiting} of {tally.total} {kind} wait for the {reviewer.person}.")
+        raise WrongState(
+            f"{waiting} of {tally.total} {kind} wait for the {reviewer.person}: "
+            f"{Some(waiting, first)}. List them by waiting_for={reviewer}."
+        )
     if tally.rejected == tally.total:
         raise WrongState(f"All {tally.total} {kind} are rejected: there is nothing to {step}.")
 
@@ -459,3 +477,16 @@ def said(step: Step) -> str:
 
 def _may_only(what: str, reviewer: Reviewer) -> str:
     return f"{what} by: {', '.join(sorted(DECIDES[reviewer]))}."
+
+
+def name_of(kind: Kind, entry: Mapping[str, Any]) -> str:
+    """How a sentence calls an entry; it quotes nothing of a row."""
+    attribute = entry["attribute"] or ""
+    match kind:
+        case Kind.RULES:
+            name = str(entry["name"])
+            return name if attribute in name else f"{attribute}: {name}"
+        case Kind.SAMPLES:
+            return f"sample {(entry['ordinal'] or 0) + 1} ({attribute})"
+        case _:
+            return str(attribute)

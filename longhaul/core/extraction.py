@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from longhaul.core.attributes import Attribute
 from longhaul.core.job_types import Calls
 
+# Around what is no part of a longer word or number; so many characters are looked at.
+_BEFORE, _BEHIND = r"(?<![0-9A-Za-z])(?<![0-9][-./])", r"(?![0-9A-Za-z])(?![-./][0-9])"
+AROUND = 2
+
 # Of fewer records it cannot be said by counting which keys tell them apart.
 _COUNTED = 5
 
@@ -112,10 +116,12 @@ def spaced(words: str) -> re.Pattern[str]:
 
 def whole(value: str) -> re.Pattern[str]:
     """A value where it is no part of a longer word or number."""
-    return re.compile(
-        rf"(?<![0-9A-Za-z])(?<![0-9][-./]){re.escape(value)}(?![0-9A-Za-z])(?![-./][0-9])",
-        re.IGNORECASE,
-    )
+    return re.compile(rf"{_BEFORE}{re.escape(value)}{_BEHIND}", re.IGNORECASE)
+
+
+def spaced_whole(words: str) -> re.Pattern[str]:
+    """Words to the letter but for the space between them, and no part of longer ones."""
+    return re.compile(rf"{_BEFORE}{spaced(words).pattern}{_BEHIND}")
 
 
 def identifying(keys: Mapping[str, str | None], different: Mapping[str, int]) -> frozenset[str]:

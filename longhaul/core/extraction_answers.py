@@ -5,7 +5,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from longhaul.core.extraction import DocumentText, Extraction, Question, spaced
+from longhaul.core.extraction import (
+    AROUND,
+    DocumentText,
+    Extraction,
+    Question,
+    spaced,
+    spaced_whole,
+)
 from longhaul.core.job_types import BadAnswer
 from longhaul.core.records import Records
 
@@ -111,15 +118,23 @@ def _located(
         return "When `found` is true, `value`, `quote` and `page` are needed."
     if answer.page > len(document.pages):
         return f"The document has {len(document.pages)} pages."
-    if not spaced(answer.value).search(answer.quote):
-        return "The value does not stand in the quote to the letter."
-    shares: dict[tuple[int, int], float] = {}
-    for quote in spaced(answer.quote).finditer(document.pages[answer.page - 1]):
-        for value in spaced(answer.value).finditer(quote[0]):
-            share = records.share_at(answer.page - 1, quote.start() + value.start())
-            shares[quote.span()] = max(share or 0, shares.get(quote.span(), 0))
-    if not shares:
+    is_value = spaced_whole(answer.value)
+    if not is_value.search(answer.quote):
+        return "The value does not stand in the quote to the letter and as a whole."
+    page = document.pages[answer.page - 1]
+    quotes = list(spaced(answer.quote).finditer(page))
+    if not quotes:
         return "The quote does not stand on that page to the letter; copy it from the text."
+    shares: dict[tuple[int, int], float] = {}
+    for quote in quotes:
+        first = max(quote.start() - AROUND, 0)
+        for value in is_value.finditer(page[first : quote.end() + AROUND]):
+            start, end = first + value.start(), first + value.end()
+            if quote.start() <= start and end <= quote.end():
+                share = records.share_at(answer.page - 1, start)
+                shares[quote.span()] = max(share or 0, shares.get(quote.span(), 0))
+    if not shares:
+        return "The quote cuts the value short; copy it from the text with the whole value."
     # The same words may stand in the parts of several records.
     (start, end), share = max(shares.items(), key=lambda one: one[1])
     if not share:

@@ -186,32 +186,37 @@ _COLUMNS = {"line": "line_no", "key": "is_key", "cde": "is_cde"} | {
 
 def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The filled cells of each line below the first, by column, with the line's number."""
-    first, _, _ = text.partition("\n")
+    rows = _rows(text)
+    first = next(rows, None)
+    if first is None:
+        return
+    header = _header(*first)
+    for line, cells in rows:
+        if len(cells) != len(header):
+            problem = f"{len(cells)} cells instead of {len(header)}"
+            raise _refused([(_Place("/form", f"Line {line}"), problem)])
+        yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that hold something, each with the number where it begins."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    started = 1
+    line = 1
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
-            if header is None:
-                header = _header(cells)
-            elif any(cells):
-                if len(cells) != len(header):
-                    problem = f"{len(cells)} cells instead of {len(header)}"
-                    raise _refused([(_Place("/form", f"Line {started}"), problem)])
-                yield (
-                    started,
-                    {name: cell for name, cell in zip(header, cells, strict=True) if cell},
-                )
-            started = reader.line_num + 1
+            if any(cells):
+                yield line, cells
+            line = reader.line_num + 1
     except csv.Error:
         problem = "it breaks the rules of CSV"
-        raise _refused([(_Place("/form", f"Line {started}"), problem)]) from None
+        raise _refused([(_Place("/form", f"Line {line}"), problem)]) from None
 
 
-def _header(cells: Sequence[str]) -> list[str]:
-    place = _Place("/form", "Line 1")
+def _header(line: int, cells: Sequence[str]) -> list[str]:
+    place = _Place("/form", f"Line {line}")
     unknown = [cell for cell in cells if cell.casefold() not in _COLUMNS]
     if unknown:
         problem = (

@@ -99,7 +99,7 @@ def read_separated(page: str) -> list[Line]:
 def words_of(name: str) -> str:
     """A pattern of a name as documents write it: the same words, whatever keeps them apart."""
     words = re.findall(r"[^\W_]+|[%#$]", name)
-    return r"[\s_\-/,.()&]*".join(map(re.escape, words)) + (r"\)?" if words else "")
+    return r"[\s_\-\u2010-\u2015/,.()&'’]*".join(map(re.escape, words)) + (r"\)?" if words else "")
 
 
 def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None:

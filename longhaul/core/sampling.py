@@ -90,6 +90,7 @@ class Pool:
         key: Names the pool: rows are drawn from it in an order that depends on this and the seed.
         count: How many rows there are.
         reason: In words, of any of its rows.
+        stratum: Of clean rows, the place of theirs in the table's strata.
     """
 
     key: str
@@ -101,6 +102,7 @@ class Pool:
     confidence: float
     count: int
     rule_id: str | None = None
+    stratum: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +322,14 @@ class NewSample:
     key_values: Mapping[str, str | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Rows that nothing is the matter with, and how many of them were drawn by chance."""
+
+    rows: int
+    drawn: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """What the rows were drawn from: stored once for a job.
@@ -329,6 +339,7 @@ class Frame:
         attributes: For each attribute in scope how many rows every kind of reason had.
         columns: The columns that the attributes were read from: mappings may change afterwards.
         clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from.
+        strata: Of each drawn clean row the place of its stratum in `clean`.
     """
 
     rows: int
@@ -336,6 +347,7 @@ class Frame:
     tables: Mapping[str, int]
     columns: Mapping[str, str]
     clean: Sequence[int]
+    strata: Sequence[int]
 
     def to_json(self) -> Mapping[str, Any]:
         """The frame as it is stored."""
@@ -345,6 +357,7 @@ class Frame:
             "tables": dict(self.tables),
             "columns": dict(self.columns),
             "clean": list(self.clean),
+            "strata": list(self.strata),
         }
 
 
@@ -375,6 +388,7 @@ class SampleTotals:
         by_category: Samples by category.
         by_attribute: Samples by attribute.
         reasons: Why slots stayed empty, by category.
+        clean: The strata of the clean rows, with what of them is in the sample.
         frame: As it was stored; None where nothing was drawn.
     """
 
@@ -382,6 +396,7 @@ class SampleTotals:
     by_category: Mapping[Category, int]
     by_attribute: Mapping[int, int]
     reasons: Mapping[Category, str]
+    clean: Sequence[Stratum]
     frame: Mapping[str, Any] | None
 
 
@@ -423,16 +438,13 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
 class SampleStatistics(Protocol):
     """What a sample of some size can tell about the rows that it was drawn from."""
 
-    def basis(
-        self, rows: int, clean: Sequence[int], *, size: int, random: int
-    ) -> Mapping[str, Any]:
+    def basis(self, rows: int, clean: Sequence[Stratum], *, size: int) -> Mapping[str, Any]:
         """The confidence that a sample gives, by the hypergeometric distribution.
 
         Args:
             rows: Of the tables that were looked at.
             clean: Those of them that nothing is the matter with, by stratum.
-            size: Samples of all categories.
-            random: Those drawn by chance alone, which are from the clean ones.
+            size: Samples of all categories; only the clean ones are drawn by chance alone.
         """
 
 

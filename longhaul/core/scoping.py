@@ -18,6 +18,9 @@ FLAG_POINTS = 20
 HIGH_ABOVE = 70
 LOW_BELOW = 30
 
+# What it adds to `common_errors` that more than so many percent of the rows broke a rule.
+_POINTS_OF_BROKEN = ((5.0, 10), (0.5, 7), (0.0, 5))
+
 
 class Recommendation(StrEnum):
     """Whether an attribute is worth testing."""
@@ -119,6 +122,12 @@ class Measures:
     most_failed_rows: int
     worst_pass_rate: float
 
+    @property
+    def error_points(self) -> int:
+        """What the share of rows that broke the worst rule adds to `common_errors`."""
+        broken = 100 - self.worst_pass_rate
+        return next((points for least, points in _POINTS_OF_BROKEN if broken > least), 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rationale:
@@ -206,6 +215,9 @@ def read_proposal(
 ) -> ScopingProposal:
     """Turn an answer into a proposal; the flags are the attribute's own, never the model's.
 
+    What rules have measured is no matter of opinion: it is the least that `common_errors` is, and
+    an attribute with a failed rule is tested.
+
     Raises:
         BadAnswer: Everything that is wrong with it.
     """
@@ -213,13 +225,19 @@ def read_proposal(
         recommendation = read_recommendation(answer.recommendation)
     except ValueError:
         raise BadAnswer(f"recommendation must be one of {', '.join(Recommendation)}.") from None
+    if recommendation is Recommendation.SKIP and measures is not None and measures.failed_rules:
+        raise BadAnswer(
+            f"recommendation must be {Recommendation.TEST}: {measures.failed_rules} of the "
+            f"attribute's {measures.rules} rules failed when they last ran."
+        )
+    measured = LEAST_PART + (measures.error_points if measures is not None else 0)
     why = answer.rationale
     return ScopingProposal(
         recommendation=recommendation,
         score=RiskScore(
             regulatory_impact=answer.regulatory_impact,
             data_complexity=answer.data_complexity,
-            common_errors=answer.common_errors,
+            common_errors=max(answer.common_errors, measured),
             downstream_dependencies=answer.downstream_dependencies,
             is_cde=attribute.is_cde,
             has_issues=attribute.has_issues,

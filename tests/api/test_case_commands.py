@@ -15,7 +15,8 @@ from tests.conftest import Servers
 def settings(
     monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str, tmp_path: Path
 ) -> Settings:
-    return make_settings(monkeypatch, servers, dsn, LONGHAUL_DATA_DIR=str(tmp_path))
+    folder = {"LONGHAUL_DATA_DIR": str(tmp_path), "LONGHAUL_BLOBS__MAX_MB": "20"}
+    return make_settings(monkeypatch, servers, dsn, **folder)
 
 
 @pytest.fixture
@@ -56,6 +57,13 @@ async def test_a_document_is_given_to_test_cases_and_to_all_of_a_sample(
     fake.write_text("no pdf")
     refused = await terminal.run("cases", "attach-document", str(fake), str(cases.ids[0]))
 
+    copy = tmp_path / "copy"
+    key = one["document"]
+    await terminal.json("cases", "document", str(cases.ids[0]), key, "-o", str(copy))
+    foreign = await terminal.run("cases", "document", str(cases.ids[5]), key, "-o", str(copy))
+
+    assert copy.read_text() == letter.read_text()
+    assert (foreign[0], "no such document" in foreign[2]) == (2, True)
     assert (one["attached"], one["file_name"], one["content_type"]) == (
         1,
         "letter.txt",
@@ -67,6 +75,22 @@ async def test_a_document_is_given_to_test_cases_and_to_all_of_a_sample(
     assert "The document is damaged or no PDF at all." in refused[2]
     given = await terminal.json("cases", "list", "--evidence", "document")
     assert {case["id"] for case in given["cases"]} == {*cases.ids[:4], cases.ids[-1]}
+
+
+async def test_a_large_document_is_refused_with_its_reason_and_not_as_a_broken_connection(
+    terminal: Terminal, cases: SeededCases, tmp_path: Path
+) -> None:
+    large, huge = tmp_path / "large.pdf", tmp_path / "huge.pdf"
+    large.write_bytes(b"%PDF-" + bytes(15 * 1024 * 1024))
+    huge.write_bytes(b"%PDF-" + bytes(45 * 1024 * 1024))
+
+    nowhere = await terminal.run("cases", "attach-document", str(large), "999999")
+    too_large = await terminal.run("cases", "attach-document", str(huge), str(cases.ids[0]))
+    fits = await terminal.json("cases", "attach-document", str(large), str(cases.ids[0]))
+
+    assert (nowhere[0], nowhere[2]) == (2, "There is no such test case.\n")
+    assert (too_large[0], too_large[2]) == (2, "The document is too large: 20 MB are the most.\n")
+    assert fits["attached"] == 1
 
 
 async def test_a_query_is_given_with_its_parameters(

@@ -295,6 +295,34 @@ async def test_one_document_serves_many_cases(people: People, cases: SeededCases
     assert await ids(people.reader, evidence="document") == [first, *others]
 
 
+async def test_a_document_is_read_as_it_was_given_by_whoever_sees_the_case(
+    people: People, cases: SeededCases, tmp_path: Path
+) -> None:
+    first, other = cases.ids[:2]
+    html = b"<script>alert(1)</script>"
+    key = (await give(people.tester, first, html, "text/html", file_name='M\u00e4rz".html')).json()[
+        "document"
+    ]
+    path = f"/cases/{first}/documents/{key}"
+
+    read = await people.reader.get(path)
+
+    assert (read.status_code, read.content) == (200, html)
+    assert read.headers["Content-Type"] == "text/plain"
+    assert read.headers["X-Content-Type-Options"] == "nosniff"
+    assert read.headers["Content-Disposition"] == ("attachment; filename*=UTF-8''M%C3%A4rz%22.html")
+    for elsewhere in (f"/cases/{other}/documents/{key}", f"/cases/{first}/documents/nothing"):
+        assert answer(await people.reader.get(elsewhere)) == (
+            404,
+            "not_found",
+            "The test case has no such document.",
+        )
+    assert (await people.stranger.get(path)).status_code == 404
+    (tmp_path / "documents" / key[:2] / key).unlink()
+    gone = await people.reader.get(path)
+    assert answer(gone) == (404, "not_found", "The document is no longer in the store.")
+
+
 @pytest.mark.invariant("I9")
 async def test_a_hash_opens_no_document_that_one_may_not_read(
     people: People, cases: SeededCases, database: PostgresDatabase
@@ -398,6 +426,29 @@ async def test_a_query_that_cannot_be_run_is_refused(
     assert (response.status_code, response.json()["code"]) == (422, "invalid_input")
     assert said in response.json()["detail"]
     assert len(await cases.evidence(cases.ids[0])) == 1
+
+
+async def test_a_query_serves_cases_of_one_report_only(
+    people: People, database: PostgresDatabase
+) -> None:
+    cases = await seed_cases(database, secret_ref="LOANS_DSN")
+    first, other, *_ = cases.ids
+    await cases.loans.fetch(
+        "INSERT INTO report (name, regulation, lob) VALUES ('Other', '', 'Mortgage') RETURNING id"
+    )
+    await cases.loans.fetch(
+        "WITH held AS (INSERT INTO cycle_report SELECT 1, max(id) FROM report RETURNING report_id)"
+        " UPDATE test_case SET report_id = held.report_id FROM held WHERE id = $1 RETURNING id",
+        other,
+    )
+
+    response = await ask(people.tester, first, also=[other])
+
+    assert answer(response) == (
+        422,
+        "invalid_input",
+        "The test cases are of several reports.",
+    )
 
 
 async def test_with_our_own_login_no_query_is_taken(people: People, cases: SeededCases) -> None:

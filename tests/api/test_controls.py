@@ -8,7 +8,6 @@ from typing import Any
 import httpx2
 import pytest
 from redis.asyncio import Redis
-from temporalio import activity
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -135,29 +134,31 @@ async def test_a_pause_asked_for_before_any_worker_came_holds_when_one_comes(
 async def test_a_pause_asked_for_after_the_worker_has_gone_holds_when_one_comes(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
-    async def hold_until_the_worker_leaves(_: str) -> None:
-        if len(engine.echo.started) > 3:
-            await activity.wait_for_worker_shutdown()
+    quick = asyncio.Event()
+
+    async def take_time(_: str) -> None:
+        await asyncio.wait([asyncio.create_task(quick.wait())], timeout=0.1)
 
     # Whoever has the workflow cached would be waited for before another may have it.
     engine.cached_workflows = 0
-    engine.echo.before_each = hold_until_the_worker_leaves
+    engine.echo.before_each = take_time
     async with engine.worker():
-        job_id = await submit(client, items=60, concurrency=1)
-        await until(_started(engine, 4), what="items to start")
-    engine.echo.before_each = None
+        # Half a minute's worth of work, of which the pause leaves most.
+        job_id = await submit(client, items=300, concurrency=1)
+        await until(_started(engine, 3), what="items to start")
 
     answer = await client.post(f"/jobs/{job_id}/pause", json={"reason": "wait"})
     async with engine.worker():
         paused = await becomes(client, job_id, "paused")
+        quick.set()
         await client.post(f"/jobs/{job_id}/resume")
         ended = await becomes(client, job_id, *ENDED)
 
     assert (answer.status_code, answer.json()["requested"]) == (202, "pause")
     assert (paused["pause"]["reason"], paused["requested"]) == ("wait", None)
-    assert paused["progress"]["current"] < 60
-    assert ended["progress"]["succeeded"] == 60
-    assert sorted(engine.echo.started) == [(job_id, ordinal) for ordinal in range(60)]
+    assert paused["progress"]["current"] < 300
+    assert ended["progress"]["succeeded"] == 300
+    assert sorted(engine.echo.started) == [(job_id, ordinal) for ordinal in range(300)]
 
 
 async def test_a_pending_job_is_cancelled_in_its_row(

@@ -88,8 +88,8 @@ async def test_what_one_of_them_rejects_is_rejected(
     assert answer(refused) == (
         400,
         "wrong_state",
-        "1 of these rules are not approved by the tester: the report owner decides after the "
-        "tester.",
+        "1 of these rules are not approved by the tester: Loan Number 1. The report owner decides "
+        "after the tester.",
     )
     assert (by_id[first]["status"], by_id[first]["report_owner_decision"]) == ("rejected", None)
     assert (by_id[second]["status"], by_id[second]["tester_decision"]) == ("rejected", "approved")
@@ -266,9 +266,15 @@ async def test_wrong_states_are_answered_with_the_state(
     assert answer(too_early) == (
         400, "wrong_state", "The version is draft: only one that is pending_approval is approved."
     )  # fmt: skip
-    assert answer(undecided)[2] == "6 of 6 rules wait for the tester."
+    assert answer(undecided)[2] == (
+        "6 of 6 rules wait for the tester: Loan Number 1, Loan Number 2 and 4 more. List them by "
+        "waiting_for=tester."
+    )
     assert answer(twice)[2].startswith("The version is pending_approval")
-    assert answer(unready)[2] == "6 of 6 rules wait for the report owner."
+    assert answer(unready)[2] == (
+        "6 of 6 rules wait for the report owner: Loan Number 1, Loan Number 2 and 4 more. List "
+        "them by waiting_for=report_owner."
+    )
     assert answer(no_reason)[:2] == (422, "invalid_input")
     assert rejected.json()["status"] == "rejected"
     assert answer(ended)[2].startswith("The version is rejected")

@@ -170,6 +170,32 @@ async def test_another_line_of_business_finds_nothing(
         assert answer(response) == (404, "not_found", f"There is no such {noun}.")
 
 
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        ("recommendations", "Loan Number, Loan Closing Date and 1 more"),
+        ("samples", "sample 2 (Loan Number), sample 3 (Loan Closing Date) and 1 more"),
+    ],
+)
+async def test_what_holds_a_version_up_is_named_without_its_values(
+    people: People, database: PostgresDatabase, report: Seeded, kind: str, named: str
+) -> None:
+    wanted = await seed(database, report, kind)
+    assert wanted.version_id
+
+    refused = await take(people.tester, wanted.version_id, "submit")
+    await decide(people.tester, wanted, decision="approved", ids=wanted.entry_ids[:2])
+    nearly = await take(people.tester, wanted.version_id, "submit")
+
+    assert answer(refused) == (
+        400,
+        "wrong_state",
+        f"3 of 3 {kind} wait for the tester: {named}. List them by waiting_for=tester.",
+    )
+    assert "1 of 3" in answer(nearly)[2]
+    assert "more" not in answer(nearly)[2]
+
+
 @pytest.mark.parametrize("kind", KINDS[1:])
 async def test_versions_of_every_kind_are_submitted_and_approved(
     people: People, database: PostgresDatabase, report: Seeded, kind: str
@@ -293,9 +319,13 @@ async def test_nobody_decides_on_an_entry_for_both(
         others = await decide(both, wanted, **yes, ids=[third], **owner)
         by_admin = await decide(admin, wanted, **yes, ids=[first, second], **owner)
 
+    named = "Loan Number, Loan Closing Date"
+    if kind == "samples":
+        named = "sample 2 (Loan Number), sample 3 (Loan Closing Date)"
     assert answer(own) == (
         403, "forbidden",
-        "You decided on 2 of these as tester: somebody else has to decide on them as report owner.",
+        f"You decided on 2 of these as tester: {named}. Somebody else has to decide on them as "
+        "report owner.",
     )  # fmt: skip
     assert others.json()["decided"] == 1
     assert by_admin.json()["decided"] == 2

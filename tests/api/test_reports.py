@@ -173,6 +173,17 @@ async def test_a_form_may_come_as_a_list(executive: httpx2.AsyncClient) -> None:
     assert rest.json()["next_cursor"] is None
 
 
+async def test_a_form_is_read_as_it_was_sent_to_its_last_cell(
+    executive: httpx2.AsyncClient,
+) -> None:
+    form = "\nname\tformat\tmdrm\nA\tN1\tM1\nB\tN1\t"
+
+    made = await executive.post("/reports", json={"name": "Loans", "cycle": "June", "form": form})
+
+    assert made.status_code == 201, made.text
+    assert made.json()["attributes"] == 2
+
+
 @pytest.mark.parametrize(
     ("change", "pointer", "complaint"),
     [

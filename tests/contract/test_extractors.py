@@ -207,6 +207,9 @@ async def test_net_is_not_gross() -> None:
         ("Debt to Income (DTI) Back-End", "Debt to Income (DTI) Back-End: 36"),
         ("Principal and Interest (P&I) Amount", "Principal and Interest Amount: 36"),
         ("Loan to Value (%)", "Loan to Value: 36"),
+        ("Loss Given Default – LGD", "Loss Given Default – LGD: 36"),
+        ("Loss Given Default – LGD", "Loss Given Default (LGD): 36"),
+        ("Borrower's Income", "Borrower’s Income: 36"),
         ("Interest Rate", "- the interest rate: 36"),
         ("Interest Rate", "14. Interest Rate: 36"),
         ("Interest Rate", "M149 Interest Rate: 36"),
@@ -288,6 +291,39 @@ async def test_what_a_model_makes_up_is_not_taken(change: dict[str, Any], compla
 
     assert found.value == "80.00"
     assert complaint in answers.complaints[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "quote", "complaint"),
+    [
+        ("150", "UPB: 1500.00", "as a whole"),
+        ("500.00", "UPB: 1500.00", "as a whole"),
+        ("1500", "UPB: 1500.00", "as a whole"),
+        ("15", "UPB: 15", "cuts the value short"),
+        ("1500", "UPB: 1500", "cuts the value short"),
+        ("00.00", "00.00 USD", "cuts the value short"),
+        ("Fix", "Rate: Fixed Rate", "as a whole"),
+        ("Fixed R", "Rate: Fixed R", "cuts the value short"),
+    ],
+)
+async def test_a_part_of_a_value_is_not_taken(value: str, quote: str, complaint: str) -> None:
+    text = "Loan Number: 4711000017\nUPB: 1500.00 USD\nRate: Fixed   Rate\n"
+    good = GOOD | {"value": "1500.00", "quote": "UPB: 1500.00"}
+    answers = Answers(good | {"value": value, "quote": quote}, good)
+
+    found = await ModelExtractor().extract(QUESTION, document(text), FROZEN, answers)
+
+    assert found.value == "1500.00"
+    assert complaint in answers.complaints[0]
+
+
+async def test_a_value_of_several_words_may_be_spaced_in_another_way() -> None:
+    text = "Loan Number: 4711000017\nRate: Fixed   Rate.\n"
+    answers = Answers(GOOD | {"value": "Fixed Rate", "quote": "Rate: Fixed Rate."})
+
+    found = await ModelExtractor().extract(QUESTION, document(text), FROZEN, answers)
+
+    assert found.value == "Fixed Rate"
 
 
 async def test_a_model_may_find_nothing() -> None:

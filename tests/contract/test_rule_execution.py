@@ -1,7 +1,8 @@
 """The job type on real servers: created, judged in one scan, stored, paused, resumed, summed up."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,17 +13,23 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from longhaul.activities.rule_execution import RuleExecutionParameters
+from longhaul.activities.rule_scans import RuleScans
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.rule_results import PostgresRuleResults
 from longhaul.adapters.regexes import BothDialects
+from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
+from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Action, Control
 from longhaul.core.errors import InvalidInput, NothingApproved
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome, RunMode
 from longhaul.core.principals import Principal, Role
-from longhaul.core.sources import SourceAccess
+from longhaul.core.rule_execution import RuleEvaluator, TableRule, TableVerdicts
+from longhaul.core.sources import DataSource, SourceAccess
 from longhaul.job_types.rule_execution import RuleExecutionJob, rule_execution
-from tests.approved_rules import Approved, approve_rules
+from tests.approved_rules import Approved, approve_rules, plan_items
 from tests.conftest import until
 from tests.engine import Engine, open_engine
 from tests.factories import make_new_job
@@ -141,6 +148,53 @@ async def test_few_items_in_flight_still_take_one_scan(bench: Bench) -> None:
 
     await until(settled, what="the statistics")
     assert await bench.scans() <= 2 * (2 + own + 2 * failing)
+
+
+class CountingEvaluator:
+    """Judges, and counts how often it was asked about each table."""
+
+    def __init__(self, inner: RuleEvaluator) -> None:
+        self.asked: Counter[str | None] = Counter()
+        self._inner = inner
+
+    async def evaluate(
+        self, source: DataSource, table: str | None, rules: Sequence[TableRule], **more: Any
+    ) -> TableVerdicts:
+        self.asked[table] += 1
+        return await self._inner.evaluate(source, table, rules, **more)
+
+
+async def test_each_of_many_tables_is_scanned_once_though_their_rules_alternate(
+    database: PostgresDatabase, dsn: str
+) -> None:
+    tables = 20
+    approved = await approve_rules(database, rows=3, attributes=40)
+    job_id = await plan_items(database, approved)
+    async with database.begin() as tx:
+        for number in range(tables):
+            await tx.execute(
+                f"CREATE TABLE sample.t{number} AS SELECT * FROM {approved.report.table}"
+            )
+        await tx.execute(
+            "UPDATE pde_mapping SET table_name = 'sample.t' || attribute_id % $1", tables
+        )
+        await tx.execute("UPDATE data_source SET location = 'sample'")
+        job = await PostgresJobs().read(tx, job_id)
+        # Round after round each table comes once.
+        rules = await tx.fetch(
+            "SELECT id::text FROM rule WHERE kwargs ? 'column' AND NOT kwargs ? 'row_condition'"
+            " ORDER BY execution_order, attribute_id / $1, attribute_id",
+            tables,
+        )
+    assert job is not None
+    evaluator = CountingEvaluator(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))))
+    scans = RuleScans(database=database, store=PostgresRuleResults(), evaluator=evaluator)
+
+    for rule in rules:
+        await scans.judge(job, rule["id"], None)
+
+    assert len(rules) > 2 * tables
+    assert evaluator.asked == {f"sample.t{number}": 1 for number in range(tables)}
 
 
 async def test_a_sample_of_the_rows_is_as_large_as_asked_for(bench: Bench) -> None:

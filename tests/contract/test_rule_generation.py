@@ -202,7 +202,7 @@ async def test_the_rules_of_a_batch_carry_job_ordinal_and_analyst(bench: Bench) 
     assert {str(row["job_id"]) for row in rows} == {job.id}
     assert {row["ordinal"] for row in rows} == {10, 11, 12}
     assert {(row["provider"], row["model"], row["prompt_version"]) for row in rows} == {
-        ("offline", "rules-of-thumb", "2")
+        ("offline", "rules-of-thumb", "3")
     }
 
 

@@ -13,7 +13,7 @@ from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import SampleOf, TableRule, TableVerdicts, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
-from tests.tables import KINDS, make_table
+from tests.tables import KINDS, TYPED, make_table
 
 ROWS = [
     ("202402", "20240229", "01", "1"),
@@ -215,3 +215,97 @@ async def test_two_missing_values_of_a_record_are_the_same(
     )
 
     assert failing == [["3"], [], ["3", "4"]]
+
+
+async def typed_table(
+    kind: SourceKind, dsn: str, folder: Path, column: str, values: Sequence[str]
+) -> Table:
+    """A table with a column `v` of some type, named by a column `id`."""
+    rows = [(str(number), value) for number, value in enumerate(values, 1)]
+    source = await make_table(kind, dsn, folder, ["id", f"v {column}"], rows)
+    return Table(SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn))), source)
+
+
+def of_v(expectation: str, data_type: DataType | None, **kwargs: object) -> TableRule:
+    return TableRule(
+        id=f"{expectation} {kwargs}",
+        expectation=f"expect_column_{expectation}",
+        kwargs={"column": "v", **kwargs},
+        types={} if data_type is None else {"v": data_type},
+        written={"v": "%Y%m%d"} if data_type is DataType.DATE else {},
+    )
+
+
+@pytest.mark.parametrize("kind", TYPED)
+@pytest.mark.parametrize("column", ["float8", "real"])
+async def test_a_whole_number_is_written_without_a_point(
+    dsn: str, tmp_path: Path, kind: SourceKind, column: str
+) -> None:
+    values = ["7", "-0", "16777216", "1000000000000000", "2.5", "NaN", "-Infinity"]
+    table = await typed_table(kind, dsn, tmp_path, column, values)
+
+    failing = await table.all_failing(
+        [
+            of_v("values_to_match_regex", DataType.INTEGER, regex="^[0-9]+$"),
+            of_v("value_lengths_to_be_between", DataType.INTEGER, max_value=7),
+            of_v("values_to_match_regex", DataType.STRING, regex="^(NaN|-?Infinity)$"),
+            of_v("values_to_be_of_type", DataType.INTEGER, type_="Integer"),
+        ]
+    )
+
+    assert failing == [["5", "6", "7"], ["3", "4", "7"], list("12345"), ["5", "6", "7"]]
+
+
+@pytest.mark.parametrize("kind", TYPED)
+async def test_a_number_in_four_bytes_is_the_one_that_is_written(
+    dsn: str, tmp_path: Path, kind: SourceKind
+) -> None:
+    table = await typed_table(kind, dsn, tmp_path, "real", ["0.1", "0.2", "1234567.5", "33554432"])
+
+    failing = await table.all_failing(
+        [
+            of_v("values_to_be_between", None, max_value=0.1),
+            of_v("values_to_be_between", None, min_value=0.1, max_value=1234567.5),
+            of_v("values_to_be_in_set", None, value_set=[0.1, 0.2]),
+            of_v("values_to_not_be_in_set", None, value_set=[33554432, 1234567.5]),
+        ]
+    )
+
+    assert failing == [["2", "3", "4"], ["4"], ["3", "4"], ["3", "4"]]
+
+
+@pytest.mark.parametrize("kind", TYPED)
+async def test_blanks_that_fill_a_column_up_are_no_part_of_a_value(
+    dsn: str, tmp_path: Path, kind: SourceKind
+) -> None:
+    values = ["20240229", "42", "a b", ""]
+    table = await typed_table(kind, dsn, tmp_path, "char(10)", values)
+
+    failing = await table.all_failing(
+        [
+            of_v("values_to_match_regex", DataType.STRING, regex="^[0-9a-z ]*[0-9a-z]$"),
+            of_v("values_to_be_between", DataType.DECIMAL, min_value=42),
+            of_v("values_to_be_between", DataType.DATE, min_value="2024-02-29"),
+            of_v("values_to_be_of_type", DataType.STRING, type_="Integer"),
+            of_v("values_to_be_in_set", DataType.STRING, value_set=["42", "a b", ""]),
+            of_v("value_lengths_to_be_between", DataType.STRING, max_value=3),
+        ]
+    )
+
+    assert failing == [["4"], ["3", "4"], ["2", "3", "4"], ["3", "4"], ["1"], ["1"]]
+
+
+@pytest.mark.parametrize("kind", TYPED)
+async def test_a_pattern_that_no_new_rule_may_have_is_still_judged(
+    dsn: str, tmp_path: Path, kind: SourceKind
+) -> None:
+    table = await typed_table(kind, dsn, tmp_path, "text", ["ab", "a b", "-"])
+
+    failing = await table.all_failing(
+        [
+            of_v("values_to_match_regex", DataType.STRING, regex=r"^\w+$"),
+            of_v("values_to_not_match_regex", DataType.STRING, regex=r"\s|[[:punct:]]"),
+        ]
+    )
+
+    assert failing == [["2", "3"], ["2", "3"]]

@@ -32,7 +32,7 @@ from tests.rule_samples import form_attributes, make_attribute, siblings_of
 A = TypeVar("A", bound=BaseModel)
 
 MODEL = {"provider": "openai", "model": "gpt-x", "prompt_version": "1"}
-OFFLINE = {"provider": "offline", "model": "rules-of-thumb", "prompt_version": "2"}
+OFFLINE = {"provider": "offline", "model": "rules-of-thumb", "prompt_version": "3"}
 
 LTV = make_attribute(sample_values=("80.00", "95.00"), is_cde=True)
 ZIP = make_attribute("Property ZIP Code", DataType.STRING, format="Character(5)")

@@ -1,5 +1,6 @@
 """Samples of tables that the sample report is not like, on both engines."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,14 +8,24 @@ from typing import Any
 
 import pytest
 
+from longhaul.activities.drawing import draw_all
+from longhaul.adapters.sources.evidence import SourceEvidence
+from longhaul.adapters.sources.names import split
 from longhaul.adapters.sources.sampler import SourceSampler
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.expectations import LENGTHS, UNIQUE
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule
-from longhaul.core.sampling import Category, Risk, SampledAttribute, SampledRule, TableRequest
+from longhaul.core.sampling import (
+    Category,
+    Risk,
+    SampledAttribute,
+    SampledRule,
+    Scope,
+    TableRequest,
+)
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
-from tests.tables import KINDS, make_table
+from tests.tables import KINDS, TYPED, make_table
 
 MONTHS = [f"2023{month:02}" for month in range(1, 13)] + [
     f"2024{month:02}" for month in range(1, 13)
@@ -193,3 +204,83 @@ async def test_a_clean_row_is_none_of_those_that_several_rules_find_twice(
     }
     assert drawn == {Category.ANOMALY: ["1", "2", "3", "4"], Category.CLEAN: ["5", "6", "7", "8"]}
     assert sum(samples.clean) == 4
+
+
+@pytest.mark.parametrize("kind", TYPED)
+@pytest.mark.parametrize(
+    ("column", "first"), [("float8", "1234567890"), ("real", "16000000"), ("char(20)", "L-1")]
+)
+async def test_a_key_is_sampled_and_found_again_as_people_write_it(
+    dsn: str, tmp_path: Path, sampler: SourceSampler, kind: SourceKind, column: str, first: str
+) -> None:
+    rows = [(first, "20000000000000", "2.50")]
+    source = await make_table(kind, dsn, tmp_path, [f"loan {column}", "balance float8", "x"], rows)
+    attributes = [
+        attribute(1, "balance", DataType.INTEGER),
+        attribute(2, "loan", DataType.STRING),
+    ]
+    request = request_of(source, key=["loan"], wanted={Category.CLEAN: 1}, attributes=attributes)
+
+    (row,) = (await sampler.sample(request)).drawn
+
+    assert row.source_key == {"loan": first}
+    assert row.data == {"Balance": "20000000000000", "Loan": first}
+    sessions = SourceSessions(SourceAccess(own_dsn=dsn))
+    evidence = SourceEvidence(sessions=sessions, queries=sessions)
+    table = split(row.table)[-1]
+    assert await evidence.rows(source, table, "balance", row.source_key) == ["20000000000000"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_clean_rows_are_spread_over_strata_as_allotted_and_over_the_attributes(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    rows = [(str(number), "CA" if number < 90 else "TX", "x", "y") for number in range(100)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "state", "name", "code"], rows)
+    columns = ("state", "name", "code")
+    request = request_of(
+        source,
+        key=["id"],
+        wanted={Category.CLEAN: 10},
+        attributes=[attribute(at, name, DataType.STRING) for at, name in enumerate(columns)],
+    )
+
+    for seed in range(8):
+        drawn = (await sampler.sample(replace(request, seed=seed))).drawn
+
+        assert Counter(row.data["State"] for row in drawn) == {"CA": 9, "TX": 1}
+        dealt = Counter(row.pick.pool.attribute_id for row in drawn)
+        assert sorted(dealt.values()) == [3, 3, 4]
+
+
+async def test_what_is_drawn_of_several_tables_is_counted_by_their_strata(
+    dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    many = [(str(number), "CA" if number < 90 else "TX") for number in range(100)]
+    few = [(str(number), "x") for number in range(1_000, 1_003)]
+    sources = {}
+    for id, rows in enumerate((many, few), start=1):
+        folder = tmp_path / str(id)
+        folder.mkdir()
+        source = await make_table(SourceKind.CSV, dsn, folder, ["id", "state"], rows)
+        sources[id] = replace(source, id=id)
+    key = replace(attribute(9, "id", DataType.STRING), is_key=True)
+    scope = Scope(
+        attributes=[
+            replace(attribute(id, "state", DataType.STRING), source_id=id, table="t")
+            for id in sources
+        ],
+        keys=[replace(key, source_id=id, table="t") for id in sources],
+        rules={},
+        sources=sources,
+        scoped_by="report",
+    )
+
+    drawing = await draw_all(sampler, scope, wanted={Category.CLEAN: 10}, seed=7, decided={})
+
+    # The second table has no more than three; the first gives two more for them.
+    assert drawing.frame.clean == [90, 10, 3]
+    rows = drawing.rows[Category.CLEAN]
+    states = ["CA", "TX", "x"]
+    assert [states[place] for place in drawing.frame.strata] == [row.data["State"] for row in rows]
+    assert Counter(drawing.frame.strata) == {0: 5, 1: 2, 2: 3}

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from longhaul.adapters.offline.rule_writer import OfflineRuleWriter
 from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.postgres.samples import PostgresSamples
 from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
@@ -22,6 +23,7 @@ from longhaul.core.expectations import kwargs_hash
 from longhaul.core.items import Done, Failed, Skipped
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
+from longhaul.core.sampling import Scope
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types.sampling import SamplingJob, sampling
 from tests.job_bench import JobBench, NoCalls
@@ -86,22 +88,26 @@ async def map_columns(bench: SamplingBench) -> None:
                 )
 
 
-async def approve_rules(bench: SamplingBench) -> None:
+async def approve_rules(
+    bench: SamplingBench, *, number: int = 1, status: str = "approved", attributes: int = 25
+) -> None:
     """What the offline analyst proposes for the first attributes, approved by everybody."""
-    writer, attributes = OfflineRuleWriter(), PostgresAttributes()
+    writer, store = OfflineRuleWriter(), PostgresAttributes()
     names = list(bench.report.attribute_ids)
     async with bench.database.begin() as tx:
         (version,) = await tx.fetch(
             "INSERT INTO rule_version (id, cycle_id, report_id, phase_id, number, status,"
-            " created_by, created_at) VALUES ($1, $2, $3, $4, 1, 'approved', 'u-1', now())"
+            " created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, 'u-1', now())"
             " RETURNING id",
             str(uuid.uuid4()),
             bench.report.cycle_id,
             bench.report.report_id,
             bench.report.phase_ids["Data Profiling"],
+            number,
+            status,
         )
-        for attribute_id in list(bench.report.attribute_ids.values())[:25]:
-            attribute = await attributes.attribute(tx, attribute_id)
+        for attribute_id in list(bench.report.attribute_ids.values())[:attributes]:
+            attribute = await store.attribute(tx, attribute_id)
             assert attribute is not None
             siblings = [name for name in names if name != attribute.name]
             proposal = await writer.propose(attribute, siblings, {}, NoCalls())
@@ -226,6 +232,8 @@ async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     assert ROWS - odd < basis["population"] == ROWS - basis["screened_out"] < ROWS
     assert basis["strata"] == len(set(clean))
     assert 40 < basis["required_for_95_percent"] <= 57
+    # Of 30 rows in proportion, with the one that the smallest strata get beyond it.
+    assert 0.6 < basis["confidence_achieved"] < 0.8
 
 
 async def test_clean_rows_are_not_planted_anomalies(bench: SamplingBench) -> None:
@@ -307,6 +315,27 @@ async def test_an_approved_scoping_may_leave_nothing_to_sample(bench: SamplingBe
 
     assert isinstance(failed, Failed)
     assert failed.code == "nothing_in_scope"
+
+
+async def test_a_version_that_is_being_reviewed_does_not_displace_the_approved_one(
+    bench: SamplingBench,
+) -> None:
+    def rules(scope: Scope) -> Counter[str]:
+        return Counter(one.name for found in scope.rules.values() for one in found)
+
+    async def scope() -> Scope:
+        async with bench.database.begin() as tx:
+            report = bench.report
+            return await PostgresSamples().scope(tx, report.cycle_id, report.report_id, None)
+
+    before = rules(await scope())
+    await approve_rules(bench, number=2, status="pending_approval", attributes=1)
+    meanwhile = rules(await scope())
+    await bench.fetch("UPDATE rule_version SET status = 'superseded' WHERE number = 1 RETURNING id")
+    afterwards = rules(await scope())
+
+    assert before == meanwhile
+    assert 0 < afterwards.total() < before.total()
 
 
 async def approve_scoping(

@@ -36,6 +36,18 @@ async def test_the_demo_takes_the_sample_report_through_its_full_cycle(tmp_path:
     assert found is not None
     assert float(found[1]) >= 0.95
     assert float(found[2]) >= 0.9
+    compared = re.search(
+        r"in statements +1,300 of 1,300 test cases: ([\d,]+) match, \d+ mismatch", demo.output
+    )
+    assert compared is not None
+    assert int(compared[1].replace(",", "")) > 1_000
+    told = re.search(
+        r"(\d+) of the \d+ sampled loans with a planted fault differ .* (\d+) of the others",
+        demo.output,
+    )
+    assert told is not None
+    assert int(told[1]) > 0
+    assert int(told[2]) == 0
     page = re.search(r"The quality report: (\S+)", demo.output)
     assert page is not None
     assert "Data quality of FR Y-14M A.1" in Path(page[1]).read_text()

@@ -26,7 +26,12 @@ async def test_a_report_brought_as_the_page_says_shows_the_faults_that_the_page_
         await stack.start(up.strip(), cwd=tmp_path)
         ran = await stack.run("set -e\n" + "".join(commands), cwd=tmp_path)
         decisions = await stack.fetch(
-            "SELECT DISTINCT by, reviewer FROM decision_audit WHERE reviewer IS NOT NULL ORDER BY 1"
+            "SELECT DISTINCT by, reviewer FROM decision_audit"
+            " WHERE reviewer IS NOT NULL AND by NOT LIKE 'automatic-%' ORDER BY 1"
+        )
+        jobs = await stack.fetch("SELECT job_type, outcome FROM job")
+        judged = await stack.fetch(
+            "SELECT outcome, test_result FROM test_execution WHERE test_result <> 'pending_review'"
         )
 
     assert ran.code == 0, ran.output
@@ -37,3 +42,6 @@ async def test_a_report_brought_as_the_page_says_shows_the_faults_that_the_page_
     report = (tmp_path / "report.html").read_text()
     assert [key in report for key in ("A0000077", "A0000150", "A0000151")] == [True, True, False]
     assert [tuple(row) for row in decisions] == [("olga", "report_owner"), ("tess", "tester")]
+    assert len({row["job_type"] for row in jobs}) == 7
+    assert {row["outcome"] for row in jobs} == {"succeeded"}
+    assert [tuple(row) for row in judged] == [("match", "pass")]

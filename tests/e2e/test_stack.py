@@ -13,7 +13,7 @@ from tests.stack import LocalStack, local_stack
 
 UP = "longhaul up --types tests.job_types.echo"
 
-ITEMS = 120
+ITEMS = 80
 
 
 @pytest.fixture
@@ -29,10 +29,11 @@ def gate(stack: LocalStack) -> Path:
 
 
 async def submit(stack: LocalStack) -> str:
-    """Start a job that gets to its middle, and there waits for `gate`."""
+    """Start a job, and wait until it is on its way to the middle, where the gate holds it."""
+    held = {"held_from": ITEMS // 2, "gate": str(gate(stack))}
     body = {
         "job_type": "echo",
-        "parameters": {"items": ITEMS, "held_from": 10, "gate": str(gate(stack))},
+        "parameters": {"items": ITEMS, "seconds": 0.1, **held},
         "options": {"concurrency": 4},
     }
     async with stack.http() as client:

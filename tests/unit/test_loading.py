@@ -46,8 +46,8 @@ def test_installed_types_are_found_by_their_entry_points() -> None:
 @pytest.mark.parametrize(
     ("provider", "model", "frozen"),
     [
-        ("offline", "", {"provider": "offline", "model": "rules-of-thumb", "prompt_version": "2"}),
-        ("openai", "gpt-x", {"provider": "openai", "model": "gpt-x", "prompt_version": "1"}),
+        ("offline", "", {"provider": "offline", "model": "rules-of-thumb", "prompt_version": "3"}),
+        ("openai", "gpt-x", {"provider": "openai", "model": "gpt-x", "prompt_version": "2"}),
     ],
 )
 def test_a_job_freezes_who_writes_its_rules(

@@ -220,7 +220,7 @@ async def test_the_analyst_says_that_no_model_was_asked() -> None:
     assert (proposal.provider, bool(proposal.model), proposal.prompt_version) == (
         "offline",
         True,
-        "2",
+        "3",
     )
 
 

@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
-from math import comb
+from itertools import product
+from math import ceil, comb, prod
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from longhaul.core.sampling import (
     Pick,
     Pool,
     Risk,
+    Stratum,
     draw,
     order_of,
     split,
@@ -54,22 +56,90 @@ def test_sample_sizes_are_those_of_the_published_tables(
 
 
 def test_a_sample_of_the_required_size_gives_the_confidence() -> None:
-    assert achieved_confidence(57, 1_000, 0.05) >= 0.95 > achieved_confidence(56, 1_000, 0.05)
-    assert achieved_confidence(100, 100, 0.05) == 1.0
-    assert achieved_confidence(0, 100, 0.05) == achieved_confidence(9, 0, 0.05) == 0.0
-    assert upper_limit(59, 0, 0.95) == pytest.approx(0.0495, abs=1e-4)
-    assert upper_limit(3, 3, 0.95) == 1.0
+    assert achieved_confidence([Stratum(1_000, 57)], 0.05) >= 0.95
+    assert achieved_confidence([Stratum(1_000, 56)], 0.05) < 0.95
+    assert achieved_confidence([Stratum(100, 100)], 0.05) == 1.0
+    nothing = [], [Stratum(100, 0)], [Stratum(0, 9)]
+    assert [achieved_confidence(one, 0.05) for one in nothing] == [0.0] * 3
+    assert [upper_limit(one, 0.95) for one in nothing] == [1.0] * 3
+    # Of a large population the limit is that of the published tables.
+    assert upper_limit([Stratum(10**9, 59)], 0.95) == pytest.approx(0.0495, abs=1e-4)
+
+
+def test_who_has_looked_at_every_row_knows_all_of_them() -> None:
+    basis = AuditStatistics().basis(20, [Stratum(20, 20)], size=20)
+
+    assert (basis["confidence_achieved"], basis["upper_error_limit_if_no_error"]) == (1.0, 0.0)
+
+
+def test_a_large_stratum_that_was_hardly_looked_at_leaves_little_confidence() -> None:
+    strata = [Stratum(1_000_000, 1), *[Stratum(1, 1)] * 11]
+
+    basis = AuditStatistics().basis(1_000_011, strata, size=12)
+
+    assert basis["confidence_achieved"] == pytest.approx(0.05, abs=1e-3)
+    assert basis["upper_error_limit_if_no_error"] == pytest.approx(0.95, abs=1e-3)
+
+
+def most_hidden(strata: Sequence[Stratum], wrong: int) -> float:
+    """How likely nothing is found, of all ways to spread the wrong rows over the strata."""
+    spreads = product(*(range(one.rows + 1) for one in strata))
+    return max(
+        prod(
+            comb(one.rows - hidden, one.drawn) / comb(one.rows, one.drawn)
+            for one, hidden in zip(strata, spread, strict=True)
+        )
+        for spread in spreads
+        if sum(spread) == wrong
+    )
+
+
+some_strata = st.lists(
+    st.integers(0, 9).flatmap(
+        lambda rows: st.integers(0, rows).map(lambda drawn: Stratum(rows, drawn))
+    ),
+    max_size=4,
+)
+
+
+@given(some_strata, st.sampled_from([0.05, 0.2, 0.5]))
+def test_the_confidence_holds_however_wrong_rows_are_spread(
+    strata: list[Stratum], tolerable: float
+) -> None:
+    rows = sum(one.rows for one in strata)
+    wrong = ceil(tolerable * rows)
+
+    confidence = achieved_confidence(strata, tolerable)
+
+    is_known = any(one.drawn for one in strata)
+    worst = most_hidden(strata, wrong) if is_known else 1.0
+    assert confidence == pytest.approx(1 - worst, abs=1e-12)
+
+
+@given(some_strata, st.sampled_from([0.5, 0.9, 0.95]))
+def test_the_limit_is_the_most_wrong_rows_that_a_sample_may_well_miss(
+    strata: list[Stratum], confidence: float
+) -> None:
+    rows = sum(one.rows for one in strata)
+
+    limit = upper_limit(strata, confidence)
+
+    missed = [
+        wrong for wrong in range(rows + 1) if most_hidden(strata, wrong) > 1 - confidence + 1e-12
+    ]
+    assert limit == (max(missed) / rows if rows else 1.0)
 
 
 def test_only_what_was_drawn_at_random_counts_for_the_basis() -> None:
-    basis = AuditStatistics().basis(1_400, [600, 400], size=100, random=30)
+    basis = AuditStatistics().basis(1_400, [Stratum(600, 18), Stratum(400, 12)], size=100)
 
     assert (basis["required_for_95_percent"], basis["random_samples"]) == (57, 30)
     assert (basis["population"], basis["screened_out"], basis["strata"]) == (1_000, 400, 2)
+    # In proportion to the strata it is about what it would be without them.
     none_found = comb(950, 30) / comb(1_000, 30)
-    assert basis["confidence_achieved"] == pytest.approx(1 - none_found, abs=1e-4)
+    assert basis["confidence_achieved"] == pytest.approx(1 - none_found, abs=2e-3)
     assert basis["confidence_if_all_were_random"] > 0.99
-    nothing = AuditStatistics().basis(1_400, [], size=10, random=0)
+    nothing = AuditStatistics().basis(1_400, [], size=10)
     assert (nothing["confidence_achieved"], nothing["population"]) == (0.0, 0)
 
 

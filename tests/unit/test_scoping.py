@@ -208,3 +208,35 @@ def test_a_recommendation_outside_the_vocabulary_is_not_repeated() -> None:
         read_proposal(answer(recommendation="perhaps-77"), make_attribute(), None, FROZEN)
 
     assert str(refused.value) == "recommendation must be one of test, skip."
+
+
+def failing(rate: float, failed_rules: int = 1) -> Measures:
+    return Measures(
+        rules=3, failed_rules=failed_rules, most_rows=100, most_failed_rows=1, worst_pass_rate=rate
+    )
+
+
+def test_a_model_cannot_skip_an_attribute_whose_rules_failed() -> None:
+    skips = answer(recommendation="out of scope")
+
+    with pytest.raises(BadAnswer) as refused:
+        read_proposal(skips, make_attribute(), failing(99.0), FROZEN)
+
+    assert str(refused.value) == (
+        "recommendation must be test: 1 of the attribute's 3 rules failed when they last ran."
+    )
+    for measures in (None, failing(100.0, failed_rules=0)):
+        proposal = read_proposal(skips, make_attribute(), measures, FROZEN)
+        assert proposal.recommendation is Recommendation.SKIP
+
+
+@pytest.mark.parametrize(
+    ("rate", "judged", "errors"),
+    [(100.0, 1, 1), (99.9, 1, 6), (99.0, 1, 8), (90.0, 1, 11), (90.0, 14, 14), (99.9, 7, 7)],
+)
+def test_a_model_judges_errors_no_lower_than_they_were_measured(
+    rate: float, judged: int, errors: int
+) -> None:
+    proposal = read_proposal(answer(common_errors=judged), make_attribute(), failing(rate), FROZEN)
+
+    assert proposal.score.common_errors == errors

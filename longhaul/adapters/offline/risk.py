@@ -66,7 +66,6 @@ _SMALL = frozenset(
 _MANY_DECIMALS, _LONG_TEXT, _SHORTEST_WORD = 3, 20, 3
 _MOST_NAMED = 3
 _MOST_FROM_KIN = 7
-_SOME_ROWS, _MANY_ROWS = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +139,13 @@ def common_errors(attribute: Attribute, measures: Measures | None) -> Part:
     ]
     if measures is None:
         return Part.of(3, guessed)
-    broken = 100 - measures.worst_pass_rate
-    share = f"its worst rule failed for {broken:.2f} % of the rows"
+    share = f"its worst rule failed for {100 - measures.worst_pass_rate:.2f} % of the rows"
     half = [(points // 2, reason) for points, reason in guessed]
     return Part.of(
         1,
         [
             *half,
-            (5 if broken > 0 else 0, share),
-            (2 if broken > _SOME_ROWS else 0, ""),
-            (3 if broken > _MANY_ROWS else 0, ""),
+            (measures.error_points, share),
             (min(2, max(0, measures.failed_rules - 1)), "several rules failed"),
         ],
     )

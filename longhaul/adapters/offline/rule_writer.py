@@ -25,7 +25,7 @@ from longhaul.core.rules import (
 )
 
 MODEL = "rules-of-thumb"
-VERSION = "2"
+VERSION = "3"
 
 # What is cheap to see and spoils the rest comes first.
 _EXECUTION = (

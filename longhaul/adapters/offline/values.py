@@ -147,7 +147,7 @@ def texts(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
     if longest is None or longest > evidence.LONGEST_CODE:
         yield Idea(
             expectation=NOT_MATCH_REGEX,
-            kwargs={"column": name, "regex": r"^\s|\s$"},
+            kwargs={"column": name, "regex": r"^[ \t\n\r\f]|[ \t\n\r\f]$"},
             name=f"{name} has no stray blanks",
             description=f"{name} neither begins nor ends with white space.",
             rule_type=RuleType.FORMAT,
@@ -186,7 +186,7 @@ def documents(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
     if attribute.data_type is DataType.JSON:
         yield Idea(
             expectation=MATCH_REGEX,
-            kwargs={"column": name, "regex": r"^\s*[\[{]"},
+            kwargs={"column": name, "regex": r"^[ \t\n\r]*[\[{]"},
             name=f"{name} is a document",
             description=f"{name} begins as a JSON object or array does.",
             rule_type=RuleType.FORMAT,

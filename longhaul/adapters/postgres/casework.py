@@ -80,6 +80,11 @@ WHERE e.content_hash = $1 AND ($2::text IS NULL OR r.lob = $2)
 ORDER BY e.id DESC LIMIT 1
 """
 
+_DOCUMENT_OF = """
+SELECT content_hash, content_type, file_name, size FROM evidence
+WHERE test_case_id = $1 AND content_hash = $2 ORDER BY id DESC LIMIT 1
+"""
+
 _COUNTS = """
 SELECT wanted.id FROM unnest($1::integer[]) AS wanted (id)
     CROSS JOIN LATERAL (
@@ -166,6 +171,13 @@ class PostgresCasework:
     ) -> NewDocument | None:
         """A document that is evidence in a line of business, in any when that is None."""
         rows = await tx.fetch(_DOCUMENT, content_hash, lob)
+        return NewDocument(**rows[0]) if rows else None
+
+    async def document_of(
+        self, tx: Transaction, case_id: int, content_hash: str
+    ) -> NewDocument | None:
+        """A document that is evidence of a test case."""
+        rows = await tx.fetch(_DOCUMENT_OF, case_id, content_hash)
         return NewDocument(**rows[0]) if rows else None
 
     async def having_document(

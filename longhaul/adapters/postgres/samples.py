@@ -1,6 +1,8 @@
 """Sample sets, samples, and what of a report is sampled."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.adapters.postgres.data_sources import data_sources
@@ -25,6 +27,7 @@ from longhaul.core.sampling import (
     SampledRule,
     SampleTotals,
     Scope,
+    Stratum,
     key_hash,
 )
 from longhaul.core.sources import DataSource
@@ -32,7 +35,7 @@ from longhaul.core.sources import DataSource
 PHASE = "Sample Selection"
 
 MODEL = "seeded-draw"
-VERSION = "1"
+VERSION = "2"
 
 # One row where scoping was approved, also when nothing is to be tested.
 _SCOPED = """
@@ -43,7 +46,8 @@ WHERE v.cycle_id = $1 AND v.report_id = $2 AND v.status = 'approved'
 GROUP BY v.id, v.number ORDER BY v.number DESC LIMIT 1
 """
 
-# What rule execution runs: both have approved, in the newest version that has such rules.
+# Rules that both have approved, of the approved version; before there is one, of the newest that
+# has such rules.
 _RULES = """
 SELECT r.id, r.attribute_id, a.name AS attribute, r.expectation, r.kwargs, r.name, r.severity
 FROM rule AS r JOIN attribute AS a ON a.id = r.attribute_id
@@ -54,7 +58,7 @@ WHERE r.tester_decision = 'approved' AND r.report_owner_decision = 'approved'
             AND EXISTS (SELECT FROM rule AS x
                         WHERE x.version_id = v.id AND x.tester_decision = 'approved'
                             AND x.report_owner_decision = 'approved')
-        ORDER BY v.number DESC LIMIT 1)
+        ORDER BY v.status = 'approved' DESC, v.number DESC LIMIT 1)
 ORDER BY r.execution_order, r.id
 """
 
@@ -106,6 +110,13 @@ FROM job_item WHERE job_id = $1 GROUP BY payload ->> 'category'
 _STORED = """
 SELECT category, attribute_id, count(*) AS samples FROM sample WHERE job_id = $1
 GROUP BY category, attribute_id
+"""
+
+# The places of those clean rows among the drawn ones that are in the sample.
+_CLEAN = """
+SELECT (i.payload ->> 'place')::integer AS place
+FROM sample AS s JOIN job_item AS i ON i.job_id = s.job_id AND i.ordinal = s.ordinal
+WHERE s.job_id = $1 AND s.category = 'clean'
 """
 
 _FRAME = "SELECT frame FROM sample_frame WHERE job_id = $1"
@@ -178,6 +189,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
         slots = await tx.fetch(_REQUESTED, job.id)
         stored = await tx.fetch(_STORED, job.id)
         frames = await tx.fetch(_FRAME, job.id)
+        frame = frames[0]["frame"] if frames else None
         by_category = dict.fromkeys(Category, 0)
         by_attribute: dict[int, int] = {}
         for row in stored:
@@ -189,8 +201,18 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
             by_category=by_category,
             by_attribute=by_attribute,
             reasons={Category(row["category"]): row["reason"] for row in slots if row["reason"]},
-            frame=frames[0]["frame"] if frames else None,
+            clean=_strata(frame, [row["place"] for row in await tx.fetch(_CLEAN, job.id)]),
+            frame=frame,
         )
+
+
+def _strata(frame: Mapping[str, Any] | None, places: Sequence[int]) -> Sequence[Stratum]:
+    if frame is None:
+        return ()
+    # A frame of an older version does not say which stratum a row is from.
+    strata = frame.get("strata", ())
+    drawn = Counter(strata[place] for place in places if place < len(strata))
+    return [Stratum(rows, drawn[at]) for at, rows in enumerate(frame["clean"])]
 
 
 def _attribute(row: Row) -> SampledAttribute:

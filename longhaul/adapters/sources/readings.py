@@ -16,6 +16,7 @@ import ibis.expr.datatypes as dt
 from longhaul.adapters.sources import times_in_postgres
 from longhaul.adapters.sources.calendar import A_DAY, A_SECOND, WRITINGS, Writing
 from longhaul.adapters.sources.session import Dialect
+from longhaul.adapters.sources.values import as_double, as_text
 from longhaul.core.formats import DataType
 from longhaul.core.sources import SourceTable
 
@@ -124,12 +125,9 @@ class Reader:
 
     def _text(self, name: str) -> Any:
         column = self.raw(name)
-        kind = column.type()
-        if kind.is_string():
-            return column
-        if kind.is_binary():
+        if column.type().is_binary():
             raise _mismatch(name, "a text")
-        return column.cast("string")
+        return as_text(column)
 
     def _number(self, name: str) -> Any:
         column = self.raw(name)
@@ -137,7 +135,7 @@ class Reader:
         if kind.is_integer():
             return column
         if kind.is_floating():
-            return ibis.cases((~column.isnan(), column), else_=None)
+            return ibis.cases((~column.isnan(), as_double(column)), else_=None)
         if kind.is_decimal():
             if self.dialect is Dialect.DUCKDB:
                 return column
@@ -195,8 +193,7 @@ class Reader:
     def _digits(self, name: str) -> Any:
         """The column as text; of a number without what stands behind its point, if it is whole."""
         kind, text = self.raw(name).type(), self.text(name)
-        is_exact = kind.is_decimal() and kind.scale == 0
-        if is_exact or not (kind.is_decimal() or kind.is_floating()):
+        if not kind.is_decimal() or kind.scale == 0:
             return text
         return text.re_replace(r"\.0*$", "")
 

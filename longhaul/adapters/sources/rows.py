@@ -1,4 +1,4 @@
-"""Rows of a source by their keys, every value as the text that the source writes for it."""
+"""Rows of a source by their keys, every value as a text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import ibis
 
 from longhaul.adapters.sources.session import Session, any_of
+from longhaul.adapters.sources.values import as_text
 from longhaul.core.cases import MOST_ROWS
 
 # Keys that one query names.
@@ -33,7 +34,7 @@ def read_rows(
         return []
     names = list(dict.fromkeys([*keys[0], *columns]))
     # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
-    shown = {f"c{number}": bound[name].cast("string") for number, name in enumerate(names)}
+    shown = {f"c{number}": as_text(bound[name]) for number, name in enumerate(names)}
     width = len(keys[0])
     found: list[dict[str, str | None]] = []
     for first in range(0, len(keys), _AT_ONCE):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import ibis
@@ -24,6 +25,7 @@ from longhaul.adapters.sources.suspicions import (
     read_measures,
     rule_suspicions,
 )
+from longhaul.adapters.sources.values import as_text
 from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import columns_of
 from longhaul.core.sampling import (
@@ -39,6 +41,7 @@ from longhaul.core.sampling import (
     TableRequest,
     TableSamples,
     draw,
+    order_of,
     split_strata,
 )
 from longhaul.core.sources import SourceTable
@@ -115,7 +118,7 @@ class TableSampling:
             table=self._table.name,
             rows=self._count,
             columns=self._columns_of_data(),
-            drawn=self._with_data(picks),
+            drawn=list(self._dealt(self._with_data(picks))),
             pools=pools,
             clean=self._clean_counts,
             problems=self._problems,
@@ -145,7 +148,7 @@ class TableSampling:
                 self._problems.setdefault(one.id, problem)
 
     def _texts_of_key(self, rows: Any) -> dict[str, Any]:
-        return {f"k{number}": rows[name].cast("string") for number, name in enumerate(self._key)}
+        return {f"k{number}": as_text(rows[name]) for number, name in enumerate(self._key)}
 
     def _columns(self) -> Sequence[str]:
         named = {one.column for one in self._attributes}
@@ -284,38 +287,48 @@ class TableSampling:
         strata = self._strata()
         self._clean_counts = [one.count for one in strata]
         parts = split_strata(wanted, self._clean_counts)
-        clean = []
+        clean: list[Pool] = []
         self._strata_by_key: dict[str, _Stratum] = {}
         for number, (one, part) in enumerate(zip(strata, parts, strict=True)):
             if not part:
                 continue
-            key = f"{prefix}clean:{number}"
-            self._strata_by_key[key] = one
-            clean.append((part, self._clean_pool(key, one)))
-        # As often in its turn as its share asks for; what one cannot give the others do.
-        return [
-            replace(pool, attribute_id=self._attributes[turn % len(self._attributes)].id)
-            for turn, pool in enumerate(pool for part, pool in clean for _ in range(part))
-        ]
+            pool = self._clean_pool(f"{prefix}clean:{number}", number, one)
+            self._strata_by_key[pool.key] = one
+            # As often as its share asks for; what one cannot give the others do.
+            clean += [pool] * part
+        return clean
 
-    def _clean_pool(self, key: str, one: _Stratum) -> Pool:
+    def _clean_pool(self, key: str, number: int, one: _Stratum) -> Pool:
         return Pool(
             key=key,
             category=Category.CLEAN,
             kind=Kind.CLEAN,
-            attribute_id=0,
+            # Of one and the same attribute they are drawn in this order, and dealt out afterwards.
+            attribute_id=self._attributes[0].id,
+            stratum=number,
             reason=f"Nothing is suspicious about the row{one.name}.",
             risk=Risk.LOW,
             confidence=0.9,
             count=one.count,
         )
 
+    def _dealt(self, drawn: Iterable[DrawnRow]) -> Iterator[DrawnRow]:
+        """Let the attributes take turns at the clean rows, in an order that the seed decides."""
+        seed = self._request.seed
+        ids = (one.id for one in self._attributes)
+        turns = cycle(sorted(ids, key=lambda one: order_of(seed, "turn", one)))
+        for row in drawn:
+            pick = row.pick
+            if pick.pool.category is Category.CLEAN:
+                pick = replace(pick, pool=replace(pick.pool, attribute_id=next(turns)))
+            yield replace(row, pick=pick)
+
     def _strata(self) -> Sequence[_Stratum]:
         clean = self._clean_rows()
         for attribute in self._stratifiers():
             assert attribute.column is not None
             column = clean[attribute.column]
-            groups = clean.group_by(stratum=column.cast("string")).aggregate(size=clean.count())
+            groups = clean.group_by(stratum=as_text(column)).aggregate(size=clean.count())
             found = self._session.fetch(groups.order_by("stratum").limit(MOST_STRATA + 1))
             if _FEWEST_STRATA <= len(found) <= MOST_STRATA:
                 return [
@@ -340,7 +353,7 @@ class TableSampling:
         kinds = {}
         for one in texts:
             assert one.column is not None
-            text = self._rows[one.column].cast("string")
+            text = as_text(self._rows[one.column])
             kinds[one.id] = text.nunique(where=text.length() <= _LONGEST_STRATUM)
         tried = texts[:_STRATA_TRIED]
         answer = self._aggregate([kinds[one.id] for one in tried]) or ()
@@ -351,7 +364,7 @@ class TableSampling:
         ]
 
     def _is_in(self, column: str, value: str | None) -> Any:
-        text = self._rows[column].cast("string")
+        text = as_text(self._rows[column])
         return text.isnull() if value is None else (text == value).fill_null(False)
 
     def _clean_rows(self, test: Any | None = None) -> Any:
@@ -388,7 +401,7 @@ class TableSampling:
             rows = self._suspicious_rows(self._suspicions[name])
         assert attribute.column is not None
         key = self._texts_of_key(rows)
-        value = rows[attribute.column].cast("string")
+        value = as_text(rows[attribute.column])
         line = rows.select(place=self._place(key.values(), name), **key, value=value)
         # Rows with the same key count once: nobody could tell them apart.
         enough = _TWICE * most

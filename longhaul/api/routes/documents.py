@@ -1,17 +1,21 @@
-"""Documents as they are: the one kind of body that is no JSON, and large."""
+"""Documents as they are, in and out: the one kind of body that is no JSON, and large."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from longhaul.adapters.documents.reader import PDF, TEXT
 from longhaul.api.case_schemas import GivenDocumentView
-from longhaul.api.cases import Upload
+from longhaul.api.cases import Cases, Upload
 from longhaul.api.routes.cases import CaseId
 from longhaul.api.routes.jobs import Caller, Serving
+from longhaul.core.cases import NewDocument
 from longhaul.core.errors import MalformedRequest
 
 router = APIRouter()
@@ -27,7 +31,35 @@ FileName = Annotated[
 ]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_BODY = {"required": True, "content": {PDF: _BINARY, TEXT: _BINARY}}
+_CONTENT = {PDF: _BINARY, TEXT: _BINARY}
+_BODY = {"required": True, "content": _CONTENT}
+
+
+class DocumentResponse(Response):
+    """Sends a document, which is in memory only as long as that takes."""
+
+    def __init__(self, document: NewDocument, cases: Cases) -> None:
+        super().__init__()
+        self._document = document
+        self._cases = cases
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it when it is its turn."""
+        # To whom takes it too slowly the connection ends before the document does.
+        with suppress(TimeoutError):
+            await self._send(scope, receive, send)
+
+    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._cases.content(self._document) as content:
+            name = quote(self._document.file_name, safe="")
+            headers = {
+                "Content-Type": self._document.content_type,
+                "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+                # What somebody has uploaded is never run as a page of ours.
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "private, no-store",
+            }
+            await Response(content, headers=headers)(scope, receive, send)
 
 
 @router.post(
@@ -56,6 +88,19 @@ async def give_document(
     if not is_new:
         response.status_code = HTTPStatus.OK
     return given
+
+
+@router.get(
+    "/{case_id}/documents/{content_hash}",
+    response_class=Response,
+    responses={200: {"content": _CONTENT}},
+)
+async def read_document(
+    case_id: CaseId, content_hash: str, caller: Caller, serving: Serving
+) -> DocumentResponse:
+    """A document that is evidence of a test case, as it was given."""
+    document = await serving.cases.document(caller, case_id, content_hash)
+    return DocumentResponse(document, serving.cases)
 
 
 def _content_type(request: Request) -> str:

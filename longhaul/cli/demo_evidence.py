@@ -1,0 +1,91 @@
+"""The demo's evidence: a statement of each sampled loan, as if from the bank's archive.
+
+Statements say what each loan is like without the planted faults. Comparing the sampled rows
+with them shows what rules alone cannot: which of the values are wrong.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from longhaul.adapters.sample.anomaly import KEY_COLUMN
+from longhaul.adapters.sample.form import Form
+from longhaul.adapters.sample.generator import SampleTable
+from longhaul.cli.client import ApiClient
+from longhaul.cli.demo_cycle import Job, wait_for_end
+from longhaul.core.cases import ExecutionReason
+
+PAGE = 1_000
+KEY = "Loan Number"
+
+Case = Mapping[str, Any]
+
+
+def give_statements(
+    client: ApiClient, cases: Iterable[Case], statements: "Statements", folder: Path
+) -> int:
+    """Give each record's statement as evidence of all its test cases; how many there are."""
+    records = defaultdict(list)
+    for case in cases:
+        records[case["sample_id"]].append(case)
+    folder.mkdir(parents=True, exist_ok=True)
+    for of_record in records.values():
+        first, *others = of_record
+        number = loan_of(first)
+        file = folder / f"{number}.txt"
+        file.write_text(statements.of(number), encoding="utf-8")
+        path, params = f"/cases/{first['id']}/documents", {"file_name": file.name}
+        given = client.upload(path, file.read_bytes(), content_type="text/plain", params=params)
+        if others:
+            more = {"document": given["document"], "case_ids": [one["id"] for one in others]}
+            client.call("POST", "/cases/documents", body=more)
+    return len(records)
+
+
+def compare_again(client: ApiClient, cycle_id: int, report_id: int, *, concurrency: int) -> Job:
+    """Execute the test cases whose evidence is new; the job once it has ended."""
+    body = {
+        "job_type": "test_execution",
+        "parameters": {
+            "cycle_id": cycle_id,
+            "report_id": report_id,
+            "reason": ExecutionReason.EVIDENCE_UPDATED,
+        },
+        "options": {"concurrency": concurrency},
+    }
+    job = client.call("POST", "/jobs", body=body)
+    return wait_for_end(client, job["job_id"])
+
+
+def read_cases(client: ApiClient, cycle_id: int, report_id: int) -> Iterator[Case]:
+    """The active test cases of a report."""
+    params: dict[str, Any] = {"cycle_id": cycle_id, "report_id": report_id, "limit": PAGE}
+    while True:
+        page = client.call("GET", "/cases", params=params)
+        yield from page["cases"]
+        if page["next_cursor"] is None:
+            return
+        params["cursor"] = page["next_cursor"]
+
+
+def loan_of(case: Case) -> str:
+    """The number of the loan that a test case is about."""
+    return str(case["keys"][KEY])
+
+
+class Statements:
+    """What the loans of a sample table are like where nothing has been spoiled."""
+
+    def __init__(self, form: Form, *, random_seed: int, rows: int) -> None:
+        columns = form.columns()
+        table = SampleTable(form, random_seed=random_seed, with_anomalies=False)
+        place = {column: number for number, column in enumerate(table.columns)}
+        self._lines = [(name, place[column]) for name, column in columns.items() if column]
+        self._rows = {row.values[place[KEY_COLUMN]]: row.values for row in table.rows(rows)}
+
+    def of(self, number: str) -> str:
+        """The statement of a loan, a line for each attribute."""
+        values = self._rows[number]
+        lines = [f"{name}: {values[place] or ''}" for name, place in self._lines]
+        return "\n".join(lines) + "\n"
