@@ -24,6 +24,10 @@ _WRITTEN = {
 _DAYS_ONLY = ("%Y%m%d", "%Y-%m-%d", "%Y%m", "%Y-%m", "%m/%d/%Y")
 
 
+class Month(str):
+    """A text that its attribute declares to be a month, as 202402."""
+
+
 class Mismatch(Exception):
     """The rule cannot be asked of the column."""
 
@@ -96,8 +100,22 @@ def _time(value: Any) -> datetime | None:
             return datetime(value.year, value.month, value.day)
         case bool() | float() | Decimal():
             raise Mismatch
+        case Month():
+            return _written(value, "%Y%m")
     text = str(value)
     return next((time for form in _WRITTEN if (time := _written(text, form)) is not None), None)
+
+
+def _by_month(time: datetime | None) -> datetime | None:
+    return None if time is None else datetime(time.year, time.month, 1)
+
+
+def _month(value: Any) -> datetime | None:
+    return _by_month(_time(value))
+
+
+def _end_month(end: str) -> datetime | None:
+    return _by_month(datetime.fromisoformat(end))
 
 
 def _written(text: str, form: str) -> datetime | None:
@@ -146,6 +164,8 @@ def _compared(value: Any, other: Any) -> tuple[Any, Callable[[Any], Any]]:
         return _truth(value), lambda one: one
     if isinstance(other, int | float):
         return _number(value), lambda one: one
+    if isinstance(value, Month):
+        return _month(value), _end_month
     if isinstance(value, date):
         return _time(value), datetime.fromisoformat
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -167,6 +187,8 @@ def _within(value: Any, kwargs: Mapping[str, Any], read: Callable[[Any], Any]) -
 def _between(kwargs: Mapping[str, Any], row: Row) -> bool:
     value = row[kwargs["column"]]
     end = kwargs.get("min_value", kwargs.get("max_value"))
+    if isinstance(value, Month):
+        return _within(_month(value), kwargs, _end_month)
     if isinstance(end, str):
         return _within(_time(value), kwargs, datetime.fromisoformat)
     return _within(_number(value), kwargs, lambda one: one)
@@ -190,7 +212,9 @@ def _pair(kwargs: Mapping[str, Any], row: Row) -> tuple[Any, Any]:
 
 def _greater(kwargs: Mapping[str, Any], row: Row) -> bool:
     one, other = _pair(kwargs, row)
-    if isinstance(one, str) and isinstance(other, str):
+    if isinstance(one, Month) or isinstance(other, Month):
+        readings = [_month]
+    elif isinstance(one, str) and isinstance(other, str):
         readings = [_number, _time, _text]
     elif isinstance(one, date) or isinstance(other, date):
         readings = [_time]
@@ -206,6 +230,8 @@ def _greater(kwargs: Mapping[str, Any], row: Row) -> bool:
 def _are_equal(one: Any, other: Any) -> bool:
     if one is None or other is None:
         return False
+    if isinstance(one, Month) or isinstance(other, Month):
+        return one == other or _month(one) == _month(other) is not None
     if isinstance(one, str) and isinstance(other, str):
         return one == other
     if isinstance(one, date) or isinstance(other, date):

@@ -110,7 +110,7 @@ class Found:
     """A row of a pool.
 
     Attributes:
-        value: Of the pool's attribute, as text.
+        value: Of the pool's attribute, as text; of a long one the beginning.
     """
 
     key: RowKey

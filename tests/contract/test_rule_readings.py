@@ -81,6 +81,36 @@ async def test_a_month_is_not_before_its_own_days(table: Table) -> None:
     assert failing == ["2", "3", "4"]
 
 
+async def test_a_month_is_compared_with_days_by_their_months(table: Table) -> None:
+    day = "2024-02-15"
+    since, after = ({"column": "Month", "min_value": day, "strict_min": it} for it in (False, True))
+    only_then = {
+        "column": "Code",
+        "row_condition": {
+            "type": "comparison",
+            "column": {"name": "Month"},
+            "operator": "==",
+            "parameter": day,
+        },
+    }
+    pair = {"column_A": "Month", "column_B": "Day"}
+    for name, kwargs, failing in (
+        ("between", since, ["4"]),
+        ("between", after, ["1", "2", "3", "4"]),
+        ("in_set", {"column": "Month", "value_set": [day]}, ["4"]),
+        ("not_in_set", {"column": "Month", "value_set": [day]}, ["1", "2", "3"]),
+    ):
+        kind = f"column_values_to_{'not_be' if 'not' in name else 'be'}_{name.removeprefix('not_')}"
+        assert await table.failing(kind, kwargs, MONTH_AND_DAY, WRITTEN) == failing
+    equal = await table.failing("column_pair_values_to_be_equal", pair, MONTH_AND_DAY, WRITTEN)
+    scoped = await table.failing(
+        "column_values_to_be_in_set", {**only_then, "value_set": ["01"]}, MONTH_AND_DAY, WRITTEN
+    )
+
+    assert equal == ["2", "3", "4"]
+    assert scoped == ["2", "3"]
+
+
 async def test_a_date_is_read_as_it_is_declared(table: Table) -> None:
     since = {"column": "Day", "min_value": "2024-01-01"}
 

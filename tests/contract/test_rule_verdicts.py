@@ -23,6 +23,7 @@ from longhaul.adapters.sources.postgres import PostgresSession
 from longhaul.adapters.sources.session import Session, closing
 from longhaul.adapters.sources.table_scan import TableScan
 from longhaul.core.expectations import VOCABULARY
+from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import Judged, TableRule, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests import rule_oracle
@@ -39,11 +40,14 @@ TYPES = {
     "z": "timestamp",
     "w": "timestamptz",
     "c": "char(6)",
+    "m": "varchar",
     "b": "boolean",
 }
 TEXTS = ("s", "t", 'odd "; drop', "c")
 NUMBERS = ("i", "f", "r", "n")
 TIMES = ("d", "z", "w")
+# What an attribute has said of a column.
+DECLARED: Any = {"types": {"m": DataType.DATE}, "written": {"m": "%Y%m"}}
 
 FLOATS = [float("nan"), float("inf"), float("-inf"), -0.0, 0.1, 20240229.0, 1e15, 2.0**53, 1e-5]
 
@@ -81,6 +85,7 @@ CELLS: Mapping[str, st.SearchStrategy[Any]] = {
         datetime.fromisoformat
     ),
     "boolean": st.none() | st.booleans(),
+    "varchar": st.none() | st.sampled_from(["202402", "202403", "202401", "202413", "2024-02", ""]),
     # A database fills these up with blanks, so that those at the end are none of the value's.
     "char(6)": st.none() | (spelt | st.text("ab01.-/ ")).map(lambda one: one[:6].rstrip(" ")),
 }
@@ -89,7 +94,9 @@ tables = st.lists(
 )
 
 numbers = st.integers(-3, 8) | halves | st.just(0.1)
-days = st.sampled_from(["2024-02-28", "2024-02-29", "2024-02-29T00:00:00", "2000-02-29"])
+days = st.sampled_from(
+    ["2024-02-28", "2024-03-15", "2024-02-29", "2024-02-29T00:00:00", "2000-02-29"]
+)
 regexes = st.sampled_from(["a", "^a.b$", "^[0-9]+$", "^$", r"^\d{1,3}$", "(a|b)", "^.$", "[^a]"])
 
 
@@ -123,6 +130,7 @@ def values(one: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
 
 def pairs() -> st.SearchStrategy[dict[str, str]]:
     alike = [(TEXTS, TEXTS), (NUMBERS, NUMBERS), (TIMES, TIMES), (TEXTS, NUMBERS), (TEXTS, TIMES)]
+    alike += [(("m",), TIMES), (("m",), TEXTS)]
     found = [
         {"column_A": one, "column_B": other}
         for ones, others in alike
@@ -141,7 +149,9 @@ def pairs() -> st.SearchStrategy[dict[str, str]]:
 lists = st.lists(named(*TYPES), min_size=2, max_size=3, unique=True).map(
     lambda columns: {"column_list": columns}
 )
-same_lists = st.sampled_from([TEXTS, NUMBERS, TIMES]).map(lambda names: {"column_list": [*names]})
+same_lists = st.sampled_from([TEXTS, NUMBERS, TIMES, ("m", "d")]).map(
+    lambda names: {"column_list": [*names]}
+)
 ignore_pair = optional(
     ignore_row_if=named("both_values_are_missing", "either_value_is_missing", "neither")
 )
@@ -151,7 +161,7 @@ ignore_list = optional(
 in_sets = st.one_of(
     of(named(*TEXTS, *NUMBERS), value_set=values(numbers)),
     of(named(*TEXTS), value_set=values(spelt)),
-    of(named(*TIMES), value_set=values(days)),
+    of(named(*TIMES, "m"), value_set=values(days)),
     of(named(*TEXTS, "b", "i"), value_set=values(st.booleans())),
 )
 spelled = named(*TEXTS, *NUMBERS, "b", "d")
@@ -160,7 +170,7 @@ KWARGS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "expect_column_values_to_not_be_null": of(named(*TYPES)),
     "expect_column_values_to_be_between": st.one_of(
         joined(of(named(*TEXTS, *NUMBERS)), ends(numbers)),
-        joined(of(named(*TEXTS, *TIMES, "i")), ends(days)),
+        joined(of(named(*TEXTS, *TIMES, "i", "m")), ends(days)),
     ),
     "expect_column_values_to_be_in_set": in_sets,
     "expect_column_values_to_not_be_in_set": in_sets,
@@ -213,7 +223,7 @@ def comparison(
 
 leaves = st.one_of(
     comparison(named("s", "f", "n", "i"), numbers),
-    comparison(named(*TIMES), days),
+    comparison(named(*TIMES, "m"), days),
     comparison(named("t"), st.sampled_from(["", "a", "7"])),
     st.fixed_dictionaries(
         {
@@ -241,7 +251,7 @@ def rules(draw: Callable[..., Any]) -> list[TableRule]:
         if VOCABULARY[expectation].by_row:
             more = optional(mostly=st.sampled_from([0.3, 0.5, 0.9]), row_condition=conditions)
             kwargs = kwargs | draw(more)
-        found.append(TableRule(id=str(number), expectation=expectation, kwargs=kwargs))
+        found.append(TableRule(id=str(number), expectation=expectation, kwargs=kwargs, **DECLARED))
     return found
 
 
@@ -281,6 +291,9 @@ def check(opener: Opener, table: Table, asked: Sequence[TableRule]) -> None:
         scan = TableScan(session, session.table(None), asked, key=(), sample=None, examples=20)
         found = scan.run(Re2())
     assert found.rows == len(table)
+    table = [
+        {**row, "m": row["m"] if row["m"] is None else rule_oracle.Month(row["m"])} for row in table
+    ]
     for rule, judged in zip(asked, found.judged, strict=True):
         expected = rule_oracle.judge(rule.expectation, rule.kwargs, table)
         assert figures(rule, judged) == expected, (rule.expectation, rule.kwargs)

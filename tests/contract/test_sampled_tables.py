@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from longhaul.activities.drawing import draw_all
+from longhaul.adapters.regexes import Re2
 from longhaul.adapters.sources.evidence import SourceEvidence
+from longhaul.adapters.sources.files import FileSession
 from longhaul.adapters.sources.names import split
+from longhaul.adapters.sources.rows import LONGEST_CELL
 from longhaul.adapters.sources.sampler import SourceSampler
+from longhaul.adapters.sources.session import closing
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.core.expectations import LENGTHS, UNIQUE
+from longhaul.adapters.sources.table_sampling import TableSampling
+from longhaul.core.expectations import BETWEEN, LENGTHS, UNIQUE
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule
 from longhaul.core.sampling import (
@@ -163,6 +168,39 @@ async def test_the_shortest_and_longest_text_that_a_rule_allows_is_a_boundary(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_the_month_that_holds_the_first_day_of_a_rule_is_a_boundary(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    months = ["202312", "202401", "202401", "202402", "202403"]
+    rows = [(str(number), month) for number, month in enumerate(months)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "month"], rows)
+    about: Any = {
+        "columns": {"Month": "month"},
+        "types": {"Month": DataType.DATE},
+        "written": {"Month": "%Y%m"},
+    }
+    kwargs = {"column": "Month", "min_value": "2024-01-15"}
+    rule = SampledRule(
+        rule=TableRule(id="r", expectation=BETWEEN, kwargs=kwargs, **about),
+        attribute_id=1,
+        name="since January",
+        severity=Risk.LOW,
+    )
+    month = attribute(1, "month", DataType.DATE, written="%Y%m")
+    wanted = {Category.ANOMALY: 5, Category.BOUNDARY: 5}
+
+    samples = await sampler.sample(
+        request_of(source, key=["id"], wanted=wanted, attributes=[month], rules=[rule])
+    )
+
+    assert {pool.kind: pool.count for pool in samples.pools if pool.rule_id} == {
+        "rule_violation": 1,
+        "rule_boundary": 2,
+    }
+    assert [pool.count for pool in samples.pools if pool.kind == "data_boundary"] == [1, 1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_clean_row_is_none_of_those_that_several_rules_find_twice(
     kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
 ) -> None:
@@ -251,6 +289,54 @@ async def test_clean_rows_are_spread_over_strata_as_allotted_and_over_the_attrib
         assert Counter(row.data["State"] for row in drawn) == {"CA": 9, "TX": 1}
         dealt = Counter(row.pick.pool.attribute_id for row in drawn)
         assert sorted(dealt.values()) == [3, 3, 4]
+
+
+LONG = "9" * 100_000
+
+
+class Overheard(FileSession):
+    """Notes the longest text that leaves the engine for each query."""
+
+    def __init__(self, source: DataSource, access: SourceAccess) -> None:
+        super().__init__(source, access)
+        self.longest: list[int] = []
+
+    def _run(self, sql: str) -> list[tuple[Any, ...]]:
+        rows = super()._run(sql)
+        self.longest += [len(cell) for row in rows for cell in row if isinstance(cell, str)]
+        return rows
+
+
+async def test_no_long_text_is_drawn_whole_and_none_makes_a_stratum(
+    dsn: str, tmp_path: Path
+) -> None:
+    # Each text tells its row from the other with the same key, at its beginning.
+    rows = [(str(n // 2), "a" if n % 3 else "b", f"{n} {LONG}") for n in range(60)]
+    rows.append(("lone", LONG, "the end"))
+    source = await make_table(SourceKind.PARQUET, dsn, tmp_path, ["id", "code", "text"], rows)
+    attributes = [
+        attribute(1, "code", DataType.STRING),
+        attribute(2, "text", DataType.STRING),
+    ]
+    request = request_of(
+        source, key=["id"], wanted={Category.CLEAN: 20, Category.BOUNDARY: 1}, attributes=attributes
+    )
+
+    with closing(Overheard(source, SourceAccess())) as session:
+        samples = TableSampling(session, session.table(None), request, Re2()).run()
+
+    assert len(samples.drawn) == 21
+    assert max(session.longest) <= LONGEST_CELL + 1
+    assert sum(one > 1_000 for one in session.longest) < 60
+    assert all(len(row.pick.pool.reason) < 200 for row in samples.drawn)
+    assert samples.clean == [61]
+    cells = [row.data["Text"] or "" for row in samples.drawn]
+    assert sum(len(cell) == LONGEST_CELL + 1 and cell.endswith("…") for cell in cells) >= 20
+    sessions = SourceSessions(SourceAccess())
+    evidence = SourceEvidence(sessions=sessions, queries=sessions)
+    row = samples.drawn[0]
+    again = await evidence.rows(source, "t", "text", row.source_key)
+    assert row.data["Text"] in again
 
 
 async def test_what_is_drawn_of_several_tables_is_counted_by_their_strata(

@@ -251,6 +251,11 @@ def reading_for(value: Any, natural: Reading | None) -> Reading:
     return natural or Reading.TEXT
 
 
+def is_month(written: str | None) -> bool:
+    """Whether somebody has said that a time is written without its day."""
+    return written is not None and not WRITINGS[written].has_day
+
+
 def month_of(time: Any) -> Any:
     """A time without its day."""
     return time - time % (100 * A_DAY)

@@ -12,6 +12,9 @@ from longhaul.core.cases import MOST_ROWS
 # Keys that one query names.
 _AT_ONCE = 200
 
+# Longer values are cut, in samples and in the evidence for them alike.
+LONGEST_CELL = 10_000
+
 # Rows with the same key; the last of them only says that there are too many.
 _MOST_ALIKE = MOST_ROWS + 1
 
@@ -34,20 +37,28 @@ def read_rows(
         return []
     names = list(dict.fromkeys([*keys[0], *columns]))
     # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
-    shown = {f"c{number}": as_text(bound[name]) for number, name in enumerate(names)}
     width = len(keys[0])
+    texts = [as_text(bound[name]) for name in names]
+    texts[width:] = [text.left(LONGEST_CELL + 1) for text in texts[width:]]
+    shown = {f"c{number}": text for number, text in enumerate(texts)}
     found: list[dict[str, str | None]] = []
     for first in range(0, len(keys), _AT_ONCE):
         some = keys[first : first + _AT_ONCE]
         wanted = {tuple(key.values()) for key in some}
         rows = bound.filter(_has_one_of(bound, some)).select(**shown)
         found += [
-            dict(zip(names, values, strict=True))
+            dict(zip(names, (*values[:width], *map(_cut, values[width:])), strict=True))
             for values in session.fetch(_first_of_each(rows, width))
             # In the column's type 1.0 equals 1, which is written otherwise.
             if values[:width] in wanted
         ]
     return found
+
+
+def _cut(value: str | None) -> str | None:
+    if value is None or len(value) <= LONGEST_CELL:
+        return value
+    return value[:LONGEST_CELL] + "…"
 
 
 def _has_one_of(bound: Any, keys: Sequence[Mapping[str, str | None]]) -> Any:

@@ -14,11 +14,11 @@ from typing import Any
 
 import ibis
 
-from longhaul.adapters.sources.calendar import WRITINGS
 from longhaul.adapters.sources.readings import (
     Reader,
     Reading,
     Unreadable,
+    is_month,
     literal_of,
     month_of,
     reading_for,
@@ -172,15 +172,22 @@ class _Names:
     def as_(self, reading: Reading, name: str) -> Any:
         return self.reader.as_(reading, self.column(name), self.rule.written.get(name))
 
-    def holds_months(self, name: str) -> bool:
-        """Whether somebody has said that the attribute names no days."""
-        form = self.rule.written.get(name)
-        return form is not None and not WRITINGS[form].has_day
-
     def read(self, name: str, values: Sequence[Any]) -> tuple[Any, Callable[[Any], Any]]:
         """A column in the reading that it shares with some values, and what reads those."""
         reading = self._reading(name, values[0])
-        return self.as_(reading, name), partial(literal_of, reading, name=name)
+        value, read = self.as_(reading, name), partial(literal_of, reading, name=name)
+        if reading is Reading.TIME and is_month(self.rule.written.get(name)):
+            return month_of(value), lambda day: month_of(read(day))
+        return value, read
+
+    def pair(self, reading: Reading, one: str, other: str) -> tuple[Any, Any]:
+        """Two columns in a reading; as months where one of them names no days."""
+        left, right = (self.as_(reading, name) for name in (one, other))
+        by_month = any(is_month(self.rule.written.get(name)) for name in (one, other))
+        if by_month and reading is Reading.TIME:
+            # A month is before none of its days, and after none.
+            return month_of(left), month_of(right)
+        return left, right
 
     def _reading(self, name: str, value: Any) -> Reading:
         natural = self.natural(name)
@@ -302,13 +309,8 @@ def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> Any:
 def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     pair = [kwargs["column_A"], kwargs["column_B"]]
 
-    # A month is before none of its days, and after none.
-    by_month = any(map(names.holds_months, pair))
-
     def above(reading: Reading) -> Any:
-        greater, smaller = (names.as_(reading, name) for name in pair)
-        if by_month and reading is Reading.TIME:
-            greater, smaller = month_of(greater), month_of(smaller)
+        greater, smaller = names.pair(reading, *pair)
         return greater >= smaller if kwargs.get("or_equal") else greater > smaller
 
     known = {names.natural(name) for name in pair}
@@ -329,7 +331,7 @@ def _equal(names: _Names, kwargs: Mapping[str, Any]) -> Any:
 def _are_equal(names: _Names, one: str, other: str) -> Any:
     known = {names.natural(name) for name in (one, other)}
     reading = _only(known) or Reading.TEXT
-    left, right = (names.as_(reading, name) for name in (one, other))
+    left, right = names.pair(reading, one, other)
     raw = [names.reader.raw(names.column(name)) for name in (one, other)]
     if reading is Reading.TEXT or not all(column.type().is_string() for column in raw):
         return left == right

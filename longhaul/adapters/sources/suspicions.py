@@ -11,6 +11,8 @@ from longhaul.adapters.sources.readings import (
     Reader,
     Reading,
     Unreadable,
+    is_month,
+    month_of,
     time_of,
 )
 from longhaul.adapters.sources.rule_compiler import MeasureRule, UniqueRule, compile_rule
@@ -81,6 +83,8 @@ def measured(reader: Reader, attribute: SampledAttribute) -> Any | None:
     value = reader.as_(reading, attribute.column, attribute.written)
     if reading is Reading.TRUTH:
         return None
+    if reading is Reading.TIME and is_month(attribute.written):
+        return month_of(value)
     return value.length() if reading is Reading.TEXT else value
 
 
@@ -205,6 +209,8 @@ def _ends(
             continue
         for name, word in (("min_value", "lowest"), ("max_value", "highest")):
             end = read(kwargs.get(name))
+            if end is not None and reading is Reading.TIME and is_month(attribute.written):
+                end = month_of(end)
             if end is not None:
                 yield end, f"{word} value that the rule “{one.name}” names", one.rule.id
     if measures.low is not None and measures.low != measures.high:

@@ -58,6 +58,9 @@ _STRATA_TRIED = 10
 _LONGEST_STRATUM = 40
 _FEWEST_STRATA = 2
 
+# By so much of their values rows with the same key are told apart.
+_TOLD_APART = 200
+
 _TWICE = 2
 
 
@@ -350,17 +353,18 @@ class TableSampling:
             if READINGS[one.data_type] in (Reading.TEXT, Reading.TRUTH) and not one.is_key
         ]
         texts.sort(key=lambda one: not one.is_critical)
-        kinds = {}
-        for one in texts:
+        tried = texts[:_STRATA_TRIED]
+        figures = []
+        for one in tried:
             assert one.column is not None
             text = as_text(self._rows[one.column])
-            kinds[one.id] = text.nunique(where=text.length() <= _LONGEST_STRATUM)
-        tried = texts[:_STRATA_TRIED]
-        answer = self._aggregate([kinds[one.id] for one in tried]) or ()
+            length = text.length()
+            figures += [text.nunique(where=length <= _LONGEST_STRATUM), length.max()]
+        answer = self._aggregate(figures) or ()
         return [
             one
-            for one, count in zip(tried, answer, strict=False)
-            if _FEWEST_STRATA <= int(count) <= MOST_STRATA
+            for one, kinds, longest in zip(tried, answer[::2], answer[1::2], strict=False)
+            if _FEWEST_STRATA <= int(kinds) <= MOST_STRATA and longest <= _LONGEST_STRATUM
         ]
 
     def _is_in(self, column: str, value: str | None) -> Any:
@@ -401,7 +405,7 @@ class TableSampling:
             rows = self._suspicious_rows(self._suspicions[name])
         assert attribute.column is not None
         key = self._texts_of_key(rows)
-        value = as_text(rows[attribute.column])
+        value = as_text(rows[attribute.column]).left(_TOLD_APART)
         line = rows.select(place=self._place(key.values(), name), **key, value=value)
         # Rows with the same key count once: nobody could tell them apart.
         enough = _TWICE * most
@@ -446,7 +450,7 @@ class TableSampling:
             alike = by_key[pick.found.key]
             column = of_attribute[pick.pool.attribute_id] or ""
             # Of rows with the same key the one that the reason is about.
-            row = next((one for one in alike if one[column] == pick.found.value), alike[0])
+            row = next((one for one in alike if _start(one[column]) == pick.found.value), alike[0])
             drawn.append(
                 DrawnRow(
                     pick=pick,
@@ -457,3 +461,7 @@ class TableSampling:
                 )
             )
         return drawn
+
+
+def _start(value: str | None) -> str | None:
+    return None if value is None else value[:_TOLD_APART]
