@@ -31,8 +31,8 @@ def make_pdf(
     return bytes(pdf.output())
 
 
-def make_picture_pdf() -> bytes:
-    """A PDF of one page that is a picture, as a scanner makes it."""
+def make_picture_pdf(*, of_picture: bytes = b"/FlateDecode", of_page: bytes = b"[]") -> bytes:
+    """A PDF of one page that is a picture, as a scanner makes it, with these filters."""
     picture = zlib.compress(bytes(4))
     parts = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -40,9 +40,9 @@ def make_picture_pdf() -> bytes:
         b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 5 0 R"
         b" /Resources << /XObject << /Im0 4 0 R >> >> >>",
         b"<< /Type /XObject /Subtype /Image /Width 2 /Height 2 /BitsPerComponent 8"
-        b" /ColorSpace /DeviceGray /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream"
-        % (len(picture), picture),
-        b"<< /Length 26 >>\nstream\nq 99 0 0 99 0 0 cm /Im0 Do\nendstream",
+        b" /ColorSpace /DeviceGray /Filter %s /Length %d >>\nstream\n%s\nendstream"
+        % (of_picture, len(picture), picture),
+        b"<< /Length 26 /Filter %s >>\nstream\nq 99 0 0 99 0 0 cm /Im0 Do\nendstream" % of_page,
     ]
     out = b"%PDF-1.4\n"
     offsets = []

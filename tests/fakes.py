@@ -226,13 +226,17 @@ class NoBoard:
 
     async def post_live(self, job_id: str, live: Live) -> None: ...
 
-    async def forget(self, job_id: str) -> None: ...
-
     async def read(self, job_id: str) -> Shown:
         return Shown(known=False)
 
     async def read_live(self, job_ids: Sequence[str]) -> Sequence[Shown]:
         return [Shown(known=False)] * len(job_ids)
+
+
+class NoTraces:
+    """Nothing to forget, where nothing is shown."""
+
+    async def forget(self, job_ids: Sequence[str]) -> None: ...
 
 
 class NoFlags:

@@ -17,9 +17,13 @@ from longhaul.core.errors import Forbidden, NotFound, WrongState
 from longhaul.core.jobs import Job, JobStatus, RunMode
 from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
 from longhaul.core.principals import Principal, may_control, may_see
+from longhaul.core.upkeep import Traces
 
 PATIENCE = timedelta(seconds=1)
 LOOK_EVERY = timedelta(milliseconds=20)
+
+# Into how many transactions a purge deletes items and calls while somebody waits for its answer.
+REMAINS = 10
 
 _PAUSED = frozenset({JobStatus.PAUSING, JobStatus.PAUSED})
 
@@ -48,6 +52,7 @@ class Controls:
         ledger: Ledger,
         retention: PostgresRetention,
         board: JobBoard,
+        traces: Traces,
         workflows: Workflows,
         endings: Endings,
         wake: Callable[[], None],
@@ -57,6 +62,7 @@ class Controls:
         self._jobs = jobs
         self._retention = retention
         self._board = board
+        self._traces = traces
         self._wake = wake
         self._attempts = Attempts(jobs=jobs, ledger=ledger)
         self._steering = Steering(
@@ -180,11 +186,11 @@ class Controls:
             if flow is not None and not flow.status.is_terminal:
                 raise WrongState(f"The job is {job.status}, but a step of a flow that still runs.")
             purged = await self._retention.purge_family(tx, job, principal.sub)
-        for one in purged:
-            await self._board.forget(one)
-        # However much it is; what a process that dies here has left is found by retention.
-        while await self._retention.purge_remains(purged):
-            continue
+        await self._traces.forget(purged)
+        # Nobody can reach them any more. Of a large job, retention deletes the rest.
+        for _ in range(REMAINS):
+            if not await self._retention.purge_remains(purged):
+                return
 
     async def _read(self, principal: Principal, job_id: str) -> Job:
         async with self._database.begin() as tx:

@@ -31,6 +31,7 @@ from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.logs import RedisLogTail
+from longhaul.adapters.redis.traces import RedisTraces
 from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.evidence import for_queries
@@ -189,6 +190,7 @@ async def open_services(
                 ledger=ledger,
                 retention=PostgresRetention(database),
                 board=board,
+                traces=RedisTraces(redis),
                 workflows=workflows,
                 endings=endings,
                 wake=dispatcher.wake,

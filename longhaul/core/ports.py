@@ -408,9 +408,6 @@ class JobBoard(Protocol):
     async def post_live(self, job_id: str, live: Live) -> None:
         """Show what this worker does for a job. Never raises."""
 
-    async def forget(self, job_id: str) -> None:
-        """Show a job no more. Never raises."""
-
     async def read(self, job_id: str) -> "Shown":
         """What is shown of a job."""
 

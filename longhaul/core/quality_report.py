@@ -111,7 +111,7 @@ class Score(_Part):
 
 
 class Undecided(_Part):
-    """A rule of the version that was not to run, because not everybody has approved it."""
+    """A rule of the version that was not to run: not everybody had approved it when it began."""
 
     name: str
     attribute: str
@@ -122,6 +122,11 @@ class Undecided(_Part):
     def is_rejected(self) -> bool:
         """Whether somebody has said no."""
         return "rejected" in (self.tester, self.report_owner)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether everybody has approved it since."""
+        return self.tester == self.report_owner == "approved"
 
 
 class Listed(_Part):
@@ -144,11 +149,13 @@ class AttributeLine(Listed):
     Attributes:
         waiting: Rules of it that nobody or not everybody has decided on.
         rejected: Rules of it that were turned down.
+        late: Rules of it that were approved when the run had begun.
     """
 
     score: Score
     waiting: int = 0
     rejected: int = 0
+    late: int = 0
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -295,7 +302,10 @@ def _attribute_lines(facts: Facts, rules: Sequence[RuleOutcome]) -> tuple[Attrib
     by_attribute: defaultdict[str, list[RuleOutcome]] = defaultdict(list)
     for rule in rules:
         by_attribute[rule.attribute].append(rule)
-    waiting = Counter(rule.attribute for rule in facts.undecided if not rule.is_rejected)
+    waiting = Counter(
+        rule.attribute for rule in facts.undecided if not (rule.is_rejected or rule.is_late)
+    )
+    late = Counter(rule.attribute for rule in facts.undecided if rule.is_late)
     rejected = Counter(rule.attribute for rule in facts.undecided if rule.is_rejected)
     return tuple(
         AttributeLine(
@@ -303,6 +313,7 @@ def _attribute_lines(facts: Facts, rules: Sequence[RuleOutcome]) -> tuple[Attrib
             score=score(listed.name, by_attribute[listed.name]),
             waiting=waiting[listed.name],
             rejected=rejected[listed.name],
+            late=late[listed.name],
         )
         for listed in facts.attributes
     )

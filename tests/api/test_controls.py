@@ -324,10 +324,12 @@ async def test_concurrency_changed_while_a_job_runs_is_what_it_runs_with(
 async def test_priority_changed_while_a_job_runs_is_that_of_its_next_chunks(
     client: httpx2.AsyncClient, engine: Engine, temporal_client: Client
 ) -> None:
-    job_id = await submit(client, items=12, seconds=0.1, concurrency=1)
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=12, concurrency=1)
     await until(_started(engine, 1), what="items to start")
 
     await client.patch(f"/jobs/{job_id}", json={"priority": 9})
+    engine.echo.gate.set()
     await becomes(client, job_id, *ENDED)
     history = await temporal_client.get_workflow_handle(job_id).fetch_history()
     scheduled = [

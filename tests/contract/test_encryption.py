@@ -1,5 +1,6 @@
 """What Temporal stores is encrypted when there are keys, and readable for as long as they last."""
 
+import asyncio
 import os
 
 import pytest
@@ -94,10 +95,13 @@ async def test_a_history_shows_what_people_wrote_only_without_keys(
 ) -> None:
     client = await connected(servers.temporal_address, data_converter=data_converter(keys))
     async with open_engine(client, database, redis_client) as engine, engine.worker():
-        job_id = await engine.create(items=20, concurrency=2, seconds=0.05, failing=[3])
+        engine.echo.gate = asyncio.Event()
+        job_id = await engine.create(items=20, concurrency=2, failing=[3])
         await started(engine, job_id, 2)
         control = Control(action=Action.PAUSE, reason=SECRET)
         await engine.workflows.control(job_id, control)
+        await engine.becomes(job_id, JobStatus.PAUSING)
+        engine.echo.gate.set()
         paused = await engine.becomes(job_id, JobStatus.PAUSED)
         await engine.workflows.control(job_id, Control(action=Action.RESUME))
         job = await engine.ends(job_id)

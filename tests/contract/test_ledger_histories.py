@@ -39,7 +39,7 @@ from longhaul.core.ports import (
 )
 from longhaul.core.principals import Principal
 from tests.factories import make_new_job
-from tests.fakes import NoBoard, NoFlags, NoWorkflows
+from tests.fakes import NoBoard, NoFlags, NoTraces, NoWorkflows
 from tests.job_types.echo import CREATE_TABLE, Echo
 
 ITEMS = 12
@@ -147,6 +147,7 @@ class History:
             ledger=self.stores.ledger,
             retention=PostgresRetention(self.stores.database),
             board=NoBoard(),
+            traces=NoTraces(),
             workflows=NoWorkflows(),
             endings=Endings(stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports()),
             wake=lambda: None,

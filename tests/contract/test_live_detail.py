@@ -15,6 +15,7 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.connection import open_redis
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import MAX_LINES, RedisLogTail
+from longhaul.adapters.redis.traces import RedisTraces
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import (
     CallTotals,
@@ -131,7 +132,7 @@ async def test_a_forgotten_job_is_gone_with_all_that_was_shown_of_it(redis_clien
     await shown.post(job)
     await shown.post_live(job.id, BUSY)
 
-    await shown.forget(job.id)
+    await RedisTraces(redis_client).forget([job.id])
 
     assert (await shown.read(job.id)).live == ()
     assert (await shown.read(job.id)).job is None
@@ -348,7 +349,7 @@ async def test_without_redis_nothing_is_shown_and_nothing_fails(
 
     await shown.post(replace(job, version=2))
     await shown.post_live(job.id, BUSY)
-    await shown.forget(job.id)
+    await RedisTraces(far_redis).forget([job.id])
     await raised.raise_flag(job.id, flag)
     tail.write(job.id, "info", "step")
 

@@ -144,6 +144,30 @@ async def test_a_run_is_reported_with_all_that_belongs_to_it(
     assert (report.run.version_number, report.run.status) == (3, "cancelled")
 
 
+async def test_a_rule_that_was_approved_after_the_run_is_reported_as_not_run(
+    database: PostgresDatabase, reports: QualityReports
+) -> None:
+    run = await store_run(database, [Stored(attribute=0)])
+    async with database.begin() as tx:
+        one, two, _ = run.seeded.attribute_ids
+        await store_rule(tx, run.version_id, two, 9, Stored())
+        # What the run has judged belongs to it, whatever is decided afterwards.
+        await tx.execute(
+            "UPDATE rule SET report_owner_decision = 'rejected' WHERE attribute_id = $1", one
+        )
+
+    report = await report_of(database, reports, run.job)
+
+    assert [(one.attribute, one.finding) for one in report.rules] == [
+        (report.attributes[0].name, Finding.HELD)
+    ]
+    assert [(one.attribute, one.is_late) for one in report.undecided] == [
+        (report.attributes[1].name, True)
+    ]
+    assert [one.late for one in report.attributes] == [0, 1, 0]
+    assert [one.waiting + one.rejected for one in report.attributes] == [0, 0, 0]
+
+
 async def test_the_first_report_of_an_attempt_stays(
     database: PostgresDatabase, reports: QualityReports
 ) -> None:

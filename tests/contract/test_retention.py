@@ -8,14 +8,23 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.testing import ActivityEnvironment
 
+from longhaul.activities.ending import Endings
 from longhaul.activities.upkeep import RetentionActivities
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
+from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.redis.traces import RedisTraces
+from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.api.controls import Controls
+from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus, Outcome
+from longhaul.core.ports import Stores
+from longhaul.core.principals import Principal
 from longhaul.core.upkeep import RETENTION, Purged
 from tests.factories import make_new_job
+from tests.fakes import NoBoard, NoWorkflows
+from tests.job_types.echo import Echo
 
 KEEP = timedelta(days=30)
 JOBS = PostgresJobs()
@@ -179,6 +188,36 @@ async def test_a_job_that_somebody_purges_goes_as_those_that_are_old(
     # Of each table three steps, the last of which goes on: calls, then items, then the note.
     assert steps == 5
     assert await ids_in(database, "job_item") == await ids_in(database, "llm_call") == {other.id}
+
+
+async def test_a_person_who_purges_a_large_job_waits_for_a_part_of_it(
+    database: PostgresDatabase, redis_client: Redis
+) -> None:
+    (job,) = await make_jobs(database, items=30)
+    keys = [f"job:{kind}:{job.id}" for kind in ("meta", "pause", "logs", "events")]
+    for key in keys:
+        await redis_client.set(key, "x", ex=60)
+    stores = Stores(database=database, jobs=JOBS, ledger=PostgresLedger(database), board=NoBoard())
+    controls = Controls(
+        database=database,
+        jobs=JOBS,
+        ledger=stores.ledger,
+        retention=PostgresRetention(database, rows_at_once=1),
+        board=stores.board,
+        traces=RedisTraces(redis_client),
+        workflows=NoWorkflows(),
+        endings=Endings(stores=stores, catalog=Catalog([Echo()]), reports=LoggedReports()),
+        wake=lambda: None,
+        check=lambda: None,
+    )
+
+    await controls.purge(Principal(sub=job.owner), job.id)
+
+    assert await redis_client.exists(*keys) == 0
+    assert await ids_in(database, "job", "id") == set()
+    assert await ids_in(database, "job_item") == {job.id}
+    await purge(database, redis_client, keep=None)
+    assert await ids_in(database, "job_item") == await ids_in(database, "llm_call") == set()
 
 
 async def test_two_who_delete_remains_at_once_leave_none(database: PostgresDatabase) -> None:

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowHandle
@@ -18,6 +16,7 @@ from longhaul.adapters.sample.report import load_sample
 from tests.approved_rules import approve_rules
 from tests.cluster import Cluster, Job, open_cluster
 from tests.conftest import until
+from tests.held_tables import nothing_stored
 
 pytestmark = pytest.mark.invariant("I3")
 
@@ -168,7 +167,7 @@ async def test_a_job_of_every_type_outlives_a_pause_and_its_worker(
     cluster: Cluster, kind: JobKind
 ) -> None:
     parameters = await kind.prepare(cluster)
-    async with nothing_stored(cluster, kind.table) as is_tried:
+    async with nothing_stored(cluster.dsn, kind.table) as is_tried:
         job_id = await cluster.submit(kind.name, concurrency=CONCURRENCY, **parameters)
         handle = (await cluster.temporal()).get_workflow_handle(job_id)
         await until(is_tried, what="the first batch on its way into the table")
@@ -178,7 +177,7 @@ async def test_a_job_of_every_type_outlives_a_pause_and_its_worker(
     await check_rows(cluster, kind, paused)
     await is_shown_as(handle, "**paused**")
 
-    async with nothing_stored(cluster, kind.table) as is_tried:
+    async with nothing_stored(cluster.dsn, kind.table) as is_tried:
         await control(cluster, job_id, "resume", {})
         await until(is_tried, what="a batch on its way into the table")
         await cluster.kill("worker-0")
@@ -195,27 +194,6 @@ async def test_a_job_of_every_type_outlives_a_pause_and_its_worker(
     await check_numbers(cluster, kind, job, rows)
     await check_visible(cluster, kind, handle)
     assert not cluster.faults()
-
-
-@asynccontextmanager
-async def nothing_stored(
-    cluster: Cluster, table: str
-) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """Hold a table as it is; tells whether somebody wants to change it."""
-    connection = await asyncpg.connect(cluster.dsn)
-
-    async def is_tried() -> bool:
-        rows = await cluster.fetch(
-            "SELECT 1 FROM pg_locks WHERE relation = $1::text::regclass AND NOT granted", table
-        )
-        return bool(rows)
-
-    try:
-        async with connection.transaction():
-            await connection.execute(f"LOCK TABLE {table} IN SHARE MODE")
-            yield is_tried
-    finally:
-        await connection.close()
 
 
 async def control(cluster: Cluster, job_id: str, what: str, body: dict[str, str]) -> None:

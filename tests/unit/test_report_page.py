@@ -266,6 +266,21 @@ def test_nothing_left_out_is_said_in_words() -> None:
     assert "Nothing is left out" in page.one("section", id="gaps").text
 
 
+def test_a_rule_that_was_approved_too_late_is_a_gap() -> None:
+    late = Undecided(
+        name="A late rule", attribute="Bank", tester="approved", report_owner="approved"
+    )
+    attributes = [make_listed(), make_listed("Bank")]
+    page = page_of(make_facts([make_outcome(checked=7)], undecided=[late], attributes=attributes))
+
+    gaps = page.one("section", id="gaps")
+
+    (rule,) = gaps.table("Rules that were approved after the run began")
+    assert rule["Rule"] == "A late rule"
+    (unchecked,) = gaps.table("Attributes that no rule checked")
+    assert unchecked["Why"] == "1 rule of it approved after the run began."
+
+
 def test_a_sample_is_called_one() -> None:
     page = page_of(make_facts([make_outcome(checked=7)], sampled="100 of 1,000 rows"))
 

@@ -31,6 +31,7 @@ from longhaul.job_types.scoping import scoping
 from tests.conftest import until
 from tests.engine import Engine, open_engine
 from tests.factories import make_new_job
+from tests.held_tables import nothing_stored
 from tests.job_bench import TESTER
 from tests.stubs import model_server as stub
 
@@ -92,13 +93,11 @@ async def running(
     *,
     server: stub.ModelServer | None = None,
     attributes: int | None = None,
-    seconds: float = 0.0,
 ) -> AsyncIterator[Running]:
     report = await load_sample(database, rows=5, attributes=attributes, random_seed=3)
     resources = Resources(
         database=database,
         regexes=BothDialects(database),
-        offline_seconds_per_item=seconds,
         sources=SourceAccess(own_dsn=dsn),
     )
     if server is not None:
@@ -196,26 +195,24 @@ async def test_a_job_that_was_paused_half_way_ends_with_numbers_that_agree(
     redis_client: Redis,
     dsn: str,
 ) -> None:
-    async with running(make, temporal_client, database, redis_client, dsn, seconds=0.05) as run:
+    table = "pde_mapping" if make is pde_mapping else "scoping_recommendation"
+    async with running(make, temporal_client, database, redis_client, dsn) as run:
         engine = run.engine
-        job_id = await run.start(concurrency=4)
-
-        async def some_are_done() -> bool:
-            return (await engine.job(job_id)).counts.done >= 10
-
-        await until(some_are_done, what="ten items")
-        await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1"))
+        async with nothing_stored(dsn, table) as is_tried:
+            job_id = await run.start(concurrency=4)
+            await until(is_tried, what="the first batch on its way into the table")
+            await engine.workflows.control(job_id, Control(action=Action.PAUSE, by="u-1"))
+            await engine.becomes(job_id, JobStatus.PAUSING)
         paused = await engine.becomes(job_id, JobStatus.PAUSED)
         await engine.workflows.control(job_id, Control(action=Action.RESUME, by="u-1"))
         job = await engine.ends(job_id)
         description = await engine.handle(job_id).describe()
 
-        assert 10 <= paused.counts.done < 117
+        assert 0 < paused.counts.done < 117
         assert (job.status, job.outcome) == (JobStatus.COMPLETED, Outcome.SUCCEEDED)
         assert job.counts.done == job.counts.total == 117
         assert description.workflow_type == ("PdeMapping" if make is pde_mapping else "Scoping")
         assert job.result is not None
-        table = "pde_mapping" if make is pde_mapping else "scoping_recommendation"
         rows = await run.fetch(f"SELECT ordinal FROM {table} WHERE job_id = $1", job_id)
         assert len({row["ordinal"] for row in rows}) == len(rows)
         if make is pde_mapping:

@@ -13,12 +13,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from pypdf import PageObject, PdfReader
-from pypdf.errors import FileNotDecryptedError, PyPdfError
+from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
 
 MEMORY = 1024 * 1024 * 1024
 SECONDS = 60
 MAX_PAGES = 2_000
 MAX_CHARACTERS = 5_000_000
+
+# What is broken deep inside comes as whatever pypdf stumbled over.
+_BROKEN = (PyPdfError, RecursionError, ValueError, LookupError, TypeError, AttributeError)
+# Ways of writing that pypdf does not know, or knows with the help of other programs only.
+_UNKNOWN = (NotImplementedError, DependencyError)
 
 
 def read_pdf(content: bytes) -> Mapping[str, Any]:
@@ -29,8 +34,7 @@ def read_pdf(content: bytes) -> Mapping[str, Any]:
         return {"error": "encrypted"}
     except MemoryError:
         return {"error": "too_large"}
-    except (PyPdfError, RecursionError, ValueError, LookupError, TypeError, AttributeError):
-        # What is broken deep inside comes as whatever pypdf stumbled over.
+    except (*_UNKNOWN, *_BROKEN):
         return {"error": "unreadable"}
 
 

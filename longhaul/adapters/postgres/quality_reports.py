@@ -49,11 +49,12 @@ FROM job_item AS i
 WHERE i.job_id = $1 ORDER BY i.ordinal
 """
 
+# Whatever of the version the run did not begin with, also when it was approved meanwhile.
 _UNDECIDED = """
 SELECT r.name, a.name AS attribute, r.tester_decision, r.report_owner_decision
 FROM rule AS r JOIN attribute AS a ON a.id = r.attribute_id
-WHERE r.version_id = $1::uuid
-    AND (r.tester_decision = 'approved' AND r.report_owner_decision = 'approved') IS NOT TRUE
+    LEFT JOIN job_item AS i ON i.job_id = $2 AND (i.payload ->> 'rule_id')::uuid = r.id
+WHERE r.version_id = $1::uuid AND i.job_id IS NULL
 ORDER BY a.line_no, r.execution_order, r.id
 """
 
@@ -96,7 +97,7 @@ class PostgresQualityReports:
                     tester=row["tester_decision"],
                     report_owner=row["report_owner_decision"],
                 )
-                for row in await tx.fetch(_UNDECIDED, about["version_id"])
+                for row in await tx.fetch(_UNDECIDED, about["version_id"], run.id)
             ),
             attributes=tuple(
                 Listed(**{**row, "table": row["table_name"], "column": row["column_name"]})

@@ -69,10 +69,6 @@ class RedisJobBoard:
             )
         )
 
-    async def forget(self, job_id: str) -> None:
-        """Show a job no more."""
-        await self._redis.ask(lambda redis: redis.delete(_key(job_id)))
-
     async def read(self, job_id: str) -> Shown:
         """What is shown of a job."""
         fields = await self._redis.ask(lambda redis: _hgetall(redis, job_id))

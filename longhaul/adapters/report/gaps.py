@@ -39,7 +39,11 @@ def _why_unchecked(attribute: AttributeLine) -> str:
         reasons.append(f"{figures.plural(attribute.waiting, 'rule')} of it not approved yet")
     if attribute.rejected:
         reasons.append(f"{figures.plural(attribute.rejected, 'rule')} of it rejected")
-    if not (attribute.score.rules or attribute.waiting or attribute.rejected):
+    if attribute.late:
+        reasons.append(
+            f"{figures.plural(attribute.late, 'rule')} of it approved after the run began"
+        )
+    if not (attribute.score.rules or attribute.waiting or attribute.rejected or attribute.late):
         reasons.append("it has no rules")
     sentence = "; ".join(reasons)
     return f"{sentence[:1].upper()}{sentence[1:]}."
@@ -67,7 +71,8 @@ _ATTRIBUTE_COLUMNS: Sequence[Column[AttributeLine]] = (
 
 def not_checked(report: QualityReport) -> Node:
     """Rules that gave no answer, rules that were not to run, attributes that nothing checked."""
-    waiting = [rule for rule in report.undecided if not rule.is_rejected]
+    waiting = [rule for rule in report.undecided if not (rule.is_rejected or rule.is_late)]
+    late = [rule for rule in report.undecided if rule.is_late]
     rejected = [rule for rule in report.undecided if rule.is_rejected]
     unchecked = [one for one in report.attributes if not one.is_checked]
     parts = [
@@ -76,6 +81,7 @@ def not_checked(report: QualityReport) -> Node:
         _part("Rules that could not run", report.not_run, _RULE_COLUMNS),
         _part("Rules that wait for a decision", waiting, _UNDECIDED_COLUMNS),
         _part("Rules that were rejected", rejected, _UNDECIDED_COLUMNS),
+        _part("Rules that were approved after the run began", late, _UNDECIDED_COLUMNS),
         _part("Attributes that no rule checked", unchecked, _ATTRIBUTE_COLUMNS),
     ]
     if not any(parts):
