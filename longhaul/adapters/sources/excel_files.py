@@ -29,8 +29,11 @@ def write_csv(path: Path, sheet: str, target: Path) -> None:
     Rows at the end that hold nothing are none: a sheet keeps them when they were once filled or
     have a colour.
     """
-    with _opened(path) as book, target.open("w", encoding="utf-8", newline="") as file:
-        rows = book[sheet].iter_rows(values_only=True)
+    with (
+        _opened(path) as book,
+        closing(book[sheet].iter_rows(values_only=True)) as rows,
+        target.open("w", encoding="utf-8", newline="") as file,
+    ):
         width = len(_names(book[sheet]))
         next(rows, None)
         nothing = 0
