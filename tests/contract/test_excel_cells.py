@@ -153,3 +153,11 @@ async def test_a_damaged_workbook_is_said_to_be_unreadable(
         await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
 
     assert failed.value.item_code == "source_unreadable"
+
+
+async def test_a_row_beyond_the_last_one_of_excel_is_not_counted_up_to(tmp_path: Path) -> None:
+    rows = [("20240301", 1), ("20240302", 2)]
+    source = rewritten(book(tmp_path / "a.xlsx", rows), '<row r="3"', '<row r="2000000000000"')
+
+    with pytest.raises(ItemFailed, match="a row that Excel lacks"):
+        await judge(source, rule("column_values_to_not_be_null", column="Close Date"))

@@ -1,7 +1,7 @@
 """How texts are read once an attribute has said what they are: on both engines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.formats import DataType
-from longhaul.core.rule_execution import SampleOf, TableRule, TableVerdicts, Verdict
+from longhaul.core.rule_execution import Fault, SampleOf, TableRule, TableVerdicts, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests.tables import KINDS, TYPED, make_table
 
@@ -223,6 +223,69 @@ async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Pa
             assert [one.outcome for one in again.judged] == [unique, between, count]
         share = await sample(source, SampleOf(percentage=10))
         assert 300 < share.rows < 700
+
+
+@pytest.fixture(params=["table", "view", "file"])
+async def thousand(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> DataSource:
+    """A thousand rows, none of which is as it should be."""
+    kind = SourceKind.CSV if request.param == "file" else SourceKind.POSTGRESQL
+    rows = [(f"{number:04}", "bad") for number in range(1_000)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "v"], rows)
+    if request.param != "view":
+        return source
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("CREATE VIEW landing.v AS SELECT * FROM landing.t")
+    await connection.close()
+    return replace(source, location="landing.v")
+
+
+async def judge_sample(source: DataSource, dsn: str, wanted: SampleOf) -> TableVerdicts:
+    rules = [
+        of_v("values_to_be_in_set", None, value_set=["good"]),
+        TableRule(
+            id="count",
+            expectation="expect_table_row_count_to_be_between",
+            kwargs={"min_value": 1_000},
+        ),
+    ]
+    evaluator = SourceRuleEvaluator(SourceSessions(SourceAccess(own_dsn=dsn)))
+    return await evaluator.evaluate(source, None, rules, key=["id"], sample=wanted, examples=2_000)
+
+
+@pytest.mark.parametrize("size", [1, 2, 60, 999, 1_000, 5_000])
+async def test_a_sample_has_as_many_rows_as_were_asked_for_from_everywhere(
+    thousand: DataSource, dsn: str, size: int
+) -> None:
+    found = await judge_sample(thousand, dsn, SampleOf(size=size))
+
+    (verdict, count) = (one.outcome for one in found.judged)
+    assert isinstance(verdict, Verdict)
+    assert isinstance(count, Verdict)
+    assert found.rows == verdict.failed == min(size, 1_000)
+    assert (verdict.success, count.success) == (False, True)
+    ids = {example["key"]["id"] for example in verdict.examples}
+    assert len(ids) == verdict.failed
+    if size >= 60:
+        assert min(ids) < "0300"
+        assert max(ids) > "0700"
+
+
+async def test_a_sample_without_a_row_is_no_success(thousand: DataSource, dsn: str) -> None:
+    found = await judge_sample(thousand, dsn, SampleOf(percentage=0.000_01))
+
+    (fault, count) = (one.outcome for one in found.judged)
+    assert isinstance(fault, Fault)
+    assert fault.code == "sample_empty"
+    assert isinstance(count, Verdict)
+    assert (found.rows, count.success) == (0, True)
+
+
+async def test_a_sample_of_an_empty_table_holds(dsn: str, tmp_path: Path) -> None:
+    source = await make_table(SourceKind.CSV, dsn, tmp_path, ["id", "v"], [])
+
+    found = await judge_sample(source, dsn, SampleOf(size=3))
+
+    assert [getattr(one.outcome, "success", one.outcome) for one in found.judged] == [True, False]
 
 
 @pytest.mark.parametrize("kind", KINDS)

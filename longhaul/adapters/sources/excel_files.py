@@ -12,6 +12,9 @@ from longhaul.core.errors import ItemFailed
 # How cells that hold a day or a time are written out.
 DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
 
+# A cell that claims to lie further down would have us count up to it.
+_MOST_ROWS = 1_048_576
+
 
 def read_sheets(path: Path) -> Mapping[str, Sequence[str]]:
     """The sheets that have a first row, with the names in it."""
@@ -35,6 +38,8 @@ def write_csv(path: Path, sheet: str, target: Path) -> None:
             cells = [*row[:width], *[None] * (width - len(row))]
             if all(cell in (None, "") for cell in cells):
                 nothing += 1
+                if nothing > _MOST_ROWS:
+                    raise ItemFailed("source_unreadable", "A sheet names a row that Excel lacks.")
                 continue
             file.writelines([",".join([""] * width) + "\n"] * nothing)
             nothing = 0

@@ -14,9 +14,10 @@ import ibis
 from ibis.backends.sql.datatypes import DuckDBType
 
 from longhaul.adapters.sources import csv_files, excel_files
+from longhaul.adapters.sources.hashes import sampled
 from longhaul.adapters.sources.names import quoted
 from longhaul.adapters.sources.places import find_place
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, compiler, sampled
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, compiler
 from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import (
@@ -78,7 +79,7 @@ class FileSession(Session):
 
     def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
         """Some of the rows, copied once more: the engine does not repeat its choice."""
-        some = compiler(self.dialect)(sampled(rows, count, wanted))
+        some = compiler(self.dialect)(sampled(rows, count, wanted, [ROW]))
         with self._translated(), self._timed():
             self._connection.execute("CREATE TABLE sampled AS " + some)
         return ibis.table(rows.schema(), name="sampled")

@@ -1,11 +1,20 @@
 """Places that look random and are always the same: hashes of what rows hold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import sqrt
 from typing import Any
 
 import ibis
 
+from longhaul.core.rule_execution import SampleOf
+
 _DIGITS = 8
+
+# The same rows for everyone who takes a sample of the same table.
+_SEED = 7
+
+# Up to so many rows are sorted, which of more would take longer than to read them.
+_MOST_SORTED = 100_000
 
 
 @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator] # Ibis has no types
@@ -26,3 +35,27 @@ def is_in_share(where: Any, share: float) -> Any:
     if share >= 1:
         return ibis.literal(True)
     return where.left(_DIGITS) < f"{int(share * 16**_DIGITS):0{_DIGITS}x}"
+
+
+def share_of(count: int, wanted: SampleOf) -> float:
+    """The share of so many rows that is wanted; of a size a little more, which chance may take."""
+    share = (wanted.percentage or 100) / 100
+    if wanted.size is None or not count:
+        return share
+    return min(share, (wanted.size + 5 * sqrt(wanted.size) + 20) / count)
+
+
+def sampled(rows: Any, count: int, wanted: SampleOf, told_by: Sequence[str]) -> Any:
+    """About the wanted share of the rows, or so many from all over them.
+
+    Args:
+        told_by: The columns whose values tell rows apart.
+    """
+    share = share_of(count, wanted)
+    some = rows.sample(share, method="row", seed=_SEED) if share < 1 else rows
+    if wanted.size is None or wanted.size >= count:
+        return some
+    if wanted.size <= _MOST_SORTED:
+        # The first rows are often the oldest ones.
+        some = some.order_by(place("", (some[name].cast("string") for name in told_by)))
+    return some.limit(wanted.size)

@@ -9,9 +9,9 @@ import psycopg
 from ibis.backends.sql.datatypes import PostgresType
 from psycopg import errors, pq
 
-from longhaul.adapters.sources.hashes import is_in_share, place
+from longhaul.adapters.sources.hashes import is_in_share, place, sampled, share_of
 from longhaul.adapters.sources.names import quoted, split
-from longhaul.adapters.sources.session import Dialect, QueryFailed, Session, sampled, share_of
+from longhaul.adapters.sources.session import Dialect, QueryFailed, Session
 from longhaul.core.errors import ItemFailed, Unavailable
 from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import DataSource, SourceAccess, SourceColumn, SourceTable
@@ -94,7 +94,7 @@ class PostgresSession(Session):
     def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
         """Some of the rows; the server repeats its choice in every query of the snapshot."""
         if not table.is_query:
-            return sampled(rows, count, wanted)
+            return sampled(rows, count, wanted, rows.columns)
         # A view has no blocks to choose from, and no order: its rows are chosen by what they hold.
         whole = self.bind(table)
         where = place("", (whole[name].cast("string") for name in whole.columns))

@@ -16,9 +16,6 @@ from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import SampleOf
 from longhaul.core.sources import SourceTable
 
-# The same rows for everyone who takes a sample of the same table.
-_SEED = 7
-
 
 class Dialect(StrEnum):
     """The two engines that queries are written for."""
@@ -142,19 +139,6 @@ def find_table(tables: Sequence[SourceTable], name: str | None) -> SourceTable:
     if not found:
         raise ItemFailed("table_missing", "The data source has no such table.")
     raise ItemFailed("table_missing", "The data source has more than one such table; name one.")
-
-
-def share_of(count: int, wanted: SampleOf) -> float:
-    """The share of so many rows that is wanted."""
-    share = (wanted.percentage or 100) / 100
-    return share if wanted.size is None or not count else min(share, wanted.size / count)
-
-
-def sampled(rows: Any, count: int, wanted: SampleOf) -> Any:
-    """About the wanted share of the rows, or at most so many."""
-    share = share_of(count, wanted)
-    some = rows.sample(share, method="row", seed=_SEED) if share < 1 else rows
-    return some if wanted.size is None else some.limit(wanted.size)
 
 
 def any_of(tests: Sequence[Any]) -> Any:

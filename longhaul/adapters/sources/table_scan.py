@@ -44,6 +44,9 @@ MOST_SLOW = 4
 
 _REGEX = "regex"
 _MISMATCH = Fault(code="type_mismatch", sentence="The column's type does not suit the rule.")
+_NO_ROW = Fault(
+    code="sample_empty", sentence="No row of the table fell into the sample: ask for a larger one."
+)
 _SIZE = "\x01size"
 
 
@@ -86,7 +89,10 @@ class TableScan:
             ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
         self._looked_at = int(count)
         self._reader = self._read(rows)
-        self._judge(list(self._compiled(re2)))
+        compiled = list(self._compiled(re2))
+        if self._all_rows and not self._looked_at:
+            compiled = list(self._needing_no_row(compiled))
+        self._judge(compiled)
         return TableVerdicts(
             table=self._table.name,
             rows=self._looked_at,
@@ -128,6 +134,14 @@ class TableScan:
                 self._outcomes[rule.id] = Fault(code=exc.code, sentence=exc.sentence)
             except IbisError:
                 self._outcomes[rule.id] = _MISMATCH
+
+    def _needing_no_row(self, compiled: Sequence[CompiledRule]) -> Iterator[CompiledRule]:
+        """The rules that can be judged without any row; of the others nothing is known."""
+        for one in compiled:
+            if isinstance(one, MeasureRule) and one.figure is None:
+                yield one
+            else:
+                self._outcomes[one.rule.id] = _NO_ROW
 
     def _judge(self, compiled: Sequence[CompiledRule]) -> None:
         scanned = [one for one in compiled if not isinstance(one, UniqueRule)]
