@@ -19,6 +19,7 @@ from longhaul.adapters.postgres.migrate import migrate
 from longhaul.local import postgres, redis, temporal
 from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command, Process
+from longhaul.local.stack import WORKER_PATIENCE
 from tests.conftest import PATIENCE, connected, until
 from tests.ports import new_port
 from tests.tokens import SECRET, token
@@ -137,6 +138,7 @@ class Cluster:
             name=name,
             argv=[sys.executable, "-m", module, *self._types],
             env={**self.env, **env},
+            patience=WORKER_PATIENCE,
         )
         await self.run(name, command, _at_once)
 

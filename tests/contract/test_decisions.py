@@ -227,7 +227,7 @@ async def test_automatic_approval_needs_two_people(desk: Desk) -> None:
     both = Principal(sub="both", roles=TESTER.roles | OWNER.roles, lob="Mortgage")
     async with desk.database.begin() as tx:
         version = await desk.version(tx)
-        with pytest.raises(Forbidden, match="somebody else"):
+        with pytest.raises(Forbidden, match="Somebody else"):
             await desk.decisions.approve_throughout(
                 tx, version, tester=both, report_owner=both, reason="automatic"
             )
