@@ -129,11 +129,14 @@ def read_csv(text: str) -> list[FormAttribute]:
     attributes, places, faults = [], [], []
     for line, cells in _lines(text.removeprefix("\ufeff")):
         place = _Place("/form", f"Line {line}")
-        try:
-            attributes.append(FormAttribute.model_validate(cells))
-            places.append(place)
-        except ValidationError as exc:
-            faults += [(place, problem) for problem in _problems(exc)]
+        if isinstance(cells, str):
+            faults.append((place, cells))
+        else:
+            try:
+                attributes.append(FormAttribute.model_validate(cells))
+                places.append(place)
+            except ValidationError as exc:
+                faults += [(place, problem) for problem in _problems(exc)]
         if len(faults) >= MOST_FAULTS:
             break
     if faults:
@@ -184,22 +187,28 @@ _COLUMNS = {"line": "line_no", "key": "is_key", "cde": "is_cde"} | {
 }
 
 
-def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The filled cells of each line below the first, by column, with the line's number."""
-    rows = _rows(text)
-    first = next(rows, None)
-    if first is None:
-        return
-    header = _header(*first)
-    for line, cells in rows:
-        if len(cells) != len(header):
-            problem = f"{len(cells)} cells instead of {len(header)}"
-            raise _refused([(_Place("/form", f"Line {line}"), problem)])
-        yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+def _lines(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """The filled cells of each line below the first, by column, with the line's number.
+
+    In the place of cells that cannot be told apart stands what is wrong with them.
+    """
+    header: list[str] | None = None
+    for line, cells in _rows(text):
+        if isinstance(cells, str):
+            yield line, cells
+        elif header is None:
+            header = _header(line, cells)
+        elif len(cells) != len(header):
+            yield line, f"{len(cells)} cells instead of {len(header)}"
+        else:
+            yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that hold something, each with the number where it begins."""
+def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
+    """The lines that hold something, each with the number where it begins.
+
+    Where the text is no CSV any more, what is wrong with it is the last.
+    """
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -211,8 +220,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error:
-        problem = "it breaks the rules of CSV"
-        raise _refused([(_Place("/form", f"Line {line}"), problem)]) from None
+        yield line, "it breaks the rules of CSV"
 
 
 def _header(line: int, cells: Sequence[str]) -> list[str]:

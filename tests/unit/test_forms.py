@@ -97,6 +97,19 @@ def test_all_faults_of_a_form_are_said_at_once_up_to_a_bound() -> None:
     assert len(refused.value.fields) == 20
 
 
+def test_faults_of_the_lines_themselves_are_said_with_all_others() -> None:
+    lines = [GOOD, "2,Day\n", "3,Due,,Mandatory,DD\n", '4,"Rest,,Mandatory,N1\n']
+
+    with pytest.raises(InvalidInput) as refused:
+        read_csv(HEADER + "".join(lines))
+
+    assert [problem.partition(": ")[0] for _, problem in refused.value.fields] == [
+        "Line 3",
+        "Line 4",
+        "Line 5",
+    ]
+
+
 def test_a_format_and_a_data_type_that_contradict_each_other_are_refused() -> None:
     assert attribute(data_type="decimal").data_type is DataType.DECIMAL
     with pytest.raises(ValidationError, match="is one of Decimal"):
