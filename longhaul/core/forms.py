@@ -29,9 +29,12 @@ MAX_ATTRIBUTES = 5_000
 MOST_FAULTS = 20
 _MOST_NAMED = 5
 
+_LONGEST = 2_000
+_TOO_LONG = f"a cell is longer than {_LONGEST:,} characters; see that its quotes are closed"
+
 # No database holds a NUL.
 Words = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=2_000, pattern=r"^[^\x00]*$")
+    str, StringConstraints(strip_whitespace=True, max_length=_LONGEST, pattern=r"^[^\x00]*$")
 ]
 Name = Annotated[Words, StringConstraints(min_length=1, max_length=300)]
 
@@ -219,8 +222,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
             if any(cells):
                 yield line, cells
             line = reader.line_num + 1
-    except csv.Error:
-        yield line, "it breaks the rules of CSV"
+    except csv.Error as exc:
+        # The reader's own limit is far above ours.
+        is_long = "field limit" in str(exc)
+        yield line, _TOO_LONG if is_long else "it breaks the rules of CSV"
 
 
 def _header(line: int, cells: Sequence[str]) -> list[str]:

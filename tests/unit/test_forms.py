@@ -73,6 +73,7 @@ GOOD = "1,Balance,M1,Mandatory,N12.2\n"
         (HEADER + GOOD + GOOD, "Line 3: the name stands at line 2 already"),
         (HEADER + GOOD + "2,Balance\n", "Line 3: 2 cells instead of 5"),
         (HEADER + GOOD + '2,"Day,M2,Mandatory,N1\n', "Line 3: it breaks the rules of CSV"),
+        (HEADER + GOOD + f"2,{'x' * 131_073},M2,,N1\n", "Line 3: a cell is longer than 2,000"),
         (HEADER, "Line 1: the form has no lines below its first one"),
         ("", "Line 1: the form has no lines"),
         ("name,colour\n", "Line 1: unknown column 'colour'"),
