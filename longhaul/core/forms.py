@@ -140,7 +140,7 @@ def read_csv(text: str) -> list[FormAttribute]:
                 places.append(place)
             except ValidationError as exc:
                 faults += [(place, problem) for problem in _problems(exc)]
-        if len(faults) >= MOST_FAULTS:
+        if len(faults) >= MOST_FAULTS or len(attributes) > MAX_ATTRIBUTES:
             break
     if faults:
         raise _refused(faults)

@@ -10,7 +10,7 @@ from longhaul.adapters.sample.form import FORMS, TITLES, read_form
 from longhaul.core.attributes import Obligation
 from longhaul.core.errors import InvalidInput
 from longhaul.core.formats import DataType
-from longhaul.core.forms import FormAttribute, read_csv, read_list, what_differs
+from longhaul.core.forms import MAX_ATTRIBUTES, FormAttribute, read_csv, read_list, what_differs
 
 
 def attribute(**fields: Any) -> FormAttribute:
@@ -109,6 +109,13 @@ def test_faults_of_the_lines_themselves_are_said_with_all_others() -> None:
         "Line 4",
         "Line 5",
     ]
+
+
+def test_a_form_is_not_read_beyond_the_most_that_it_may_have() -> None:
+    lines = [f"{number},Day {number},,Mandatory,N1\n" for number in range(MAX_ATTRIBUTES + 1)]
+
+    with pytest.raises(InvalidInput, match="at most 5,000 attributes"):
+        read_csv(HEADER + "".join(lines) + "a line that cannot be read\n")
 
 
 def test_a_format_and_a_data_type_that_contradict_each_other_are_refused() -> None:
