@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from longhaul.activities.report_scope import is_visible
-from longhaul.adapters.postgres.data_sources import data_sources
+from longhaul.adapters.postgres.data_sources import data_sources, data_sources_of
 from longhaul.adapters.postgres.reports import PostgresReports, store_report, store_source
 from longhaul.api.cursors import read_audit_cursor, read_form_cursor, write_cursor
 from longhaul.api.object_audit import audit_page
@@ -84,14 +84,16 @@ class BankReports:
         async with self._database.begin() as tx:
             found = await self._store.page(tx, lob, limit=limit + 1, after=after)
             page = found[:limit]
-            in_cycles = await self._store.in_cycles(tx, [row["id"] for row in page])
+            ids = [row["id"] for row in page]
+            in_cycles = await self._store.in_cycles(tx, ids)
+            sources = await data_sources_of(tx, ids)
             reports = [
                 {
                     **_report_object(row),
                     "cycles": [
                         _in_cycle_object(one) for one in in_cycles if one["report_id"] == row["id"]
                     ],
-                    "sources": _source_objects(await data_sources(tx, row["id"])),
+                    "sources": _source_objects(sources[row["id"]]),
                 }
                 for row in page
             ]

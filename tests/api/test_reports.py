@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from longhaul.adapters.postgres.database import PostgresDatabase
-from longhaul.adapters.postgres.reports import PHASES
+from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
+from longhaul.adapters.postgres.reports import PHASES, PostgresReports
 from longhaul.adapters.sample.report import load_sample
-from longhaul.core.principals import Role
+from longhaul.adapters.settings import Settings
+from longhaul.adapters.sources.sessions import SourceSessions
+from longhaul.api.reports import BankReports
+from longhaul.core.principals import Principal, Role
+from longhaul.job_types.resources import source_access
 from tests.api.conftest import Api, make_settings, open_api
 from tests.api.people import answer
 from tests.conftest import Servers
@@ -443,3 +448,37 @@ async def test_reports_are_listed_page_by_page(executive: httpx2.AsyncClient) ->
     names = [[one["name"] for one in page["reports"]] for page in (first, second)]
     assert names == [["Report 0", "Report 1"], ["Report 2"]]
     assert second["next_cursor"] is None
+
+
+class Watched:
+    """A database that remembers what it was asked."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self.database = database
+        self.asked: list[str] = []
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[PostgresTransaction]:
+        async with self.database.begin() as tx:
+            with tx.connection.query_logger(lambda record: self.asked.append(record.query)):
+                yield tx
+
+
+async def test_the_sources_of_a_page_of_reports_are_asked_for_once(
+    executive: httpx2.AsyncClient, data_executive: httpx2.AsyncClient, database: PostgresDatabase
+) -> None:
+    for number in range(3):
+        body = {"name": f"Report {number}", "cycle": "June", "form": FORM}
+        made = (await executive.post("/reports", json=body)).json()
+        source = {"name": f"source {number}", "kind": "csv", "location": "loans.csv"}
+        await data_executive.post(f"/reports/{made['report_id']}/sources", json=source)
+    watched = Watched(database)
+    sources = SourceSessions(source_access(Settings()))
+    reports = BankReports(database=watched, store=PostgresReports(), sources=sources)
+    reader = Principal(sub="rita", lob="Mortgage")
+
+    page = await reports.list(reader, limit=100, cursor=None)
+
+    assert len([query for query in watched.asked if "FROM data_source" in query]) == 1
+    named = [[one["name"] for one in report["sources"]] for report in page["reports"]]
+    assert named == [["source 0"], ["source 1"], ["source 2"]]
