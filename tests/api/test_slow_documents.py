@@ -3,22 +3,23 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from tests.api.conftest import Terminal, make_settings
-from tests.api.people import People
+from tests.api.people import People, answer
 from tests.case_samples import SeededCases, seed_cases
 from tests.conftest import Servers
 from tests.tokens import token
 
 # More than the system keeps of a connection for its reader.
-LARGE = b"%PDF-1.7\n" + b"a" * (32 * 1024 * 1024)
+LARGE = b"%PDF-1.7\n" + b"a" * (16 * 1024 * 1024)
 
 
 @pytest.fixture
@@ -33,9 +34,15 @@ async def cases(database: PostgresDatabase) -> SeededCases:
     return await seed_cases(database)
 
 
+async def give(
+    people: People, case_id: int, content: bytes | AsyncIterator[bytes]
+) -> httpx2.Response:
+    path, headers = f"/cases/{case_id}/documents", {"Content-Type": "application/pdf"}
+    return await people.tester.post(path, content=content, headers=headers)
+
+
 async def give_large(people: People, case_id: int) -> str:
-    headers = {"Content-Type": "application/pdf"}
-    given = await people.tester.post(f"/cases/{case_id}/documents", content=LARGE, headers=headers)
+    given = await give(people, case_id, LARGE)
     assert given.status_code == 201, given.text
     return f"/cases/{case_id}/documents/{given.json()['document']}"
 
@@ -71,15 +78,46 @@ async def test_two_who_read_slowly_hold_the_two_documents_that_may_be_on_their_w
 ) -> None:
     case_id = cases.ids[0]
     path = await give_large(people, case_id)
-    async with AsyncExitStack() as stack:
-        first, second = [
-            await stack.enter_async_context(slow_reader(terminal.url, path)) for _ in range(2)
-        ]
-        third = asyncio.create_task(people.reader.get(path))
-        for _ in range(20):
-            assert (await people.reader.get(f"/cases/{case_id}")).status_code == 200
-        assert not third.done()
+    async with slow_reader(terminal.url, path) as reader:
+        async with slow_reader(terminal.url, path):
+            third = asyncio.create_task(people.reader.get(path))
+            for _ in range(10):
+                assert (await people.reader.get(f"/cases/{case_id}")).status_code == 200
+            assert not third.done()
 
-        assert await rest(first) == len(LARGE)
         assert (await third).content == LARGE
-        assert await rest(second) == len(LARGE)
+        assert await rest(reader) == len(LARGE)
+
+
+async def stalled(begun: asyncio.Event) -> AsyncIterator[bytes]:
+    """A document that begins well and never ends."""
+    yield b"%PDF-1.7\n" + b"a" * (512 * 1024)
+    begun.set()
+    await asyncio.Event().wait()
+
+
+async def test_two_who_send_slowly_keep_nobody_waiting_for_long(
+    people: People, cases: SeededCases
+) -> None:
+    case_id = cases.ids[0]
+    begun = [asyncio.Event(), asyncio.Event()]
+    slow = [asyncio.create_task(give(people, case_id, stalled(one))) for one in begun]
+    for one in begun:
+        await one.wait()
+
+    meanwhile = await give(people, case_id, b"%PDF-1.7\nsmall")
+
+    assert answer(meanwhile) == (
+        503,
+        "unavailable",
+        "Too many documents are on their way; try again later.",
+    )
+    assert meanwhile.headers["Retry-After"]
+    assert {answer(await one) for one in slow} == {
+        (
+            400,
+            "malformed_request",
+            "The document came too slowly: 128 KiB a second are the least.",
+        )
+    }
+    assert (await give(people, case_id, b"%PDF-1.7\nsmall")).status_code == 201
