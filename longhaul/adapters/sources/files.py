@@ -47,6 +47,7 @@ class FileSession(Session):
         super().__init__()
         self._source = source
         self._seconds = access.statement_timeout.total_seconds()
+        self._late = threading.Event()
         self._files = _files(source, access.folders)
         self._known: dict[str, tuple[SourceTable, Path, str]] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="longhaul-source-"))
@@ -84,6 +85,12 @@ class FileSession(Session):
             self._connection.execute("CREATE TABLE sampled AS " + some)
         return ibis.table(rows.schema(), name="sampled")
 
+    def check(self) -> None:
+        """Raise if somebody said so, or if what runs has had its time."""
+        super().check()
+        if self._late.is_set():
+            raise QueryFailed("source_timeout", "The query took too long.", is_slow=True)
+
     def close(self) -> None:
         """Remove the copy."""
         with suppress(duckdb.Error):
@@ -101,7 +108,7 @@ class FileSession(Session):
 
     def _tables(self) -> dict[str, tuple[SourceTable, Path, str]]:
         if self._known is None:
-            with self._translated():
+            with self._translated(), self._timed():
                 found = [one for path in self._files for one in self._tables_of(path)]
             self._known = {one[0].name: one for one in found}
         return self._known
@@ -113,7 +120,7 @@ class FileSession(Session):
                 _, names = csv_files.read_header(path)
                 yield SourceTable(name=quoted([path.stem]), columns=_texts(names)), path, ""
             case SourceKind.EXCEL:
-                for sheet, names in excel_files.read_sheets(path).items():
+                for sheet, names in excel_files.read_sheets(path, check=self.check).items():
                     table = SourceTable(
                         name=quoted([sheet]), columns=_texts(names), dates=excel_files.DATES
                     )
@@ -137,7 +144,7 @@ class FileSession(Session):
             case kind:
                 if kind is SourceKind.EXCEL:
                     target = self._folder / "sheet.csv"
-                    excel_files.write_csv(path, sheet, target)
+                    excel_files.write_csv(path, sheet, target, check=self.check)
                     path = target
                 else:
                     delimiter, _ = csv_files.read_header(path)
@@ -161,18 +168,19 @@ class FileSession(Session):
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        # DuckDB has no statement time-out of its own.
-        self._is_late = False
-        timer = threading.Timer(self._seconds, self._give_up)
+        # DuckDB has no statement time-out of its own, and Python's loops have none either.
+        timer = threading.Timer(self._seconds, self._give_up, [self._late])
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
+            # Another one for what comes next: the timer may be setting this one just now.
+            self._late = threading.Event()
 
-    def _give_up(self) -> None:
-        self._is_late = True
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
         self._stop()
 
     @contextmanager
