@@ -1,6 +1,7 @@
 """Threads of looks into sources: apart from everybody else's, and let go of whatever happens."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from longhaul.adapters.sources.sessions import SESSIONS, SourceSessions
+from longhaul.core.errors import ItemFailed
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
 from tests.conftest import PATIENCE, until
 
@@ -54,6 +56,17 @@ def gate() -> Iterator[threading.Event]:
     opened = threading.Event()
     yield opened
     opened.set()
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[Any]]:
+    """What asyncio complains of, which it would log."""
+    loop = asyncio.get_running_loop()
+    heard: list[Any] = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, context: heard.append(context))
+    yield heard
+    loop.set_exception_handler(before)
 
 
 def _held_by(gate: threading.Event) -> Callable[[Any], bool]:
@@ -131,3 +144,30 @@ async def test_a_look_that_has_not_begun_is_given_up_at_once(
     gate.set()
     assert all(await asyncio.gather(*holders))
     assert not begun
+
+
+async def test_nothing_is_logged_of_a_look_that_fails_after_it_was_cancelled(
+    file: DataSource, gate: threading.Event, complaints: list[Any]
+) -> None:
+    begun = threading.Event()
+
+    def fail(_session: Any) -> None:
+        begun.set()
+        gate.wait(PATIENCE)
+        raise ItemFailed("source_unreadable", "The row of Ann Smith cannot be read.")
+
+    async def has_begun() -> bool:
+        return begun.is_set()
+
+    look = asyncio.create_task(SourceSessions(SourceAccess()).run(file, fail))
+    await until(has_begun, what="the look")
+    look.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait({look})
+    assert look.cancelled()
+    del look
+    # asyncio complains of what nobody looked at when it is let go of.
+    gc.collect()
+
+    assert complaints == []
