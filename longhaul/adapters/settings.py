@@ -252,6 +252,11 @@ class SourceSettings(Part):
     )
     lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
     memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+    scratch: Path | None = Field(
+        None,
+        description="files are copied below this folder while they are read; the system's folder "
+        "for temporary files when empty",
+    )
     folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
         description="files of data sources lie below these, separated by commas; the folder "

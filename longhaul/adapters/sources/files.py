@@ -50,17 +50,21 @@ class FileSession(Session):
         self._late = threading.Event()
         self._files = _files(source, access.folders)
         self._known: dict[str, tuple[SourceTable, Path, str]] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="longhaul-source-"))
-        self._connection = duckdb.connect(
-            str(self._folder / "copy.duckdb"),
-            config={
-                "memory_limit": f"{access.memory_mb}MB",
-                "threads": THREADS,
-                "temp_directory": str(self._folder / "spill"),
-                "autoinstall_known_extensions": False,
-                "TimeZone": "UTC",
-            },
-        )
+        self._folder = _scratch(access.scratch)
+        try:
+            self._connection = duckdb.connect(
+                str(self._folder / "copy.duckdb"),
+                config={
+                    "memory_limit": f"{access.memory_mb}MB",
+                    "threads": THREADS,
+                    "temp_directory": str(self._folder / "spill"),
+                    "autoinstall_known_extensions": False,
+                    "TimeZone": "UTC",
+                },
+            )
+        except duckdb.Error as exc:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise _meaning(exc) from exc
 
     def tables(self) -> Sequence[SourceTable]:
         """The tables of the file or of the folder's files."""
@@ -161,6 +165,8 @@ class FileSession(Session):
                     allow_quoted_nulls=False,
                     strict_mode=True,
                     max_line_size=csv_files.LONGEST_LINE,
+                    # Else it is 16 of the longest lines, whatever memory there is.
+                    buffer_size=csv_files.LONGEST_LINE,
                 )
         chosen = [duckdb.ColumnExpression(name) for name in columns]
         number = duckdb.SQLExpression("row_number() OVER ()").alias(ROW)
@@ -193,6 +199,21 @@ class FileSession(Session):
         except (duckdb.Error, OSError) as exc:
             self.check()
             raise _meaning(exc) from exc
+
+
+def _scratch(below: Path | None) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="longhaul-source-", dir=below))
+    except OSError:
+        raise _no_scratch() from None
+
+
+def _no_scratch() -> ItemFailed:
+    return ItemFailed(
+        "no_scratch",
+        "Files cannot be copied to be read: see that the folder of LONGHAUL_SOURCES__SCRATCH "
+        "is there, can be written to, and has space left.",
+    )
 
 
 def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]:
@@ -229,6 +250,8 @@ def _meaning(exc: Exception) -> Exception:
             "source_unreadable",
             f"The CSV file cannot be read from line {line[1]} on: {_csv_fault(text)}.",
         )
+    if "No space left on device" in text or "max_temp_directory_size" in text:
+        return _no_scratch()
     match exc:
         case duckdb.OutOfMemoryException():
             return QueryFailed("too_large", "The query needs more memory than it may have.")
