@@ -144,6 +144,7 @@ class Casework:
         held = await self.check_may_give(tx, principal, case_ids)
         if len({one.report_id for one in held}) > 1:
             raise InvalidInput("The test cases are of several reports.", (("/also", "of another"),))
+        _check_parameters(parameters, held)
         place = await self._source(tx, held[0].report_id, source)
         try:
             keys = frozenset.intersection(*(one.keys for one in held))
@@ -216,6 +217,17 @@ def _check_active(held: Sequence[HeldCase]) -> None:
     if retired:
         raise WrongState(
             f"No longer active, because their sample set is superseded: {_named(retired)}."
+        )
+
+
+def _check_parameters(parameters: Mapping[str, Any], held: Sequence[HeldCase]) -> None:
+    # Another record's row must not become a case's evidence.
+    taken = sorted(parameters.keys() & frozenset.union(*(one.keys for one in held)))
+    if taken:
+        raise InvalidInput(
+            f"Parameters are named like keys of the record: {', '.join(taken)}. Leave them out; "
+            "each query gets the keys of its own record.",
+            (("/parameters", "named like keys of the record"),),
         )
 
 

@@ -10,7 +10,7 @@ from longhaul.core.decisions import (
     Version,
     reviewer_of,
 )
-from longhaul.core.errors import ItemFailed, NotFound
+from longhaul.core.errors import InvalidInput, ItemFailed, NotFound
 from longhaul.core.manual_mappings import ManualMapping, MappingShelf, find_column
 from longhaul.core.mappings import PhysicalColumn
 from longhaul.core.ports import Transaction
@@ -77,6 +77,11 @@ class MappingByHand:
             As `source`.
         """
         await self._check(tx, principal, version, attribute_id)
+        if not await self._shelf.hold_source(tx, column.source_id):
+            raise InvalidInput(
+                "The data source was removed meanwhile: choose a column of another one.",
+                (("/data_source", "unknown"),),
+            )
         before = await self._shelf.mapping(tx, version.phase_id, attribute_id)
         entry_id = await self._shelf.put(tx, version.phase_id, attribute_id, column, mapping)
         after = await self._shelf.mapping(tx, version.phase_id, attribute_id)

@@ -227,7 +227,7 @@ class CaseExecutionType(JobType[CaseParameters]):
         if evidence.source is None:
             raise ItemFailed("source_missing", "The evidence names no data source.")
         if evidence.kind is EvidenceKind.QUERY:
-            parameters = {**case.keys, **evidence.parameters}
+            parameters = {**evidence.parameters, **case.keys}
             rows = await self._sources.query(evidence.source, evidence.query, parameters)
             column = _column(case, rows[0]) if rows else ""
             values: Sequence[str | None] = [row[column] for row in rows]

@@ -1,5 +1,6 @@
 """Reports that people bring: their forms, their cycles, and where their rows are kept."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -47,7 +48,7 @@ class BankReports:
             AlreadyThere: The report is in this cycle with another form, or is another's.
         """
         check_holds(principal, BRINGS_REPORTS, "Reports are brought")
-        form = body.read_form()
+        form = await asyncio.to_thread(body.read_form)
         async with self._database.begin() as tx:
             known = await self._store.take(tx, body.name)
             lob = _line_of_business(principal, body, known)

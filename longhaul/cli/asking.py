@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -75,3 +76,12 @@ def read_object(text: str, option: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise typer.BadParameter(f"{option} must be a JSON object")
     return found
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Write what was asked for, making the folders that it goes into."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as exc:
+        raise typer.BadParameter(f"{file} cannot be written: {exc.strerror}.") from None

@@ -18,6 +18,7 @@ from longhaul.cli.asking import (
     given,
     read_parameters,
     show,
+    write_file,
 )
 from longhaul.cli.client import open_client
 from longhaul.core.cases import EvidenceKind, ExecutionOutcome
@@ -116,7 +117,7 @@ def read_document(
     """Take out a document that is evidence of a test case, to look at it."""
     with open_client(Settings()) as api:
         content = api.page(f"/cases/{case_id}/documents/{document}")
-    file.write_bytes(content)
+    write_file(file, content)
     answer = {"file": str(file), "size": len(content)}
     show(answer, lambda done: typer.echo(f"{done['size']:,} bytes"), as_json=as_json)
 

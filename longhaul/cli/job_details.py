@@ -8,7 +8,7 @@ import typer
 
 from longhaul.adapters.settings import Settings
 from longhaul.cli import output
-from longhaul.cli.asking import AsJson, Cursor, JobId, Limit, ask, given, show
+from longhaul.cli.asking import AsJson, Cursor, JobId, Limit, ask, given, show, write_file
 from longhaul.cli.client import open_client
 
 
@@ -100,8 +100,7 @@ def report(
     if html is not None:
         with open_client(Settings()) as api:
             page = api.page(where, params={"format": "html"})
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_bytes(page)
+        write_file(html, page)
         if not as_json:
             typer.echo(str(html))
             return

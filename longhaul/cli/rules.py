@@ -15,7 +15,7 @@ from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.cli import output
-from longhaul.cli.asking import AsJson, ask, given, read_object, show
+from longhaul.cli.asking import AsJson, ask, given, read_object, show, write_file
 from longhaul.cli.client import ExitCode
 from longhaul.cli.decision_output import print_entries
 from longhaul.core.decisions import Kind
@@ -117,7 +117,7 @@ def export(
     suite = ask("GET", f"/versions/{version_id}/suite")
     text = json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
     if file is not None:
-        file.write_text(text, encoding="utf-8")
+        write_file(file, text.encode())
     if file is None or as_json:
         typer.echo(text, nl=False)
 

@@ -29,9 +29,12 @@ MAX_ATTRIBUTES = 5_000
 MOST_FAULTS = 20
 _MOST_NAMED = 5
 
+_LONGEST = 2_000
+_TOO_LONG = f"a cell is longer than {_LONGEST:,} characters; see that its quotes are closed"
+
 # No database holds a NUL.
 Words = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=2_000, pattern=r"^[^\x00]*$")
+    str, StringConstraints(strip_whitespace=True, max_length=_LONGEST, pattern=r"^[^\x00]*$")
 ]
 Name = Annotated[Words, StringConstraints(min_length=1, max_length=300)]
 
@@ -129,12 +132,15 @@ def read_csv(text: str) -> list[FormAttribute]:
     attributes, places, faults = [], [], []
     for line, cells in _lines(text.removeprefix("\ufeff")):
         place = _Place("/form", f"Line {line}")
-        try:
-            attributes.append(FormAttribute.model_validate(cells))
-            places.append(place)
-        except ValidationError as exc:
-            faults += [(place, problem) for problem in _problems(exc)]
-        if len(faults) >= MOST_FAULTS:
+        if isinstance(cells, str):
+            faults.append((place, cells))
+        else:
+            try:
+                attributes.append(FormAttribute.model_validate(cells))
+                places.append(place)
+            except ValidationError as exc:
+                faults += [(place, problem) for problem in _problems(exc)]
+        if len(faults) >= MOST_FAULTS or len(attributes) > MAX_ATTRIBUTES:
             break
     if faults:
         raise _refused(faults)
@@ -184,22 +190,28 @@ _COLUMNS = {"line": "line_no", "key": "is_key", "cde": "is_cde"} | {
 }
 
 
-def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The filled cells of each line below the first, by column, with the line's number."""
-    rows = _rows(text)
-    first = next(rows, None)
-    if first is None:
-        return
-    header = _header(*first)
-    for line, cells in rows:
-        if len(cells) != len(header):
-            problem = f"{len(cells)} cells instead of {len(header)}"
-            raise _refused([(_Place("/form", f"Line {line}"), problem)])
-        yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
+def _lines(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
+    """The filled cells of each line below the first, by column, with the line's number.
+
+    In the place of cells that cannot be told apart stands what is wrong with them.
+    """
+    header: list[str] | None = None
+    for line, cells in _rows(text):
+        if isinstance(cells, str):
+            yield line, cells
+        elif header is None:
+            header = _header(line, cells)
+        elif len(cells) != len(header):
+            yield line, f"{len(cells)} cells instead of {len(header)}"
+        else:
+            yield line, {name: cell for name, cell in zip(header, cells, strict=True) if cell}
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that hold something, each with the number where it begins."""
+def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
+    """The lines that hold something, each with the number where it begins.
+
+    Where the text is no CSV any more, what is wrong with it is the last.
+    """
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -210,9 +222,10 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
             if any(cells):
                 yield line, cells
             line = reader.line_num + 1
-    except csv.Error:
-        problem = "it breaks the rules of CSV"
-        raise _refused([(_Place("/form", f"Line {line}"), problem)]) from None
+    except csv.Error as exc:
+        # The reader's own limit is far above ours.
+        is_long = "field limit" in str(exc)
+        yield line, _TOO_LONG if is_long else "it breaks the rules of CSV"
 
 
 def _header(line: int, cells: Sequence[str]) -> list[str]:

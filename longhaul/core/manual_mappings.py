@@ -43,6 +43,9 @@ class MappingShelf(Protocol):
     async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
         """The data sources of a report by their ids."""
 
+    async def hold_source(self, tx: Transaction, source_id: int) -> bool:
+        """Keep others from removing a data source; False when it is gone."""
+
     async def mapping(
         self, tx: Transaction, phase_id: int, attribute_id: int
     ) -> Mapping[str, Any] | None:

@@ -61,9 +61,12 @@ async def test_a_document_is_given_to_test_cases_and_to_all_of_a_sample(
     key = one["document"]
     await terminal.json("cases", "document", str(cases.ids[0]), key, "-o", str(copy))
     foreign = await terminal.run("cases", "document", str(cases.ids[5]), key, "-o", str(copy))
+    below = ("-o", str(letter / "copy"))
+    unwritten = await terminal.run("cases", "document", str(cases.ids[0]), key, *below)
 
     assert copy.read_text() == letter.read_text()
     assert (foreign[0], "no such document" in foreign[2]) == (2, True)
+    assert (unwritten[0], "written" in unwritten[2]) == (2, True)
     assert (one["attached"], one["file_name"], one["content_type"]) == (
         1,
         "letter.txt",

@@ -411,6 +411,7 @@ async def test_a_query_is_evidence_of_every_case_that_it_serves(
         ({"sql": "SELECT 1; SELECT 2"}, "more than one statement"),
         ({"sql": "SELECT %(Original LTV)s"}, "without a value: Original LTV."),
         ({"data_source": "Elsewhere"}, "no data source of this name; it has: Landing."),
+        ({"parameters": {"Loan Number": "1"}}, "keys of the record: Loan Number."),
         ({"parameters": {"a": {"b": 1}}}, "cannot be read"),
         ({"sql": ""}, "cannot be read"),
         ({"sql": "SELECT 'a\x00b'"}, "NUL character"),

@@ -1,7 +1,9 @@
 """Attributes that no job could map are mapped by testers, to columns that are really there."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
 
@@ -12,7 +14,7 @@ from longhaul.core.mappings import Standing
 from longhaul.core.principals import Role
 from tests.api.conftest import Api, Terminal, make_settings
 from tests.api.people import People, answer
-from tests.conftest import Servers
+from tests.conftest import Servers, until
 from tests.loans import Loans, seed_loans
 from tests.ports import new_port
 
@@ -213,6 +215,31 @@ async def test_a_source_that_does_not_answer_is_said_and_nothing_is_mapped(
     )
     assert answer(unbound)[:2] == (422, "invalid_input")
     assert unbound.json()["errors"] == [{"pointer": "/data_source", "detail": "secret_missing"}]
+    assert await history(people.reader, loans) == []
+
+
+async def test_a_source_that_is_removed_meanwhile_is_said_and_nothing_is_mapped(
+    people: People, loans: Loans, dsn: str
+) -> None:
+    *_, last = loans.seeded.attribute_ids
+    await loans.fetch("DELETE FROM pde_mapping RETURNING 1")
+    other = await asyncpg.connect(dsn)
+
+    async def somebody_waits() -> bool:
+        sql = "SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
+        return bool(await loans.fetch(sql, other.get_server_pid()))
+
+    try:
+        async with other.transaction():
+            await other.execute("DELETE FROM data_source")
+            mapping = asyncio.create_task(put(people.tester, loans, last))
+            await until(somebody_waits, what="the mapping to need its source")
+        response = await mapping
+    finally:
+        await other.close()
+
+    assert answer(response)[:2] == (422, "invalid_input")
+    assert response.json()["errors"] == [{"pointer": "/data_source", "detail": "unknown"}]
     assert await history(people.reader, loans) == []
 
 

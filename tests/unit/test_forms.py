@@ -10,7 +10,7 @@ from longhaul.adapters.sample.form import FORMS, TITLES, read_form
 from longhaul.core.attributes import Obligation
 from longhaul.core.errors import InvalidInput
 from longhaul.core.formats import DataType
-from longhaul.core.forms import FormAttribute, read_csv, read_list, what_differs
+from longhaul.core.forms import MAX_ATTRIBUTES, FormAttribute, read_csv, read_list, what_differs
 
 
 def attribute(**fields: Any) -> FormAttribute:
@@ -73,6 +73,7 @@ GOOD = "1,Balance,M1,Mandatory,N12.2\n"
         (HEADER + GOOD + GOOD, "Line 3: the name stands at line 2 already"),
         (HEADER + GOOD + "2,Balance\n", "Line 3: 2 cells instead of 5"),
         (HEADER + GOOD + '2,"Day,M2,Mandatory,N1\n', "Line 3: it breaks the rules of CSV"),
+        (HEADER + GOOD + f"2,{'x' * 131_073},M2,,N1\n", "Line 3: a cell is longer than 2,000"),
         (HEADER, "Line 1: the form has no lines below its first one"),
         ("", "Line 1: the form has no lines"),
         ("name,colour\n", "Line 1: unknown column 'colour'"),
@@ -95,6 +96,26 @@ def test_all_faults_of_a_form_are_said_at_once_up_to_a_bound() -> None:
         read_csv(HEADER + "".join(lines))
 
     assert len(refused.value.fields) == 20
+
+
+def test_faults_of_the_lines_themselves_are_said_with_all_others() -> None:
+    lines = [GOOD, "2,Day\n", "3,Due,,Mandatory,DD\n", '4,"Rest,,Mandatory,N1\n']
+
+    with pytest.raises(InvalidInput) as refused:
+        read_csv(HEADER + "".join(lines))
+
+    assert [problem.partition(": ")[0] for _, problem in refused.value.fields] == [
+        "Line 3",
+        "Line 4",
+        "Line 5",
+    ]
+
+
+def test_a_form_is_not_read_beyond_the_most_that_it_may_have() -> None:
+    lines = [f"{number},Day {number},,Mandatory,N1\n" for number in range(MAX_ATTRIBUTES + 1)]
+
+    with pytest.raises(InvalidInput, match="at most 5,000 attributes"):
+        read_csv(HEADER + "".join(lines) + "a line that cannot be read\n")
 
 
 def test_a_format_and_a_data_type_that_contradict_each_other_are_refused() -> None:

@@ -349,6 +349,18 @@ async def test_a_query_may_be_asked_of_each_cases_own_record(bench: Bench) -> No
     assert {row["outcome"] for row in rows} == {"match"}
 
 
+async def test_no_parameter_takes_the_place_of_a_records_own_key(bench: Bench) -> None:
+    await bench.make_cases()
+    cases = await bench.cases("Original LTV")
+    by_key = "SELECT orig_ltv FROM landing.loans WHERE ln_nbr = %(Loan Number)s"
+    await bench.give_query(cases, by_key, **{"Loan Number": ROWS[0][0]})
+
+    job = await bench.run(test_case_ids=cases)
+
+    rows = await bench.executions(job.id)
+    assert [row["extracted_value"] for row in rows] == ["80.00", "95.00", None]
+
+
 QUERIES: Mapping[str, str] = {
     "DELETE FROM landing.loans": "query_refused",
     "SELECT 1; DROP TABLE landing.loans": "query_failed",

@@ -13,6 +13,8 @@ _HOLD_ATTRIBUTE = """
 SELECT FROM attribute WHERE phase_id = $1 AND id = $2 AND is_active FOR NO KEY UPDATE
 """
 
+_HOLD_SOURCE = "SELECT FROM data_source WHERE id = $1 FOR KEY SHARE"
+
 _MAPPING = """
 SELECT d.name AS data_source, m.table_name, m.column_name, m.mapping_type, m.business_process,
        m.information_security_classification, m.criticality, m.risk, m.regulatory_flag, m.pii_flag,
@@ -69,6 +71,10 @@ class PostgresMappingShelf:
     async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
         """The data sources of a report by their ids."""
         return await data_sources(tx, report_id)
+
+    async def hold_source(self, tx: Transaction, source_id: int) -> bool:
+        """Keep others from removing a data source; False when it is gone."""
+        return bool(await tx.fetch(_HOLD_SOURCE, source_id))
 
     async def mapping(
         self, tx: Transaction, phase_id: int, attribute_id: int
