@@ -44,7 +44,7 @@ class ObjectBlobs:
         except (BaseError, OSError) as exc:
             raise _away() from exc
         # What somebody has damaged is not the content that the hash stands for.
-        if blob_key(content) != key:
+        if await asyncio.to_thread(blob_key, content) != key:
             raise BlobMissing(key)
         return content
 

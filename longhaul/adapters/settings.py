@@ -247,9 +247,16 @@ class BlobSettings(Part):
 class SourceSettings(Part):
     """What reading a data source may cost."""
 
-    statement_seconds: float = Field(600, gt=0, description="one query on a data source")
+    statement_seconds: float = Field(
+        600, gt=0, description="one query on a data source, or one reading of its file"
+    )
     lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
     memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+    scratch: Path | None = Field(
+        None,
+        description="files are copied below this folder while they are read; the system's folder "
+        "for temporary files when empty",
+    )
     folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
         description="files of data sources lie below these, separated by commas; the folder "

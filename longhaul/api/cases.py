@@ -13,18 +13,28 @@ from longhaul.api.cursors import read_case_cursor, write_cursor
 from longhaul.core.blobs import BlobMissing, BlobStore, BlobTooLarge
 from longhaul.core.cases import NewDocument
 from longhaul.core.casework import CaseFilter, CaseworkStore, Given
-from longhaul.core.errors import BodyTooLarge, InvalidInput, ItemFailed, MalformedRequest, NotFound
+from longhaul.core.errors import (
+    BodyTooLarge,
+    InvalidInput,
+    ItemFailed,
+    MalformedRequest,
+    NotFound,
+    Unavailable,
+)
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 
 MOST_SHOWN = 100
 
-# Documents are held whole in memory, so that only so many come in and go out at once, and none
-# for long.
-_AT_ONCE = 2
-_PATIENCE = 120.0
+_KIB, _MIB = 1024, 1024 * 1024
 
-_MIB = 1024 * 1024
+# Documents are held whole in memory, so that only so many come in and go out at once, and none
+# for long: whoever is slow keeps the others waiting.
+_AT_ONCE = 2
+_WAIT = 10.0
+_PATIENCE = 120.0
+_HEAD_START = 15.0
+_LOWEST_RATE = 128 * _KIB
 
 # How clients know what the tables call otherwise.
 _CASE = {"key_values": "keys"}
@@ -115,12 +125,12 @@ class Cases:
             As `Casework.give_document`; and
             BodyTooLarge: It is larger than documents may be.
             InvalidInput: Nobody could read it.
-            MalformedRequest: It did not arrive.
-            Unavailable: The store of documents did not answer.
+            MalformedRequest: It did not arrive, or too slowly.
+            Unavailable: The store of documents did not answer, or others are sending theirs.
         """
         async with self._database.begin() as tx:
             await self._casework.check_may_give(tx, principal, [case_id])
-        async with self._in:
+        async with _place(self._in):
             content = await self._receive(upload)
             try:
                 await check_document(content, upload.content_type)
@@ -151,10 +161,10 @@ class Cases:
 
         Raises:
             NotFound: It is no longer in the store.
-            Unavailable: The store did not answer.
+            Unavailable: The store did not answer, or others are reading theirs.
             TimeoutError: Whoever asked for it takes too long.
         """
-        async with self._out, asyncio.timeout(_PATIENCE):
+        async with _place(self._out), asyncio.timeout(_PATIENCE):
             try:
                 content = await self._blobs.get(document.content_hash)
             except (BlobMissing, BlobTooLarge):
@@ -215,16 +225,18 @@ class Cases:
         if (upload.announced or 0) > self._max_document:
             raise too_large
         parts, size = [], 0
+        end = asyncio.get_running_loop().time() + _HEAD_START
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout_at(end) as patience:
                 async for chunk in upload.chunks:
                     size += len(chunk)
                     if size > self._max_document:
                         raise too_large
                     parts.append(chunk)
+                    patience.reschedule(end + size / _LOWEST_RATE)
         except TimeoutError:
             raise MalformedRequest(
-                f"The document did not arrive within {_PATIENCE:g} seconds."
+                f"The document came too slowly: {_LOWEST_RATE // _KIB} KiB a second are the least."
             ) from None
         return b"".join(parts)
 
@@ -238,6 +250,19 @@ class Cases:
             "latest": next((one for one in history if one["is_latest"]), None),
             "history": history,
         }
+
+
+@asynccontextmanager
+async def _place(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_WAIT):
+            await places.acquire()
+    except TimeoutError:
+        raise Unavailable("Too many documents are on their way; try again later.") from None
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _given_document(given: Given, document: NewDocument) -> dict[str, Any]:

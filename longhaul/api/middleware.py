@@ -16,8 +16,9 @@ from longhaul.core.errors import BodyTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 
-# Documents have a limit of their own, and are counted where they are read.
-_DOCUMENTS = re.compile(r".*/cases/[^/]+/documents")
+# Documents have a limit of their own, and are counted where they are read. No other route may
+# match: items of jobs have any word as their key, and slashes in it.
+_DOCUMENTS = re.compile(r"/api/v1/cases/[0-9]+/documents")
 
 
 class BodyLimit:
@@ -28,7 +29,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its body counted."""
-        if scope["type"] != "http" or _DOCUMENTS.fullmatch(scope["path"]):
+        if scope["type"] != "http" or _is_document(scope):
             await self._app(scope, receive, send)
             return
         received = 0
@@ -77,6 +78,10 @@ class Timing:
         finally:
             labels = (scope["method"], _template(scope), str(status))
             self._metrics.requests.labels(*labels).observe(time.monotonic() - started)
+
+
+def _is_document(scope: Scope) -> bool:
+    return scope["method"] == "POST" and _DOCUMENTS.fullmatch(scope["path"]) is not None
 
 
 def _template(scope: Scope) -> str:

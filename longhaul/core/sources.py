@@ -110,6 +110,7 @@ class SourceAccess:
         folders: Files are read below these only; None for whoever may read the whole disk.
         secrets: What `secret_ref` may name; None for whoever brings secrets of their own.
         memory_mb: What reading a file may take; what goes beyond is put on disk.
+        scratch: Where files are copied while they are read; None for the system's own folder.
     """
 
     own_dsn: str = field(default="", repr=False)
@@ -118,6 +119,7 @@ class SourceAccess:
     statement_timeout: timedelta = timedelta(minutes=10)
     lock_timeout: timedelta = timedelta(seconds=5)
     memory_mb: int = 1024
+    scratch: Path | None = None
 
 
 class Sources(Protocol):
@@ -126,7 +128,7 @@ class Sources(Protocol):
     Every method raises:
         ItemFailed: The source cannot be read: `source_unreachable`, `source_denied`,
             `source_missing`, `source_unreadable`, `source_locked`, `source_timeout`,
-            `secret_missing`, `table_missing`.
+            `secret_missing`, `table_missing`, `no_scratch`.
         Unavailable: The source lies in our own database, which did not answer.
     """
 
@@ -140,6 +142,8 @@ def refusal_of(failure: ItemFailed, pointer: str) -> InvalidInput | Unavailable:
     Args:
         pointer: Where they named it.
     """
+    if failure.item_code == "no_scratch":
+        return Unavailable(failure.sentence)
     if failure.item_code in _AWAY:
         return Unavailable(
             f"{failure.sentence} See that it runs and is reached from here, then try again."

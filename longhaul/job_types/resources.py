@@ -33,6 +33,7 @@ def source_access(settings: Settings) -> SourceAccess:
         statement_timeout=timedelta(seconds=settings.sources.statement_seconds),
         lock_timeout=timedelta(seconds=settings.sources.lock_seconds),
         memory_mb=settings.sources.memory_mb,
+        scratch=settings.sources.scratch,
         folders=[folder.absolute() for folder in folders],
         secrets=settings.sources.secrets,
     )

@@ -1,10 +1,12 @@
 """What cannot be read is refused with a sentence that says why."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
+from longhaul.api.middleware import MAX_BODY_BYTES
 from longhaul.api.nesting import MAX_DEPTH
 
 NOWHERE = "0192f000-0000-7000-8000-000000000000"
@@ -86,3 +88,22 @@ async def test_a_method_that_a_path_does_not_know_says_which_it_does(
     assert response.status_code == 405
     assert "POST" in response.headers["Allow"]
     assert response.json()["code"] == "method_not_allowed"
+
+
+async def unannounced(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 4096):
+        yield b"a" * 4096
+
+
+@pytest.mark.parametrize("key", ["cases/x/documents", "cases/1/documents"])
+@pytest.mark.parametrize("mount", ["/jobs", "http://longhaul/jobs"])
+async def test_an_item_that_is_called_like_a_document_takes_no_large_body(
+    client: httpx2.AsyncClient, mount: str, key: str
+) -> None:
+    del client.headers["Authorization"]
+
+    response = await client.request(
+        "GET", f"{mount}/{NOWHERE}/items/{key}", content=unannounced(2 * MAX_BODY_BYTES)
+    )
+
+    assert (response.status_code, response.json()["code"]) == (413, "body_too_large")

@@ -39,6 +39,10 @@ def seconds(text: str) -> timedelta:
     return timedelta(seconds=int(number)) if unit == "s" else timedelta(minutes=int(number))
 
 
+def megabytes(text: str) -> int:
+    return int(text[:-1]) * {"m": 1, "g": 1024}[text[-1]]
+
+
 def instructions(stage: str) -> Iterator[tuple[str, str]]:
     for line in stage.replace("\\\n", " ").splitlines():
         keyword, _, rest = line.partition(" ")
@@ -138,6 +142,28 @@ def test_the_image_is_stopped_and_checked_as_the_processes_expect() -> None:
     assert stage["STOPSIGNAL"] == "SIGTERM"
     assert stage["ENTRYPOINT"] == '["longhaul"]'
     assert "/livez" in stage["HEALTHCHECK"]
+
+
+def test_files_are_copied_to_a_disk_and_not_to_memory() -> None:
+    scratch = dict(word.split("=", 1) for word in final_stage()["ENV"].split())[
+        "LONGHAUL_SOURCES__SCRATCH"
+    ]
+
+    assert f"--mode 0700 {scratch}" in DOCKERFILE
+    for name in OURS:
+        # One without a name is the container's own.
+        assert scratch in SERVICES[name]["volumes"]
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_what_sources_may_cost_can_be_set_and_fits_the_container(name: str) -> None:
+    service = SERVICES[name]
+    costs = {variable for variable, _, _ in describe() if variable.startswith("LONGHAUL_SOURCES__")}
+    memory = service["environment"]["LONGHAUL_SOURCES__MEMORY_MB"]
+
+    assert costs - set(service["environment"]) == {"LONGHAUL_SOURCES__SCRATCH"}
+    default = int(memory.removeprefix("${LONGHAUL_SOURCES__MEMORY_MB:-").removesuffix("}"))
+    assert default <= megabytes(service["deploy"]["resources"]["limits"]["memory"]) / 4
 
 
 def test_the_image_listens_to_more_than_itself() -> None:

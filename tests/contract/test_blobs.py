@@ -1,7 +1,9 @@
 """One suite for every blob store."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from obstore.store import MemoryStore
@@ -73,6 +75,23 @@ async def test_a_blob_that_grew_is_not_read(tmp_path: Path) -> None:
 
     with pytest.raises(BlobTooLarge):
         await blobs.get(key)
+
+
+async def test_a_large_content_is_hashed_in_no_thread_that_others_wait_for(tmp_path: Path) -> None:
+    blobs = open_blobs(BlobSettings(), tmp_path)
+    called: set[str] = set()
+
+    def note(frame: FrameType, _event: str, _arg: object) -> None:
+        called.add(frame.f_code.co_name)
+
+    sys.setprofile(note)  # of this thread only
+    try:
+        await blobs.get(await blobs.put(b"content"))
+    finally:
+        sys.setprofile(None)
+
+    assert {"put", "get"} <= called
+    assert "blob_key" not in called
 
 
 async def test_objects_lie_under_the_prefix_of_the_bucket(tmp_path: Path) -> None:

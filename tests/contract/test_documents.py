@@ -65,6 +65,8 @@ async def test_texts_are_read_in_the_usual_encodings(content: bytes, text: str) 
         (bytes(MAX_BLOB + 1), TEXT, "document_too_large"),
         (b"%PDF-1.7 " + bytes(100 * 1024 * 1024), PDF, "document_too_large"),
         (b"x" * 6_000_000, TEXT, "document_too_large"),
+        # Nothing that it could decode to is small enough, so that nobody tries.
+        (b"\x81" * 20_000_001, TEXT, "document_too_large"),
     ],
 )
 async def test_what_cannot_be_read_says_why(content: bytes, content_type: str, code: str) -> None:

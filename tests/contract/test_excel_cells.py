@@ -3,14 +3,17 @@
 import re
 import zipfile
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import openpyxl
 import pytest
 from openpyxl.styles import PatternFill
 
+from longhaul.adapters.sources.excel_files import read_sheets, write_csv
+from longhaul.adapters.sources.files import FileSession
 from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
+from longhaul.adapters.sources.session import Interrupted, QueryFailed
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.errors import ItemFailed
 from longhaul.core.formats import DataType
@@ -161,3 +164,83 @@ async def test_a_row_beyond_the_last_one_of_excel_is_not_counted_up_to(tmp_path:
 
     with pytest.raises(ItemFailed, match="a row that Excel lacks"):
         await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
+
+
+ROWS = 2_000
+
+
+@pytest.fixture
+def long_book(tmp_path: Path) -> DataSource:
+    return book(tmp_path / "long.xlsx", [(f"the text of row {n}", n) for n in range(ROWS)])
+
+
+class Stopped(FileSession):
+    """Somebody says stop when it has asked a number of times whether it may go on."""
+
+    left = 100
+
+    def check(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.interrupt()
+        super().check()
+
+
+def test_a_sheet_is_read_no_further_when_somebody_says_stop(long_book: DataSource) -> None:
+    session = Stopped(long_book, SourceAccess(memory_mb=64))
+    try:
+        table = session.table(None)
+        session.left = 100
+        with pytest.raises(Interrupted):
+            session.bind(table)
+        with (session._folder / "sheet.csv").open(encoding="utf-8") as written:
+            assert sum(1 for _ in written) < 100
+    finally:
+        session.close()
+
+
+def test_a_sheet_whose_time_is_over_is_given_up_and_can_be_read_again(
+    long_book: DataSource,
+) -> None:
+    session = FileSession(long_book, SourceAccess(memory_mb=64))
+    try:
+        table = session.table(None)
+        given, session._seconds = session._seconds, 0.0
+        with pytest.raises(QueryFailed) as failed:
+            session.bind(table)
+        session._seconds = given
+        rows = session.fetch(session.bind(table).count())
+    finally:
+        session.close()
+
+    assert (failed.value.code, failed.value.is_slow) == ("source_timeout", True)
+    assert rows == [(ROWS,)]
+
+
+async def test_a_workbook_that_cannot_be_opened_in_time_is_given_up(long_book: DataSource) -> None:
+    sessions = SourceSessions(SourceAccess(statement_timeout=timedelta(milliseconds=1)))
+
+    with pytest.raises(ItemFailed) as failed:
+        await sessions.tables(long_book)
+
+    assert failed.value.item_code == "source_timeout"
+
+
+def test_opening_a_workbook_asks_before_its_texts_are_read(long_book: DataSource) -> None:
+    def refuse() -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        read_sheets(Path(long_book.location), check=refuse)
+
+
+def test_rows_that_only_a_number_claims_are_asked_about_too(tmp_path: Path) -> None:
+    rows = [("20240301", 1), ("20240302", 2)]
+    source = rewritten(book(tmp_path / "a.xlsx", rows), '<row r="3"', '<row r="900000"')
+    asked: list[None] = []
+
+    write_csv(
+        Path(source.location), "Sheet", tmp_path / "sheet.csv", check=lambda: asked.append(None)
+    )
+
+    assert len(asked) > 800_000

@@ -1,6 +1,7 @@
 """Threads of looks into sources: apart from everybody else's, and let go of whatever happens."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import openpyxl
 import pytest
 
 from longhaul.adapters.sources.sessions import SESSIONS, SourceSessions
-from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from longhaul.core.errors import ItemFailed, Unavailable
+from longhaul.core.sources import DataSource, SourceAccess, SourceKind, refusal_of
 from tests.conftest import PATIENCE, until
 
 OWN = DataSource(name="own", kind=SourceKind.POSTGRESQL, location="landing.t")
@@ -54,6 +57,17 @@ def gate() -> Iterator[threading.Event]:
     opened = threading.Event()
     yield opened
     opened.set()
+
+
+@pytest.fixture
+async def complaints() -> AsyncIterator[list[Any]]:
+    """What asyncio complains of, which it would log."""
+    loop = asyncio.get_running_loop()
+    heard: list[Any] = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _loop, context: heard.append(context))
+    yield heard
+    loop.set_exception_handler(before)
 
 
 def _held_by(gate: threading.Event) -> Callable[[Any], bool]:
@@ -131,3 +145,98 @@ async def test_a_look_that_has_not_begun_is_given_up_at_once(
     gate.set()
     assert all(await asyncio.gather(*holders))
     assert not begun
+
+
+async def test_nothing_is_logged_of_a_look_that_fails_after_it_was_cancelled(
+    file: DataSource, gate: threading.Event, complaints: list[Any]
+) -> None:
+    begun = threading.Event()
+
+    def fail(_session: Any) -> None:
+        begun.set()
+        gate.wait(PATIENCE)
+        raise ItemFailed("source_unreadable", "The row of Ann Smith cannot be read.")
+
+    async def has_begun() -> bool:
+        return begun.is_set()
+
+    look = asyncio.create_task(SourceSessions(SourceAccess()).run(file, fail))
+    await until(has_begun, what="the look")
+    look.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait({look})
+    assert look.cancelled()
+    del look
+    # asyncio complains of what nobody looked at when it is let go of.
+    gc.collect()
+
+    assert complaints == []
+
+
+async def test_a_file_is_copied_below_the_folder_for_it_and_only_while_it_is_read(
+    file: DataSource, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def look(session: Any) -> list[str]:
+        session.bind(session.table(None))
+        return sorted(path.name for path in scratch.glob("*/*"))
+
+    assert "copy.duckdb" in await SourceSessions(SourceAccess(scratch=scratch)).run(file, look)
+    assert not list(scratch.iterdir())
+
+
+async def test_a_folder_for_copies_that_cannot_be_written_to_is_named(
+    file: DataSource, tmp_path: Path
+) -> None:
+    sessions = SourceSessions(SourceAccess(scratch=tmp_path / "missing"))
+
+    with pytest.raises(ItemFailed, match="LONGHAUL_SOURCES__SCRATCH") as failed:
+        await sessions.tables(file)
+
+    assert failed.value.item_code == "no_scratch"
+    assert isinstance(refusal_of(failed.value, "/location"), Unavailable)
+
+
+async def test_a_full_disk_is_not_said_to_be_a_bad_file(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    path = tmp_path / "book.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["a"])
+    book.active.append(["x" * 20_000])
+    book.save(path)
+
+    def look(session: Any) -> None:
+        table = session.table(None)
+        (folder,) = scratch.iterdir()
+        # A device that is always full, where the sheet will be written.
+        (folder / "sheet.csv").symlink_to("/dev/full")
+        session.bind(table)
+
+    source = DataSource(name="book", kind=SourceKind.EXCEL, location=str(path))
+    with pytest.raises(ItemFailed, match="space left") as failed:
+        await SourceSessions(SourceAccess(scratch=scratch)).run(source, look)
+
+    assert failed.value.item_code == "no_scratch"
+
+
+async def test_a_file_larger_than_its_memory_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    with path.open("w", encoding="utf-8") as lines:
+        lines.write("a,b\n")
+        # One of them nearly as long as a line may be, and across what is read at once.
+        lines.writelines(
+            f"{n},{'x' * (15_900_000 if n == 50 else 10_000)}\n" for n in range(16_000)
+        )
+    source = DataSource(name="file", kind=SourceKind.CSV, location=str(path))
+
+    def look(session: Any) -> Any:
+        rows = session.bind(session.table(None))
+        return session.fetch(rows.aggregate(n=rows.count(), longest=rows.b.length().max()))
+
+    assert await SourceSessions(SourceAccess(memory_mb=128)).run(source, look) == [
+        (16_000, 15_900_000)
+    ]

@@ -24,6 +24,9 @@ _KEPT = 4
 _AT_ONCE = 2
 _PATIENCE = 90.0
 _MAX_TEXT = 5_000_000
+# No encoding of ours takes more bytes for a character. Decoded, one character beyond the Basic
+# Multilingual Plane makes four bytes of each, so that nothing is decoded in vain.
+_MAX_TEXT_BYTES = 4 * _MAX_TEXT
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -139,6 +142,8 @@ async def _read_pdf(content: bytes) -> DocumentText:
 
 
 def _decode(content: bytes) -> str:
+    if len(content) > _MAX_TEXT_BYTES:
+        raise _failed("too_large")
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), "utf-8")
     if encoding != "utf-16" and b"\x00" in content:
         raise _failed("not_text")

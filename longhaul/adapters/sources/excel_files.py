@@ -1,12 +1,14 @@
 """Excel: sheets are read row by row and written out as CSV, every value as a text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, datetime, time
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from longhaul.adapters.sources.csv_files import check_names
+from longhaul.adapters.sources.session import Interrupted, QueryFailed
 from longhaul.core.errors import ItemFailed
 
 # How cells that hold a day or a time are written out.
@@ -16,21 +18,28 @@ DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
 _MOST_ROWS = 1_048_576
 
 
-def read_sheets(path: Path) -> Mapping[str, Sequence[str]]:
-    """The sheets that have a first row, with the names in it."""
-    with _opened(path) as book:
+def read_sheets(path: Path, *, check: Callable[[], None]) -> Mapping[str, Sequence[str]]:
+    """The sheets that have a first row, with the names in it.
+
+    Args:
+        check: Asked again and again; what it raises ends the reading.
+    """
+    with _opened(path, check) as book:
         headers = {sheet.title: _names(sheet) for sheet in book.worksheets}
     return {title: names for title, names in headers.items() if names}
 
 
-def write_csv(path: Path, sheet: str, target: Path) -> None:
+def write_csv(path: Path, sheet: str, target: Path, *, check: Callable[[], None]) -> None:
     """Write a sheet's rows below the first one as CSV; an empty cell becomes a missing value.
 
     Rows at the end that hold nothing are none: a sheet keeps them when they were once filled or
     have a colour.
+
+    Args:
+        check: Asked again and again; what it raises ends the reading.
     """
     with (
-        _opened(path) as book,
+        _opened(path, check) as book,
         closing(book[sheet].iter_rows(values_only=True)) as rows,
         target.open("w", encoding="utf-8", newline="") as file,
     ):
@@ -38,6 +47,8 @@ def write_csv(path: Path, sheet: str, target: Path) -> None:
         next(rows, None)
         nothing = 0
         for row in rows:
+            # A few bytes may name a million rows, so asking while the file is read is not enough.
+            check()
             cells = [*row[:width], *[None] * (width - len(row))]
             if all(cell in (None, "") for cell in cells):
                 nothing += 1
@@ -55,17 +66,32 @@ def _field(cell: object) -> str:
     return "" if text is None else '"' + text.replace('"', '""') + '"'
 
 
+class _Watched(FileIO):
+    """A file that asks before it is read from: to open a workbook is to read all of its texts."""
+
+    def __init__(self, path: Path, check: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._check = check
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._check()
+        return super().read(size)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    import openpyxl  # noqa: PLC0415 - only workers read Excel
+def _opened(path: Path, check: Callable[[], None]) -> Iterator[Any]:
+    import openpyxl  # noqa: PLC0415 - most processes never read Excel
 
     try:
-        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+        with (
+            _Watched(path, check) as file,
+            closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book,
+        ):
             for sheet in book.worksheets:
                 # What a sheet says of its own size need not be so: rows beyond would not be seen.
                 sheet.reset_dimensions()
             yield book
-    except (ItemFailed, OSError, MemoryError):
+    except (ItemFailed, QueryFailed, Interrupted, OSError, MemoryError):
         raise
     except Exception:  # noqa: BLE001 - the library raises whatever it stumbles over in a bad file
         raise ItemFailed(

@@ -47,19 +47,24 @@ class FileSession(Session):
         super().__init__()
         self._source = source
         self._seconds = access.statement_timeout.total_seconds()
+        self._late = threading.Event()
         self._files = _files(source, access.folders)
         self._known: dict[str, tuple[SourceTable, Path, str]] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="longhaul-source-"))
-        self._connection = duckdb.connect(
-            str(self._folder / "copy.duckdb"),
-            config={
-                "memory_limit": f"{access.memory_mb}MB",
-                "threads": THREADS,
-                "temp_directory": str(self._folder / "spill"),
-                "autoinstall_known_extensions": False,
-                "TimeZone": "UTC",
-            },
-        )
+        self._folder = _scratch(access.scratch)
+        try:
+            self._connection = duckdb.connect(
+                str(self._folder / "copy.duckdb"),
+                config={
+                    "memory_limit": f"{access.memory_mb}MB",
+                    "threads": THREADS,
+                    "temp_directory": str(self._folder / "spill"),
+                    "autoinstall_known_extensions": False,
+                    "TimeZone": "UTC",
+                },
+            )
+        except duckdb.Error as exc:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise _meaning(exc) from exc
 
     def tables(self) -> Sequence[SourceTable]:
         """The tables of the file or of the folder's files."""
@@ -84,6 +89,12 @@ class FileSession(Session):
             self._connection.execute("CREATE TABLE sampled AS " + some)
         return ibis.table(rows.schema(), name="sampled")
 
+    def check(self) -> None:
+        """Raise if somebody said so, or if what runs has had its time."""
+        super().check()
+        if self._late.is_set():
+            raise QueryFailed("source_timeout", "The query took too long.", is_slow=True)
+
     def close(self) -> None:
         """Remove the copy."""
         with suppress(duckdb.Error):
@@ -101,7 +112,7 @@ class FileSession(Session):
 
     def _tables(self) -> dict[str, tuple[SourceTable, Path, str]]:
         if self._known is None:
-            with self._translated():
+            with self._translated(), self._timed():
                 found = [one for path in self._files for one in self._tables_of(path)]
             self._known = {one[0].name: one for one in found}
         return self._known
@@ -113,7 +124,7 @@ class FileSession(Session):
                 _, names = csv_files.read_header(path)
                 yield SourceTable(name=quoted([path.stem]), columns=_texts(names)), path, ""
             case SourceKind.EXCEL:
-                for sheet, names in excel_files.read_sheets(path).items():
+                for sheet, names in excel_files.read_sheets(path, check=self.check).items():
                     table = SourceTable(
                         name=quoted([sheet]), columns=_texts(names), dates=excel_files.DATES
                     )
@@ -137,7 +148,7 @@ class FileSession(Session):
             case kind:
                 if kind is SourceKind.EXCEL:
                     target = self._folder / "sheet.csv"
-                    excel_files.write_csv(path, sheet, target)
+                    excel_files.write_csv(path, sheet, target, check=self.check)
                     path = target
                 else:
                     delimiter, _ = csv_files.read_header(path)
@@ -154,6 +165,8 @@ class FileSession(Session):
                     allow_quoted_nulls=False,
                     strict_mode=True,
                     max_line_size=csv_files.LONGEST_LINE,
+                    # Else it is 16 of the longest lines, whatever memory there is.
+                    buffer_size=csv_files.LONGEST_LINE,
                 )
         chosen = [duckdb.ColumnExpression(name) for name in columns]
         number = duckdb.SQLExpression("row_number() OVER ()").alias(ROW)
@@ -161,18 +174,19 @@ class FileSession(Session):
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        # DuckDB has no statement time-out of its own.
-        self._is_late = False
-        timer = threading.Timer(self._seconds, self._give_up)
+        # DuckDB has no statement time-out of its own, and Python's loops have none either.
+        timer = threading.Timer(self._seconds, self._give_up, [self._late])
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
+            # Another one for what comes next: the timer may be setting this one just now.
+            self._late = threading.Event()
 
-    def _give_up(self) -> None:
-        self._is_late = True
+    def _give_up(self, late: threading.Event) -> None:
+        late.set()
         self._stop()
 
     @contextmanager
@@ -185,6 +199,21 @@ class FileSession(Session):
         except (duckdb.Error, OSError) as exc:
             self.check()
             raise _meaning(exc) from exc
+
+
+def _scratch(below: Path | None) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="longhaul-source-", dir=below))
+    except OSError:
+        raise _no_scratch() from None
+
+
+def _no_scratch() -> ItemFailed:
+    return ItemFailed(
+        "no_scratch",
+        "Files cannot be copied to be read: see that the folder of LONGHAUL_SOURCES__SCRATCH "
+        "is there, can be written to, and has space left.",
+    )
 
 
 def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]:
@@ -221,6 +250,8 @@ def _meaning(exc: Exception) -> Exception:
             "source_unreadable",
             f"The CSV file cannot be read from line {line[1]} on: {_csv_fault(text)}.",
         )
+    if "No space left on device" in text or "max_temp_directory_size" in text:
+        return _no_scratch()
     match exc:
         case duckdb.OutOfMemoryException():
             return QueryFailed("too_large", "The query needs more memory than it may have.")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from longhaul.adapters.sources.session import Interrupted, QueryFailed, Session, closing
@@ -49,16 +49,17 @@ class SourceSessions:
         """
         opened = _Opened()
         thread = _looking.submit(self._run, source, work, opened)
+        ended = asyncio.wrap_future(thread)
         try:
-            return await asyncio.shield(asyncio.wrap_future(thread))
+            return await asyncio.shield(ended)
         except asyncio.CancelledError:
             if not thread.cancel():
-                await asyncio.shield(self._stop(thread, opened))
+                await asyncio.shield(self._stop(ended, opened))
             raise
 
-    def _stop(self, thread: "Future[Answer]", opened: "_Opened") -> "asyncio.Task[None]":
+    def _stop(self, ended: "asyncio.Future[Answer]", opened: "_Opened") -> "asyncio.Task[None]":
         # A task of its own, which goes on although whoever waits for it is cancelled once more.
-        stop = asyncio.create_task(_stop(thread, opened))
+        stop = asyncio.create_task(_stop(ended, opened))
         self._stops.add(stop)
         stop.add_done_callback(self._stops.discard)
         return stop
@@ -117,10 +118,10 @@ class _Opened:
             self._session.interrupt()
 
 
-async def _stop(thread: "Future[Answer]", opened: _Opened) -> None:
+async def _stop(ended: "asyncio.Future[Answer]", opened: _Opened) -> None:
     # Again and again: the thread may be between two statements, or still connecting.
-    ended = asyncio.wrap_future(thread)
     while not ended.done():
         await asyncio.get_running_loop().run_in_executor(_stopping, opened.interrupt)
         await asyncio.wait({ended}, timeout=_AGAIN)
+    # Looked at, or asyncio logs it with its text.
     ended.exception()

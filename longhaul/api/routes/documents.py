@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from longhaul.adapters.documents.reader import PDF, TEXT
@@ -31,12 +32,19 @@ FileName = Annotated[
 ]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+# What the server holds of an answer for a reader who is slower than we are.
+_PIECE = 64 * 1024
+
 _CONTENT = {PDF: _BINARY, TEXT: _BINARY}
 _BODY = {"required": True, "content": _CONTENT}
 
 
 class DocumentResponse(Response):
-    """Sends a document, which is in memory only as long as that takes."""
+    """Sends a document, which is in memory only as long as that takes.
+
+    It goes out in pieces: a server waits for the reader before it takes the next one, and would
+    keep a single one, however large, until it is read.
+    """
 
     def __init__(self, document: NewDocument, cases: Cases) -> None:
         super().__init__()
@@ -47,19 +55,20 @@ class DocumentResponse(Response):
         """Send it when it is its turn."""
         # To whom takes it too slowly the connection ends before the document does.
         with suppress(TimeoutError):
-            await self._send(scope, receive, send)
+            await self._send(send)
 
-    async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _send(self, send: Send) -> None:
         async with self._cases.content(self._document) as content:
             name = quote(self._document.file_name, safe="")
             headers = {
                 "Content-Type": self._document.content_type,
+                "Content-Length": str(len(content)),
                 "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
                 # What somebody has uploaded is never run as a page of ours.
                 "X-Content-Type-Options": "nosniff",
                 "Cache-Control": "private, no-store",
             }
-            await Response(content, headers=headers)(scope, receive, send)
+            await StreamingResponse(_pieces(content), headers=headers).stream_response(send)
 
 
 @router.post(
@@ -118,3 +127,8 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
             yield chunk
     except ClientDisconnect:
         raise MalformedRequest("The document did not arrive whole.") from None
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), _PIECE):
+        yield content[start : start + _PIECE]
