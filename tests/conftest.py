@@ -1,7 +1,6 @@
 """Real servers for the session, a database of its own for each test that wants one."""
 
 import asyncio
-import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,13 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=rank)
-
-
-def pytest_collection_finish() -> None:
-    # What is loaded by now stays. Looking through it again and again takes long enough on a busy
-    # machine for Temporal to believe that a workflow hangs.
-    gc.collect()
-    gc.freeze()
 
 
 @dataclass(frozen=True)
