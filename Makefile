@@ -25,9 +25,9 @@ demo: $(READY) ## set everything up and take the sample report through its full 
 up: $(READY) ## start everything on this machine and stay; Ctrl-C stops all
 	@exec $(GUARD) $(BIN)/longhaul up
 
-# Many tests wait for a time-out, so three at once keep two cores busy.
+# Many tests wait for a time-out, so four at once keep two cores busy.
 test: $(READY) ## set everything up and run every test
-	@exec $(GUARD) $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	@exec $(GUARD) $(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 check: $(READY) ## formatting, lint, types, imports
 	$(BIN)/ruff format --check .
