@@ -245,9 +245,10 @@ async def new_run(engine: Engine, job_id: str) -> None:
 
 async def test_a_flow_whose_jobs_drain_for_long_continues_as_new(engine: Engine) -> None:
     engine.echo.gate = asyncio.Event()
-    job_id = await submit(engine, echo("a", items=2), rolling=True)
+    # More than are in flight at once: a job with nothing left to do would end, not pause.
+    job_id = await submit(engine, echo("a", items=40), rolling=True)
     await child(engine, job_id, "a", RUNNING)
-    await until(lambda: has_started(engine, 2), what="two items")
+    await until(lambda: has_started(engine, 16), what="the items in flight")
     await engine.workflows.control(job_id, Control(action=Action.PAUSE))
     await child(engine, job_id, "a", JobStatus.PAUSING)
 
