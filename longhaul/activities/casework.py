@@ -21,6 +21,7 @@ from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, check_holds
+from longhaul.core.sentences import some_of
 from longhaul.core.sources import DataSource, find_source
 
 _MOST_NAMED = 10
@@ -47,8 +48,7 @@ class Casework:
         after: CasePlace | None,
     ) -> Sequence[Mapping[str, Any]]:
         """One page of the test cases that the caller may see."""
-        if not principal.is_admin:
-            wanted = replace(wanted, lob=principal.lob)
+        wanted = replace(wanted, lob=principal.listed_lob)
         return await self._store.page(tx, wanted, limit=limit, after=after)
 
     async def find(self, tx: Transaction, principal: Principal, case_id: int) -> Mapping[str, Any]:
@@ -85,8 +85,7 @@ class Casework:
         Raises:
             NotFound: There is none.
         """
-        lob = None if principal.is_admin else principal.lob
-        document = await self._store.document(tx, content_hash, lob)
+        document = await self._store.document(tx, content_hash, principal.listed_lob)
         if document is None:
             raise NotFound("There is no such document.")
         return document
@@ -232,5 +231,4 @@ def _check_parameters(parameters: Mapping[str, Any], held: Sequence[HeldCase]) -
 
 
 def _named(ids: Sequence[int]) -> str:
-    more = f" and {len(ids) - _MOST_NAMED} more" * (len(ids) > _MOST_NAMED)
-    return ", ".join(map(str, ids[:_MOST_NAMED])) + more
+    return some_of(ids[:_MOST_NAMED], len(ids))

@@ -39,6 +39,7 @@ from longhaul.core.decisions import (
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal
+from longhaul.core.sentences import some_of
 from longhaul.core.versions import VersionStatus
 
 _MOST_NAMED = 10
@@ -104,8 +105,7 @@ class Decisions:
         after: VersionPlace | None,
     ) -> Sequence[Version]:
         """One page of the versions that the caller may see, newest first."""
-        if not principal.is_admin:
-            wanted = replace(wanted, lob=principal.lob)
+        wanted = replace(wanted, lob=principal.listed_lob)
         return await self._store.versions(tx, wanted, limit=limit, after=after)
 
     async def decide(
@@ -152,21 +152,18 @@ class Decisions:
                 "report owner decides after the tester."
             )
         await self._store.decide(tx, held, [new for _, new in changed])
-        await self._store.note(
-            tx,
-            held,
-            [
-                AuditLine(
-                    action=decision,
-                    by=principal.sub,
-                    entry_id=new.id,
-                    reviewer=reviewer,
-                    reason=reason,
-                    details={"before": old.review.of(reviewer), "status": new.review.status},
-                )
-                for old, new in changed
-            ],
-        )
+        lines = [
+            AuditLine(
+                action=decision,
+                by=principal.sub,
+                entry_id=new.id,
+                reviewer=reviewer,
+                reason=reason,
+                details={"before": old.review.of(reviewer), "status": new.review.status},
+            )
+            for old, new in changed
+        ]
+        await self._store.note(tx, held, lines)
         return Decided(
             reviewer=reviewer,
             decided=len(changed),
@@ -291,9 +288,8 @@ def _check_named(kind: Kind, choice: Choice, found: Sequence[ReviewedEntry]) -> 
 
 def _refuse_missing(sentence: str, missing: Sequence[object], pointer: str) -> None:
     if missing:
-        named = ", ".join(map(str, missing[:_MOST_NAMED]))
-        more = f" and {len(missing) - _MOST_NAMED} more" * (len(missing) > _MOST_NAMED)
-        raise InvalidInput(f"{sentence}: {named}{more}.", ((pointer, "unknown"),))
+        some = some_of(missing[:_MOST_NAMED], len(missing))
+        raise InvalidInput(f"{sentence}: {some}.", ((pointer, "unknown"),))
 
 
 def _decide_all(

@@ -10,6 +10,7 @@ from longhaul.core.errors import InvalidInput
 from longhaul.core.items import NewItem
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal
+from longhaul.core.sentences import some_of
 
 _MOST_NAMED = 20
 
@@ -51,10 +52,9 @@ async def check_attributes(
         return
     foreign = await store.foreign(tx, cycle_id, report_id, attribute_ids)
     if foreign:
-        named = ", ".join(map(str, foreign[:_MOST_NAMED]))
-        more = f" and {len(foreign) - _MOST_NAMED} more" * (len(foreign) > _MOST_NAMED)
+        some = some_of(foreign[:_MOST_NAMED], len(foreign))
         raise InvalidInput(
-            f"No active attributes of the report: {named}{more}.",
+            f"No active attributes of the report: {some}.",
             (("/parameters/attribute_ids", "not active attributes of the report"),),
         )
 

@@ -30,6 +30,7 @@ from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_p
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
+from longhaul.core.sentences import some_of
 
 QUERY = "query"
 
@@ -267,10 +268,9 @@ class CaseExecutionType(JobType[CaseParameters]):
             or (known[key].cycle_id, known[key].report_id) != (first.cycle_id, first.report_id)
         ]
         if strange or first is None:
-            named = ", ".join(map(str, strange[:_MOST_NAMED]))
-            more = f" and {len(strange) - _MOST_NAMED} more" * (len(strange) > _MOST_NAMED)
+            some = some_of(strange[:_MOST_NAMED], len(strange))
             raise InvalidInput(
-                f"No active test cases of one report: {named}{more}.",
+                f"No active test cases of one report: {some}.",
                 (("/parameters/test_case_ids", "not active test cases of one report"),),
             )
         return first

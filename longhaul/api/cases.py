@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import Any
 
 from longhaul.activities.casework import Casework
 from longhaul.adapters.documents.reader import check_document
 from longhaul.api.case_schemas import QueryRequest, ReviewRequest
-from longhaul.api.cursors import read_case_cursor, write_cursor
+from longhaul.api.cursors import cut, read_case_cursor
 from longhaul.core.blobs import BlobMissing, BlobStore, BlobTooLarge
 from longhaul.core.cases import NewDocument
 from longhaul.core.casework import CaseFilter, CaseworkStore, Given
@@ -38,6 +39,7 @@ _LOWEST_RATE = 128 * _KIB
 
 # How clients know what the tables call otherwise.
 _CASE = {"key_values": "keys"}
+_PLACE = itemgetter("cycle_id", "report_id", "line_no", "sample", "id")
 _EVIDENCE = {
     "content_hash": "document",
     "query": "sql",
@@ -96,12 +98,8 @@ class Cases:
         after = read_case_cursor(cursor)
         async with self._database.begin() as tx:
             found = await self._casework.page(tx, principal, wanted, limit=limit + 1, after=after)
-        page = found[:limit]
-        more = len(found) > limit
-        return {
-            "cases": [_case_object(row) for row in page],
-            "next_cursor": _cursor(page[-1]) if more else None,
-        }
+        page, next_cursor = cut(found, limit, _PLACE)
+        return {"cases": [_case_object(row) for row in page], "next_cursor": next_cursor}
 
     async def show(self, principal: Principal, case_id: int) -> dict[str, Any]:
         """One test case with its evidence and executions.
@@ -282,9 +280,3 @@ def _case_object(row: Row) -> dict[str, Any]:
 
 def _renamed(row: Row, names: Mapping[str, str]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in row.items()}
-
-
-def _cursor(row: Row) -> str:
-    return write_cursor(
-        *(row[name] for name in ("cycle_id", "report_id", "line_no", "sample", "id"))
-    )

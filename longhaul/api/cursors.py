@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import wraps
 from typing import TypeVar
@@ -24,6 +24,22 @@ def write_cursor(*parts: object) -> str:
         part.isoformat() if isinstance(part, datetime) else str(part) for part in parts
     )
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def cut(
+    found: Sequence[T], limit: int, place: Callable[[T], object]
+) -> tuple[Sequence[T], str | None]:
+    """A page of what was found, and the cursor of the next one if there is more.
+
+    Args:
+        found: One more than a page holds, where there are so many.
+        place: Where a row stands in the list: the one part of a cursor, or a tuple of them.
+    """
+    page = found[:limit]
+    if len(found) <= limit:
+        return page, None
+    last = place(page[-1])
+    return page, write_cursor(*last) if isinstance(last, tuple) else write_cursor(last)
 
 
 def _reader(read: Callable[..., T]) -> Callable[[str | None], T | None]:

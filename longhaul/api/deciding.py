@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,11 @@ from longhaul.activities.mapping_by_hand import MappingByHand
 from longhaul.activities.rule_editing import RuleEditing
 from longhaul.api.approving import Approving
 from longhaul.api.cursors import (
+    cut,
     read_audit_cursor,
     read_entry_cursor,
     read_form_cursor,
     read_job_cursor,
-    write_cursor,
 )
 from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
 from longhaul.api.job_object import rfc3339
@@ -101,12 +102,8 @@ class Deciding:
             found = await self._decisions.versions(
                 tx, principal, wanted, limit=limit + 1, after=after
             )
-        page = found[:limit]
-        more = len(found) > limit
-        return {
-            "versions": [_version_object(one) for one in page],
-            "next_cursor": write_cursor(page[-1].created_at, page[-1].id) if more else None,
-        }
+        page, next_cursor = cut(found, limit, attrgetter("created_at", "id"))
+        return {"versions": [_version_object(one) for one in page], "next_cursor": next_cursor}
 
     async def show(self, find: Find) -> dict[str, Any]:
         """One version.
@@ -142,13 +139,12 @@ class Deciding:
             version = await find(tx)
             rows = await self._store.entries(tx, version, wanted, limit=limit + 1, after=after)
             counts = await self._store.tally(tx, version)
-        page = rows[:limit]
-        more = len(rows) > limit
+        page, next_cursor = cut(rows, limit, itemgetter("line_no", "place", "entry_id"))
         return {
             "kind": version.kind,
             "entries": [_entry_object(row) for row in page],
             "counts": asdict(counts),
-            "next_cursor": _entry_cursor(page[-1]) if more else None,
+            "next_cursor": next_cursor,
         }
 
     async def decide(
@@ -208,12 +204,8 @@ class Deciding:
         after = read_form_cursor(cursor)
         async with self._database.begin() as tx:
             found = await self._by_hand.unmapped(tx, await find(tx), limit=limit + 1, after=after)
-        page = found[:limit]
-        last = page[-1] if len(found) > limit else None
-        return {
-            "attributes": [dict(row) for row in page],
-            "next_cursor": write_cursor(last["line_no"], last["attribute_id"]) if last else None,
-        }
+        page, next_cursor = cut(found, limit, itemgetter("line_no", "attribute_id"))
+        return {"attributes": [dict(row) for row in page], "next_cursor": next_cursor}
 
     async def map_by_hand(
         self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest
@@ -277,11 +269,10 @@ class Deciding:
             rows = await self._store.audit(
                 tx, await find(tx), entry_id=wanted, limit=limit + 1, after=after
             )
-        page = rows[:limit]
-        more = len(rows) > limit
+        page, next_cursor = cut(rows, limit, itemgetter("id"))
         return {
             "audit": [{**row, "time": rfc3339(row["time"])} for row in page],
-            "next_cursor": write_cursor(page[-1]["id"]) if more else None,
+            "next_cursor": next_cursor,
         }
 
 
@@ -303,10 +294,6 @@ def _version_object(version: Version) -> dict[str, Any]:
 def _entry_object(row: Row) -> dict[str, Any]:
     shown = {name: _shown(value) for name, value in row.items() if name not in _HIDDEN}
     return {**shown, "id": row["entry_id"]}
-
-
-def _entry_cursor(row: Mapping[str, Any]) -> str:
-    return write_cursor(row["line_no"], row["place"], row["entry_id"])
 
 
 def _shown(value: object) -> object:

@@ -1,10 +1,11 @@
 """Who did what to schedules and webhooks, for those whose they are or were."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from longhaul.adapters.postgres.object_audit import Audited, PostgresObjectAudit
-from longhaul.api.cursors import read_audit_cursor, write_cursor
+from longhaul.api.cursors import cut, read_audit_cursor
 from longhaul.api.job_object import rfc3339
 from longhaul.core.errors import NotFound
 from longhaul.core.ports import Row
@@ -42,7 +43,7 @@ class ObjectAudit:
 
 def audit_page(found: Sequence[Row], limit: int) -> Mapping[str, Any]:
     """One page of an audit, of which one line more may have been found."""
-    page = found[:limit]
+    page, next_cursor = cut(found, limit, itemgetter("id"))
     return {
         "audit": [
             {
@@ -53,5 +54,5 @@ def audit_page(found: Sequence[Row], limit: int) -> Mapping[str, Any]:
             }
             for row in page
         ],
-        "next_cursor": write_cursor(page[-1]["id"]) if len(found) > limit else None,
+        "next_cursor": next_cursor,
     }

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.queries import ItemFilter, JobFilter, PostgresQueries
 from longhaul.api.cursors import (
+    cut,
     read_job_cursor,
     read_ordinal_cursor,
     read_time_cursor,
@@ -121,12 +123,12 @@ class Reading:
             self._queries.items(job_id, wanted, limit=limit + 1, after=after),
             self._queries.count_items(job_id, wanted),
         )
-        page = rows[:limit]
+        page, next_cursor = cut(rows, limit, itemgetter("ordinal"))
         return {
             "items": [item_object(row) for row in page],
             "total": total,
             "total_exact": exact,
-            "next_cursor": write_cursor(page[-1]["ordinal"]) if len(rows) > limit else None,
+            "next_cursor": next_cursor,
         }
 
     async def item(self, principal: Principal, job_id: str, key: str) -> dict[str, Any]:
@@ -213,10 +215,8 @@ class Reading:
     async def _page(
         self, jobs: Sequence[Job], limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
-        page = jobs[:limit]
-        more = len(jobs) > limit
-        cursor = write_cursor(page[-1].created_at, page[-1].id) if more else None
-        return await self._render(page), cursor
+        page, next_cursor = cut(jobs, limit, attrgetter("created_at", "id"))
+        return await self._render(page), next_cursor
 
     async def _render(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
         at_work = [job.id for job in jobs if job.status not in _AT_REST]

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 from longhaul.activities.report_scope import is_visible
 from longhaul.adapters.postgres.data_sources import data_sources, data_sources_of
 from longhaul.adapters.postgres.reports import PostgresReports, store_report, store_source
-from longhaul.api.cursors import read_audit_cursor, read_form_cursor, write_cursor
+from longhaul.api.cursors import cut, read_audit_cursor, read_form_cursor
 from longhaul.api.object_audit import audit_page
 from longhaul.api.report_schemas import ReportRequest, SourceRequest
 from longhaul.core.errors import (
@@ -80,10 +81,9 @@ class BankReports:
             MalformedRequest: The cursor cannot be read.
         """
         after = read_audit_cursor(cursor)
-        lob = None if principal.is_admin else principal.lob
         async with self._database.begin() as tx:
-            found = await self._store.page(tx, lob, limit=limit + 1, after=after)
-            page = found[:limit]
+            found = await self._store.page(tx, principal.listed_lob, limit=limit + 1, after=after)
+            page, next_cursor = cut(found, limit, itemgetter("id"))
             ids = [row["id"] for row in page]
             in_cycles = await self._store.in_cycles(tx, ids)
             sources = await data_sources_of(tx, ids)
@@ -97,8 +97,7 @@ class BankReports:
                 }
                 for row in page
             ]
-        more = len(found) > limit
-        return {"reports": reports, "next_cursor": write_cursor(page[-1]["id"]) if more else None}
+        return {"reports": reports, "next_cursor": next_cursor}
 
     async def attributes(
         self,
@@ -123,12 +122,11 @@ class BankReports:
                 raise NotFound("The report is in no such cycle.")
             chosen = cycle_id or cycles[-1]
             found = await self._store.form(tx, chosen, report_id, limit=limit + 1, after=after)
-        page = found[:limit]
-        last = page[-1] if len(found) > limit else None
+        page, next_cursor = cut(found, limit, itemgetter("line_no", "attribute_id"))
         return {
             "cycle_id": chosen,
             "attributes": [dict(row) for row in page],
-            "next_cursor": write_cursor(last["line_no"], last["attribute_id"]) if last else None,
+            "next_cursor": next_cursor,
         }
 
     async def sources(self, principal: Principal, report_id: int) -> dict[str, Any]:

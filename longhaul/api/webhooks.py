@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
-from longhaul.api.cursors import read_job_cursor, write_cursor
+from longhaul.api.cursors import cut, read_job_cursor
 from longhaul.api.job_object import rfc3339
 from longhaul.core.errors import InvalidInput, NotFound
 from longhaul.core.ports import Row
@@ -113,11 +113,10 @@ class Webhooks:
         after = read_job_cursor(cursor)
         await self._find(principal, webhook_id)
         found = await self._store.deliveries(webhook_id, state, limit=limit + 1, after=after)
-        page = found[:limit]
-        last = page[-1][0] if len(found) > limit else None
+        page, next_cursor = cut(found, limit, lambda one: (one[0]["created_at"], one[0]["id"]))
         return {
             "deliveries": [_delivery(row, tries) for row, tries in page],
-            "next_cursor": write_cursor(last["created_at"], last["id"]) if last else None,
+            "next_cursor": next_cursor,
         }
 
     async def redeliver(

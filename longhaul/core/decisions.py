@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
+from longhaul.core.sentences import some_of
 from longhaul.core.versions import VersionStatus
 
 
@@ -202,8 +203,7 @@ class Some:
     first: Sequence[str]
 
     def __str__(self) -> str:
-        more = self.count - len(self.first)
-        return ", ".join(self.first) + f" and {more} more" * (more > 0)
+        return some_of(self.first, self.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

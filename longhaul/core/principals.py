@@ -34,6 +34,11 @@ class Principal:
         """Whether the caller may see and control every job."""
         return Role.ADMIN in self.roles
 
+    @property
+    def listed_lob(self) -> str | None:
+        """The line of business whose things a list shows to the caller; None for all."""
+        return None if self.is_admin else self.lob
+
     def works_for(self, lob: str | None) -> bool:
         """Whether a line of business is the caller's; who names none works for all."""
         return lob is None or self.lob in (None, lob)
