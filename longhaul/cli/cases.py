@@ -1,8 +1,7 @@
 """`longhaul cases …`: what people do with test cases."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,6 +20,7 @@ from longhaul.cli.asking import (
     write_file,
 )
 from longhaul.cli.client import open_client
+from longhaul.cli.evidence import give_document
 from longhaul.core.cases import EvidenceKind, ExecutionOutcome
 from longhaul.core.casework import CaseStatus, Verdict
 
@@ -86,24 +86,20 @@ def attach_document(
     as_json: AsJson = False,
 ) -> None:
     """Give a document as evidence of test cases."""
-    first, *others = _wanted(cases, sample)
+    wanted = _wanted(cases, sample)
     try:
         content = file.read_bytes()
     except OSError:
         raise typer.BadParameter(f"{file} cannot be read.") from None
     is_pdf = file.suffix.lower() == ".pdf" or content.startswith(b"%PDF-")
     with open_client(Settings()) as api:
-        answer: Mapping[str, Any] = api.upload(
-            f"/cases/{first}/documents",
+        answer = give_document(
+            api,
+            wanted,
             content,
             content_type="application/pdf" if is_pdf else "text/plain",
-            params={"file_name": file.name},
+            file_name=file.name,
         )
-        if others:
-            body = {"document": answer["document"], "case_ids": others}
-            more = api.call("POST", "/cases/documents", body=body)
-            both = {name: answer[name] + more[name] for name in ("attached", "unchanged")}
-            answer = {**answer, **both}
     show(answer, output.print_given, as_json=as_json)
 
 
@@ -161,13 +157,10 @@ def review(
 
 
 def _wanted(cases: list[int] | None, samples: list[str] | None) -> list[int]:
-    wanted, cursor, is_more = list(cases or []), None, bool(samples)
-    while is_more:
-        params = given(sample_id=samples, limit=1000, cursor=cursor)
-        page = ask("GET", "/cases", params=params)
-        wanted += [one["id"] for one in page["cases"]]
-        cursor = page["next_cursor"]
-        is_more = cursor is not None
+    wanted = list(cases or [])
+    if samples:
+        with open_client(Settings()) as api:
+            wanted += [one["id"] for one in api.each("/cases", "cases", {"sample_id": samples})]
     if not wanted:
         raise typer.BadParameter("name test cases by their ids, or by --sample one that has some")
     return list(dict.fromkeys(wanted))

@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Self
@@ -18,6 +18,8 @@ from longhaul.core.principals import Role
 PREFIX = "/api/v1"
 TIMEOUT = timedelta(seconds=30)
 TOKEN_LIFETIME = timedelta(hours=12)
+
+MOST_A_PAGE = 1_000
 
 
 class ExitCode(IntEnum):
@@ -62,6 +64,21 @@ class ApiClient:
         """Send a request and return the JSON of its answer; exit with 2 or 3 on an error."""
         response = self._send(method, path, params=params, json=body, headers=headers)
         return response.json() if response.content else None
+
+    def each(self, path: str, name: str, params: Mapping[str, Any]) -> Iterator[Any]:
+        """Everything that a list holds, page by page; exit with 2 or 3 on an error.
+
+        Args:
+            name: Under which the answer has a page's entries.
+        """
+        cursor = None
+        while True:
+            more: dict[str, str] = {} if cursor is None else {"cursor": cursor}
+            page = self.call("GET", path, params={**params, "limit": MOST_A_PAGE, **more})
+            yield from page[name]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     def upload(
         self, path: str, content: bytes, *, content_type: str, params: Mapping[str, Any]

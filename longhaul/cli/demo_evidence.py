@@ -14,9 +14,9 @@ from longhaul.adapters.sample.form import Form
 from longhaul.adapters.sample.generator import SampleTable
 from longhaul.cli.client import ApiClient
 from longhaul.cli.demo_cycle import Job, wait_for_end
+from longhaul.cli.evidence import give_document
 from longhaul.core.cases import ExecutionReason
 
-PAGE = 1_000
 KEY = "Loan Number"
 
 Case = Mapping[str, Any]
@@ -31,15 +31,16 @@ def give_statements(
         records[case["sample_id"]].append(case)
     folder.mkdir(parents=True, exist_ok=True)
     for of_record in records.values():
-        first, *others = of_record
-        number = loan_of(first)
+        number = loan_of(of_record[0])
         file = folder / f"{number}.txt"
         file.write_text(statements.of(number), encoding="utf-8")
-        path, params = f"/cases/{first['id']}/documents", {"file_name": file.name}
-        given = client.upload(path, file.read_bytes(), content_type="text/plain", params=params)
-        if others:
-            more = {"document": given["document"], "case_ids": [one["id"] for one in others]}
-            client.call("POST", "/cases/documents", body=more)
+        give_document(
+            client,
+            [case["id"] for case in of_record],
+            file.read_bytes(),
+            content_type="text/plain",
+            file_name=file.name,
+        )
     return len(records)
 
 
@@ -60,13 +61,7 @@ def compare_again(client: ApiClient, cycle_id: int, report_id: int, *, concurren
 
 def read_cases(client: ApiClient, cycle_id: int, report_id: int) -> Iterator[Case]:
     """The active test cases of a report."""
-    params: dict[str, Any] = {"cycle_id": cycle_id, "report_id": report_id, "limit": PAGE}
-    while True:
-        page = client.call("GET", "/cases", params=params)
-        yield from page["cases"]
-        if page["next_cursor"] is None:
-            return
-        params["cursor"] = page["next_cursor"]
+    return client.each("/cases", "cases", {"cycle_id": cycle_id, "report_id": report_id})
 
 
 def loan_of(case: Case) -> str:
