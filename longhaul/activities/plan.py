@@ -87,13 +87,16 @@ class PlanActivities:
     @asynccontextmanager
     async def _turn(self, job_id: str) -> AsyncIterator[None]:
         """Wait for a place among the jobs that list their items, if this one has yet to."""
-        async with self._database.begin() as tx:
-            job = await self._jobs.read(tx, job_id)
-        if job is None or job.planned_at is not None:
+        if self._listing.locked() and not await self._is_to_be_listed(job_id):
             yield
             return
         async with self._listing:
             yield
+
+    async def _is_to_be_listed(self, job_id: str) -> bool:
+        async with self._database.begin() as tx:
+            job = await self._jobs.read(tx, job_id)
+        return job is not None and job.planned_at is None
 
     async def _list_items(self, tx: Transaction, job: Job) -> int:
         job_type = self._catalog.get(job.job_type)

@@ -110,12 +110,14 @@ FROM test_case AS c
 WHERE c.id = $1 AND c.is_active
 """
 
-# What people gave counts more than the row that the sample came from.
-_EVIDENCE = """
+# What people gave counts more than the row that the sample came from, and the latest most.
+COUNTS_FIRST = "e.kind = 'source', e.id DESC"
+
+_EVIDENCE = f"""
 SELECT e.*, d.name AS source_name, d.kind AS source_kind, d.location, d.secret_ref
 FROM evidence AS e LEFT JOIN data_source AS d ON d.id = e.data_source_id
 WHERE e.test_case_id = $1
-ORDER BY e.kind = 'source', e.id DESC LIMIT 1
+ORDER BY {COUNTS_FIRST} LIMIT 1
 """
 
 # Of the samples that were drawn together. Days and months are many, and still tell no record

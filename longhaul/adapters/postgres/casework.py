@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
+from longhaul.adapters.postgres.cases import COUNTS_FIRST
 from longhaul.adapters.postgres.data_sources import data_sources
 from longhaul.core.cases import ExecutionOutcome, NewDocument, NewQuery
 from longhaul.core.casework import CaseFilter, CasePlace, HeldCase, LatestExecution, Verdict
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.sources import DataSource
 
-# What counts is chosen as an execution chooses it.
-_CASES = """
+_CASES = f"""
 SELECT c.id, c.cycle_id, c.report_id, c.phase_id, c.attribute_id, c.sample_id, c.expected_value,
        c.is_active, c.created_at, r.name AS report_name, r.lob, a.name AS attribute, a.data_type,
        a.line_no, coalesce(s.ordinal, 0) + 1 AS sample, s.key_values,
@@ -21,8 +21,8 @@ FROM test_case AS c
     JOIN sample AS s ON s.id = c.sample_id
     LEFT JOIN test_execution AS x ON x.test_case_id = c.id AND x.is_latest
     LEFT JOIN LATERAL (
-        SELECT kind FROM evidence WHERE test_case_id = c.id
-        ORDER BY kind = 'source', id DESC LIMIT 1
+        SELECT e.kind FROM evidence AS e WHERE e.test_case_id = c.id
+        ORDER BY {COUNTS_FIRST} LIMIT 1
     ) AS e ON true
 """
 
@@ -43,12 +43,12 @@ ORDER BY c.cycle_id, c.report_id, a.line_no, coalesce(s.ordinal, 0) + 1, c.id LI
 
 _FIND = f"{_CASES} WHERE c.id = $1"
 
-_EVIDENCE = """
+_EVIDENCE = f"""
 SELECT e.id, e.kind, e.content_hash, e.content_type, e.file_name, e.size, d.name AS data_source,
        e.query, e.parameters, e.table_name, e.column_name, e.source_key, e.created_by, e.created_at
 FROM evidence AS e LEFT JOIN data_source AS d ON d.id = e.data_source_id
 WHERE e.test_case_id = $1
-ORDER BY e.kind = 'source', e.id DESC LIMIT $2
+ORDER BY {COUNTS_FIRST} LIMIT $2
 """
 
 _EXECUTIONS = """
@@ -85,11 +85,11 @@ SELECT content_hash, content_type, file_name, size FROM evidence
 WHERE test_case_id = $1 AND content_hash = $2 ORDER BY id DESC LIMIT 1
 """
 
-_COUNTS = """
+_COUNTS = f"""
 SELECT wanted.id FROM unnest($1::integer[]) AS wanted (id)
     CROSS JOIN LATERAL (
-        SELECT * FROM evidence WHERE test_case_id = wanted.id
-        ORDER BY kind = 'source', id DESC LIMIT 1
+        SELECT * FROM evidence AS e WHERE e.test_case_id = wanted.id
+        ORDER BY {COUNTS_FIRST} LIMIT 1
     ) AS e
 """
 

@@ -130,13 +130,12 @@ class FileSession(Session):
                     )
                     yield table, path, sheet
             case _:
-                with self._translated():
-                    relation = self._connection.read_parquet(_only(path))
-                    columns = [
-                        SourceColumn(name=name, type=str(kind).lower())
-                        for name, kind in zip(relation.columns, relation.types, strict=True)
-                    ]
-                    ((rows,),) = relation.count("*").fetchall()
+                relation = self._connection.read_parquet(_only(path))
+                columns = [
+                    SourceColumn(name=name, type=str(kind).lower())
+                    for name, kind in zip(relation.columns, relation.types, strict=True)
+                ]
+                ((rows,),) = relation.count("*").fetchall()
                 csv_files.check_names([one.name for one in columns], "The Parquet file")
                 yield SourceTable(name=quoted([path.stem]), columns=columns, rows=rows), path, ""
 
