@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
+from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.queries import EXACT_UP_TO, ItemFilter, PostgresQueries
 from longhaul.core.items import ItemState
 from longhaul.core.jobs import Counts, Job
 from tests.factories import make_new_job
+from tests.one_transaction import OneTransaction
 
 ITEMS = EXACT_UP_TO + 1_000
 FAILED = [ItemState.FAILED]
@@ -25,39 +26,13 @@ SELECT $1, n, 'item-' || n,
 FROM generate_series(0, $2 - 1) AS n
 """
 
-_READ = """
-SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) AS rows
-FROM pg_stat_xact_user_tables WHERE relname = 'job_item'
-"""
-
-
-class Counted:
-    """A database that is one transaction, and knows how many items were read in it."""
-
-    def __init__(self, tx: PostgresTransaction) -> None:
-        self._tx = tx
-        self._before = 0
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[PostgresTransaction]:
-        yield self._tx
-
-    async def begin_to_count(self) -> None:
-        # The server may not have put away yet what the connection read before.
-        self._before = await self._read()
-
-    async def items_read(self) -> int:
-        return await self._read() - self._before
-
-    async def _read(self) -> int:
-        rows = await self._tx.fetch(_READ)
-        return sum(row["rows"] for row in rows)
-
 
 @asynccontextmanager
-async def reads(database: PostgresDatabase) -> AsyncIterator[tuple[PostgresQueries, Counted]]:
+async def reads(
+    database: PostgresDatabase,
+) -> AsyncIterator[tuple[PostgresQueries, OneTransaction]]:
     async with database.begin() as tx:
-        counted = Counted(tx)
+        counted = OneTransaction(tx)
         await counted.begin_to_count()
         yield PostgresQueries(counted), counted  # type: ignore[arg-type]  # all it asks for
 
