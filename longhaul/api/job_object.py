@@ -1,4 +1,4 @@
-"""The job object of the contract: a row, and what is known live, as clients see it."""
+"""The job object as clients see it: the row, and what is known live."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ _ACTIVE = frozenset({JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.RESUMING})
 
 
 class JobObjects:
-    """Renders rows; knows the older clients' names of job types.
+    """Renders rows; knows the names that the replaced Celery system had for job types.
 
     Args:
         limited: The job types whose jobs may have to wait for others of their type.
@@ -27,7 +27,7 @@ class JobObjects:
         self._limited = limited
 
     def render(self, job: Job, shown: Shown) -> dict[str, Any]:
-        """The job object, with every key of the contract."""
+        """The job object; every key is always there."""
         counts = job.counts
         return {
             "job_id": job.id,
@@ -96,7 +96,7 @@ class JobObjects:
 
 
 def rfc3339(time: datetime | None) -> str | None:
-    """A time as the contract writes it: UTC, microseconds, `Z`."""
+    """A time as all answers write it: UTC, microseconds, `Z`."""
     return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

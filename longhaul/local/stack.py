@@ -70,7 +70,7 @@ class Stack:
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
-        self._say_where()
+        self._say_where(temporal_address=env["TEMPORAL_ADDRESS"])
         await supervisor.watch()
 
     async def _postgres(self, supervisor: Supervisor) -> str:
@@ -99,7 +99,7 @@ class Stack:
 
     async def _temporal(self, supervisor: Supervisor) -> str:
         if self._settings.temporal_address is not None:
-            self._say(f"Temporal: {self._settings.temporal_address}")
+            self._say("Temporal: as TEMPORAL_ADDRESS says")
             return self._settings.temporal_address
         port, ui_port = self._port("temporal"), self._port("temporal_ui")
         binary = await temporal.find_binary(self._say)
@@ -172,10 +172,11 @@ class Stack:
         self._addresses[f"{name}_port"] = port
         return port
 
-    def _say_where(self) -> None:
+    def _say_where(self, *, temporal_address: str) -> None:
         api = self._addresses["api"]
         self._say("")
         self._say(f"API        {api}/docs")
+        self._say(f"Temporal   {temporal_address}")
         if "temporal_ui" in self._addresses:
             self._say(f"Workflows  {self._addresses['temporal_ui']}")
         self._say(f"Data       {self._folder.path}")
