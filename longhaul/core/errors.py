@@ -1,9 +1,9 @@
-"""The one tree of errors.
+"""The one tree of errors; a test holds this drawing to the classes.
 
 JobError                          code, retryable
-├── Rejected                      the caller must change something; never retried
+├── Rejected                      rejected: the caller must change something; never retried
 │   ├── InvalidInput              invalid_input
-│   │   └── MalformedRequest      malformed_request
+│   ├── MalformedRequest          malformed_request
 │   ├── NotAuthenticated          not_authenticated
 │   ├── Forbidden                 forbidden
 │   ├── NotFound                  not_found
@@ -16,12 +16,14 @@ JobError                          code, retryable
 │   ├── ItemNotRetryable          item_not_retryable
 │   └── BodyTooLarge              body_too_large
 ├── PlanFailed                    plan_failed: the job type broke while it listed the items
-├── ItemFailed                    one item cannot be done; the job goes on
+├── Overtaken                     overtaken: the job changed while its items were listed; retried
+├── ItemFailed                    item_failed: one item cannot be done; the job goes on
 ├── ProviderRejected              provider_rejected: the provider refuses us; the job pauses itself
 ├── ProviderBusy                  provider_busy: try again, perhaps after a given time
 ├── NotStored                     not_stored: results cannot be stored, and no outage is to blame
-└── Unavailable                   unavailable: a dependency did not answer; retried
-    └── TemporalUnavailable       temporal_unavailable
+├── Unavailable                   unavailable: a dependency did not answer; retried
+│   └── TemporalUnavailable       temporal_unavailable
+└── Fenced                        fenced: a later epoch began; nothing is written
 
 Core knows no HTTP and no Temporal: `api/errors.py` and `worker/errors.py` translate.
 """
@@ -156,8 +158,15 @@ class PlanFailed(JobError):
     def __init__(self, error_id: str) -> None:
         super().__init__(
             f"The items could not be listed because of a fault in the job type; the log "
-            f"says more under error {error_id}. Retry the job once that is mended."
+            f"says more under error {error_id}. Retry the job once that is fixed."
         )
+
+
+class Overtaken(JobError):
+    """The job was cancelled or replaced while its items were listed."""
+
+    code = "overtaken"
+    retryable = True
 
 
 class ItemFailed(JobError):
@@ -221,7 +230,7 @@ class Unavailable(JobError):
     """A dependency did not answer in time.
 
     Attributes:
-        waited: Somebody has waited for it in vain: who asks again at once only waits twice.
+        waited: A retry loop has already given up on this; do not retry again.
     """
 
     code = "unavailable"
@@ -236,6 +245,6 @@ class TemporalUnavailable(Unavailable):
 
 
 class Fenced(JobError):
-    """The epoch moved on: whoever writes under the old one writes nothing."""
+    """A later epoch began; nothing is written under the old one."""
 
     code = "fenced"
