@@ -101,7 +101,7 @@ class Approvals:
         if approval.state is ApprovalState(wanted):
             return flow
         if approval.state is not ApprovalState.WAITING:
-            raise WrongState(f"Step {step!r} is {approval.state} already.")
+            raise WrongState(f"Step {step!r} is already {approval.state}.")
         if now >= approval.deadline:
             raise WrongState(f"The time to decide on step {step!r} is over.")
         reason = reason[:MAX_REASON]

@@ -142,7 +142,9 @@ class Casework:
         """
         held = await self.check_may_give(tx, principal, case_ids)
         if len({one.report_id for one in held}) > 1:
-            raise InvalidInput("The test cases are of several reports.", (("/also", "of another"),))
+            raise InvalidInput(
+                "The test cases belong to several reports.", (("/also", "of another"),)
+            )
         _check_parameters(parameters, held)
         place = await self._source(tx, held[0].report_id, source)
         try:
@@ -193,7 +195,7 @@ class Casework:
         try:
             check_source(source)
         except QueryRefused as exc:
-            raise InvalidInput(str(exc), (("/data_source", "takes no queries"),)) from None
+            raise InvalidInput(str(exc), (("/data_source", "does not accept queries"),)) from None
         return source
 
     async def _held(

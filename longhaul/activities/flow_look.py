@@ -103,7 +103,9 @@ class Look:
         await self._read()
         refusals = [await self._take_wish(number) for number in range(len(self._request.wishes))]
         for key in self._request.lost:
-            await self._end(key, Failed("worker_lost", "The worker died again and again over it."))
+            await self._end(
+                key, Failed("worker_lost", "The worker died repeatedly while running it.")
+            )
         while True:
             before = self.flow.counts.ended
             await self._read()

@@ -177,7 +177,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         ids = {one.item.ordinal: int(one.item.payload["attribute_id"]) for one in ended}
         decided = await self._store.hold(tx, sorted(ids.values()))
         failed = Failed(
-            "decided_meanwhile", "A person decided on the mapping while the job was at it."
+            "decided_meanwhile", "A person decided on the mapping while the job was running."
         )
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 
@@ -254,7 +254,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
             for column in table.columns
         ]
         if not columns:
-            raise ItemFailed("no_columns", "The report's data sources hold no table to map to.")
+            raise ItemFailed("no_columns", "The report's data sources have no table to map to.")
         context.log("columns_found", columns=len(columns), sources=len(sources))
         return await asyncio.to_thread(self._finder.index, columns, names)
 

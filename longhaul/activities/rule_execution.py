@@ -34,16 +34,16 @@ class RuleExecutionParameters(BaseModel):
 
     version_id: UUID = Field(description="the rule version; its approved rules are executed")
     sample_size: int | None = Field(
-        None, ge=1, le=2**31, description="look at no more rows of a table; all when absent"
+        None, ge=1, le=2**31, description="check at most this many rows of a table; all when absent"
     )
     sample_percentage: float | None = Field(
-        None, gt=0, le=100, description="look at about such a share of the rows; all when absent"
+        None, gt=0, le=100, description="check about this percentage of the rows; all when absent"
     )
 
     @model_validator(mode="after")
     def _one_sample(self) -> Self:
         if self.sample_size is not None and self.sample_percentage is not None:
-            raise ValueError("sample_size and sample_percentage exclude each other")
+            raise ValueError("sample_size and sample_percentage cannot be combined")
         return self
 
     @property

@@ -63,7 +63,7 @@ class SamplingParameters(DraftParameters):
         None, ge=0, lt=2**63, description="the same seed and data give the same samples"
     )
     attribute_ids: AttributeIds | None = Field(
-        None, description="those in scope when absent: as scoping was approved, else all"
+        None, description="when absent those of the approved scoping, else all"
     )
 
     @field_validator("distribution", mode="before")
@@ -73,7 +73,7 @@ class SamplingParameters(DraftParameters):
             return given
         lowered = {key.lower() if isinstance(key, str) else key: given[key] for key in given}
         if len(lowered) < len(given):
-            raise ValueError("a category stands twice")
+            raise ValueError("a category occurs twice")
         return lowered
 
     @field_validator("distribution")

@@ -137,7 +137,7 @@ class ScopingType(JobType[ScopingParameters]):
         ids = {one.item.ordinal: int(one.item.payload["attribute_id"]) for one in ended}
         decided = await self._store.hold_decided(tx, version_id, sorted(ids.values()))
         failed = Failed(
-            "decided_meanwhile", "A person decided on the attribute while the job was at it."
+            "decided_meanwhile", "A person decided on the attribute while the job was running."
         )
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 

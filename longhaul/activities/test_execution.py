@@ -36,7 +36,7 @@ QUERY = "query"
 
 # What the row that a sample was drawn from says about itself: fit for a look, not for trust.
 _OF_ITSELF = 0.5
-_ITSELF = "As the row says it that the sample was drawn from; no other evidence was given."
+_ITSELF = "As in the row that the sample was drawn from; no other evidence was given."
 
 _MOST_NAMED = 20
 
@@ -293,7 +293,7 @@ def _column(case: Case, row: Mapping[str, Any]) -> str:
             return name
     raise ItemFailed(
         "evidence_ambiguous",
-        "The query answers several columns; name one `value`, or like the attribute.",
+        "The query returns several columns; name one `value`, or like the attribute.",
     )
 
 
@@ -316,7 +316,7 @@ def _read(values: Sequence[str | None], column: str, keys: Mapping[str, str]) ->
         value=values[0] if found else None,
         keys=keys if found else {},
         confidence=1.0 if found else 0.0,
-        rationale="As the source says it." if found else "The source has no such row.",
+        rationale="As in the source." if found else "The source has no such row.",
         provider=QUERY,
         location={"rows": len(values), "column": column} if found else {},
     )

@@ -210,7 +210,7 @@ def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> No
         if not is_among(principal, step.approvers, flow.lob):
             raise Forbidden("This step waits for somebody else's approval.")
     elif not may_control(principal, flow):
-        raise Forbidden("This step waits for the approval of those who steer the job.")
+        raise Forbidden("This step waits for the approval of somebody who may control the job.")
 
 
 def _names_somebody(step: ApprovalStep) -> bool:

@@ -198,7 +198,7 @@ class Controls:
         if job is None or not may_see(principal, job):
             raise NotFound("There is no such job.")
         if not may_control(principal, job):
-            raise Forbidden("You may see this job and answer what it asks, not steer it.")
+            raise Forbidden("You may see this job and decide on its approvals, but not control it.")
         return job
 
     async def _steer(self, job: Job, control: Control) -> Answer:

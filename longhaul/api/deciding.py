@@ -76,7 +76,7 @@ class Deciding:
         async def find(tx: Transaction) -> Version:
             found = await self._decisions.version(tx, principal, version_id)
             if kind not in (None, found.kind):
-                raise NotFound(f"The version holds {found.kind}, no {kind}.")
+                raise NotFound(f"The version has {found.kind}, not {kind}.")
             return found
 
         return find

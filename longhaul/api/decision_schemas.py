@@ -25,7 +25,7 @@ class DecisionRequest(Request):
     reviewer: Reviewer | None = Field(
         None,
         alias="as",
-        description="for whom, where the caller's roles leave that open",
+        description="as whom, if the caller may decide as both",
     )
     ids: list[EntryId] | None = Field(None, min_length=1, max_length=MOST_AT_ONCE)
     attribute_ids: list[RowId] | None = Field(None, min_length=1, max_length=MOST_AT_ONCE)

@@ -144,7 +144,7 @@ def _field(error: Mapping[str, Any]) -> dict[str, str]:
     """Where something is wrong, as a JSON pointer, and what."""
     where = error["loc"][1:]
     if error["type"] == "json_invalid":
-        what = f"The body is no JSON at character {where[0]}: {error['ctx']['error']}."
+        what = f"The body is not valid JSON at character {where[0]}: {error['ctx']['error']}."
         return {"pointer": "", "detail": what}
     return {"pointer": "".join(f"/{part}" for part in where), "detail": error["msg"]}
 

@@ -46,7 +46,7 @@ class ScheduleKeeper:
         """Tell Temporal of a schedule now.
 
         Raises:
-            InvalidInput: Temporal does not take its times.
+            InvalidInput: Temporal does not accept its times.
             TemporalUnavailable: It will be told later.
         """
         async with self._store.alone_with(schedule_id) as alone:

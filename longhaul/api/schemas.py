@@ -92,7 +92,7 @@ class JobRequest(Request):
 
 def _in_the_future(time: datetime) -> datetime:
     if time <= datetime.now(UTC):
-        raise ValueError("the time is over already")
+        raise ValueError("the time is in the past")
     return time
 
 

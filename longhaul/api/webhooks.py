@@ -47,7 +47,7 @@ class Webhooks:
         check_url(url, allow_private=self._allow_private)
         if not self._sealer.can_seal:
             raise InvalidInput(
-                "This installation has no key to keep secrets with: set LONGHAUL_WEBHOOKS__KEYS."
+                "This installation has no key to encrypt secrets: set LONGHAUL_WEBHOOKS__KEYS."
             )
         webhook_id, secret = str(uuid4()), new_secret()
         row = await self._store.add(

@@ -13,7 +13,8 @@ Reason = Annotated[str, typer.Option(help="for people; needed to reject")]
 VersionId = Annotated[str, typer.Argument(help="the version's id")]
 
 versions_app = typer.Typer(
-    no_args_is_help=True, help="Look at versions of rules, recommendations and samples; move them."
+    no_args_is_help=True,
+    help="List, submit, approve and reject versions of rules, recommendations and samples.",
 )
 
 
@@ -86,10 +87,10 @@ def entries_app(kind: Kind) -> typer.Typer:
             list[EntryStatus] | None, typer.Option(help="only these; repeatable")
         ] = None,
         attribute: Annotated[
-            list[int] | None, typer.Option(help="only of this attribute's id; repeatable")
+            list[int] | None, typer.Option(help="only of this attribute id; repeatable")
         ] = None,
         waiting_for: Annotated[
-            Reviewer | None, typer.Option(help="only what they have still to decide on")
+            Reviewer | None, typer.Option(help="only what waits for this reviewer")
         ] = None,
         limit: Limit = 100,
         cursor: Cursor = None,
@@ -108,19 +109,19 @@ def entries_app(kind: Kind) -> typer.Typer:
     @app.command("decide")
     def decide(
         of: Annotated[str, owner_id],
-        decision: Annotated[Decision, typer.Argument(help="what you say")],
+        decision: Annotated[Decision, typer.Argument(help="the decision")],
         entry: Annotated[
-            list[str] | None, typer.Option("--id", help="this one; repeatable")
+            list[str] | None, typer.Option("--id", help="id of an entry; repeatable")
         ] = None,
         attribute: Annotated[
-            list[int] | None, typer.Option(help="what waits of this attribute; repeatable")
+            list[int] | None, typer.Option(help="what waits for you of this attribute; repeatable")
         ] = None,
         everything: Annotated[
             bool, typer.Option("--all", help="everything that waits for you")
         ] = False,
         reason: Reason = "",
         reviewer: Annotated[
-            Reviewer | None, typer.Option("--as", help="for whom, if you may for both")
+            Reviewer | None, typer.Option("--as", help="as whom, if you may decide as both")
         ] = None,
         as_json: AsJson = False,
     ) -> None:

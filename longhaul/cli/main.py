@@ -78,7 +78,7 @@ def worker(types: Types = None) -> None:
 
 @app.command()
 def migrate(
-    to: Annotated[str, typer.Option(help="a revision; `base` takes everything down")] = "head",
+    to: Annotated[str, typer.Option(help="a revision; `base` drops everything")] = "head",
     as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date."""
@@ -96,7 +96,7 @@ def token(
     sub: Annotated[str | None, typer.Option(help="user id; yours when not given")] = None,
     role: Annotated[list[str] | None, typer.Option(help="repeatable")] = None,
     lob: Annotated[
-        str | None, typer.Option(help="the one line of business it is good for; all if not given")
+        str | None, typer.Option(help="restrict it to this line of business; all if not given")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -86,7 +86,7 @@ def edit(
     rule_type: Annotated[str | None, typer.Option(help="completeness, validity, …")] = None,
     severity: Annotated[str | None, typer.Option(help="low, medium, high or critical")] = None,
     rationale: Annotated[str | None, typer.Option(help="why it should hold")] = None,
-    reference: Annotated[str | None, typer.Option(help="the regulation's place")] = None,
+    reference: Annotated[str | None, typer.Option(help="the place in the regulation")] = None,
     order: Annotated[int | None, typer.Option(help="when it is executed")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,14 +103,16 @@ def edit(
         execution_order=order,
     )
     if not change:
-        raise typer.BadParameter("say what to change, as --severity or --kwargs")
+        raise typer.BadParameter("give what to change, such as --severity or --kwargs")
     answer = ask("PATCH", f"/versions/{version_id}/rules/{rule_id}", body=change)
     show(answer, lambda rule: print_entries(Kind.RULES, [rule]), as_json=as_json)
 
 
 def export(
     version_id: VersionId,
-    file: Annotated[Path | None, typer.Option("-o", help="where to; printed if absent")] = None,
+    file: Annotated[
+        Path | None, typer.Option("-o", help="the file to write; printed if absent")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Take the rules of a version out as a Great Expectations suite."""
@@ -137,7 +139,7 @@ def import_suite(
 
 
 def _print_added(answer: Mapping[str, Any]) -> None:
-    typer.echo(f"{answer['added']} rules added, {answer['known']} known already.")
+    typer.echo(f"{answer['added']} rules added, {answer['known']} there already.")
 
 
 def _read_rules(path: Path) -> Sequence[SuiteRule]:

@@ -72,7 +72,7 @@ def _look(client: ApiClient, job_id: str, console: Console, patience: timedelta)
                 away_since = now
                 console.print(f"{exc}\nThe job goes on without it; trying again for a minute.")
             if now - away_since >= patience.total_seconds():
-                console.print("It is still away.")
+                console.print("It still does not answer.")
                 raise typer.Exit(ExitCode.CANNOT_REACH) from None
             time.sleep(TRY_EVERY)
         else:

@@ -1,4 +1,4 @@
-"""How our processes end, for whoever starts them again."""
+"""Exit codes of our processes, for what restarts them."""
 
-# What sysexits.h calls a temporary failure: all is well, only start me again.
+# A temporary failure in sysexits.h: nothing is wrong, start the process again.
 START_AGAIN = 75

@@ -44,7 +44,7 @@ class Resources:
     Attributes:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
-        offline_seconds_per_item: How long the offline analyst pretends to think.
+        offline_seconds_per_item: How long the offline analyst waits for each item.
         blobs: Where documents are kept; None where there are none.
         sources: How data sources are reached, for adapters that read them.
     """
@@ -62,7 +62,7 @@ W = TypeVar("W")
 
 
 def for_provider(frozen: Mapping[str, Any], *, offline: W, model: W) -> W:
-    """Which of the two does the items of a job, by the provider that it was planned with."""
+    """Choose by the provider that the job was planned with."""
     return offline if frozen["provider"] == OFFLINE else model
 
 
@@ -86,7 +86,7 @@ class Calls(Protocol):
 
         Args:
             step: Names the question within the item; its answers are re-used under it.
-            check: Raises `BadAnswer` for what the shape alone cannot say.
+            check: Raises `BadAnswer` for faults that the shape does not exclude.
 
         Raises:
             ItemFailed: No usable answer came.
@@ -94,13 +94,13 @@ class Calls(Protocol):
 
 
 class BadAnswer(Exception):
-    """A model's answer cannot be used; the text tells the model what to mend."""
+    """A model's answer cannot be used; the text tells the model what to fix."""
 
 
 # Not frozen: each item has its own, and freezing doubles the cost.
 @dataclass(slots=True, kw_only=True)
 class ItemContext(Generic[P]):
-    """What surrounds an item while it is done."""
+    """What `do` gets besides the item."""
 
     job: Job
     parameters: P
@@ -111,7 +111,7 @@ class ItemContext(Generic[P]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared(Generic[P]):
-    """Parameters with everything resolved that must not change later.
+    """Parameters, with everything resolved that must not change later.
 
     Attributes:
         singleton: Whether only one live job of this type may exist for the report.
@@ -129,7 +129,7 @@ class Prepared(Generic[P]):
 
 
 class Types(Protocol):
-    """The catalog, as far as a job type may need it."""
+    """The part of the catalog that a job type may need."""
 
     def get(self, name: str) -> "JobType[Any]":
         """Return the type of a name.
@@ -157,9 +157,9 @@ class JobType(ABC, Generic[P]):
         queue: Where its items run.
         item_timeout: How long one item may take; waiting for a rate limit is not counted.
         max_attempts: How often an item is tried when it says that it may succeed again.
-        max_running: How many such jobs may run at once; the settings may say otherwise.
-        starts_per_minute: How many may be started in a minute; the settings may say otherwise.
-        is_flow: Its items are steps that other jobs carry out, so no chunk holds them.
+        max_running: How many such jobs may run at once; settings override it.
+        starts_per_minute: How many may start in a minute; settings override it.
+        is_flow: Its items are steps that other jobs carry out, so they are in no chunk.
         roles: Who may start it; empty means everyone who is authenticated.
     """
 
@@ -181,7 +181,7 @@ class JobType(ABC, Generic[P]):
         """Build the type; one that needs nothing from outside need not override this."""
 
     def join(self, catalog: "Types") -> None:
-        """Get to know the catalog that the type is part of."""
+        """Called with the catalog that the type is part of."""
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
         """Resolve the parameters in the transaction that creates the job.
@@ -192,7 +192,7 @@ class JobType(ABC, Generic[P]):
         return Prepared(parameters=parameters)
 
     def freeze(self) -> Mapping[str, Any]:
-        """What must stay as it is now until the job ends: prompt version, model."""
+        """What must not change until the job ends: prompt version, model."""
         return {}
 
     @abstractmethod
@@ -201,7 +201,7 @@ class JobType(ABC, Generic[P]):
 
     @abstractmethod
     async def do(self, item: Item, context: ItemContext[P]) -> ItemResult:
-        """Do one item. It may be done again after a crash, so effects belong into `save`.
+        """Do one item. It may be done again after a crash, so put effects into `save`.
 
         Raises:
             ItemFailed: The item cannot be done.

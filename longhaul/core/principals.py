@@ -36,11 +36,11 @@ class Principal:
 
     @property
     def listed_lob(self) -> str | None:
-        """The line of business whose things a list shows to the caller; None for all."""
+        """The line of business that limits the caller's lists; None for all."""
         return None if self.is_admin else self.lob
 
     def works_for(self, lob: str | None) -> bool:
-        """Whether a line of business is the caller's; who names none works for all."""
+        """Whether a line of business is the caller's; without one a caller works for all."""
         return lob is None or self.lob in (None, lob)
 
 
@@ -50,7 +50,7 @@ def may_see(principal: Principal, job: Job) -> bool:
 
 
 def may_control(principal: Principal, job: Job) -> bool:
-    """Whether the caller may steer the job."""
+    """Whether the caller may control the job."""
     return principal.is_admin or job.owner == principal.sub
 
 
@@ -61,7 +61,7 @@ def is_among(principal: Principal, asked: Approvers, lob: str | None) -> bool:
 
 
 def owner_of(job: Job) -> Principal:
-    """Who started a job, as they were then."""
+    """The person who started a job, with the roles of then."""
     return Principal(sub=job.owner, roles=frozenset(job.owner_roles), lob=job.owner_lob)
 
 
@@ -76,7 +76,7 @@ def check_may_start(principal: Principal, roles: Collection[str], title: str) ->
 
 
 def check_holds(principal: Principal, roles: Collection[str], what: str) -> None:
-    """Refuse callers who hold none of some roles; an Admin stands above.
+    """Refuse callers who hold none of some roles; Admins are exempt.
 
     Args:
         what: Begins the sentence that says by whom.

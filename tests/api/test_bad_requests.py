@@ -52,7 +52,11 @@ async def test_what_is_not_too_deep_is_stored_and_shown(client: httpx2.AsyncClie
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        (b'{"job_type": echo}', 422, "The body is no JSON at character 13: Expecting value."),
+        (
+            b'{"job_type": echo}',
+            422,
+            "The body is not valid JSON at character 13: Expecting value.",
+        ),
         (b'{"job_type": "\xff"}', 400, "send JSON in UTF-8"),
         (b"[" * 200_000, 400, "not nested too deeply"),
     ],

@@ -313,8 +313,8 @@ async def test_a_database_is_reached_by_a_bound_name_and_its_secret_is_shown_now
         ({"location": "../../secret.csv"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
         ({"location": "link.csv"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
         ({"location": "/etc/passwd"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
-        ({"location": ""}, 422, "which file it is"),
-        ({"location": "empty"}, 422, "no table that could be read"),
+        ({"location": ""}, 422, "give the file"),
+        ({"location": "empty"}, 422, "No table can be read"),
         ({"kind": "parquet"}, 422, "cannot be read"),
         ({"kind": "oracle"}, 422, "'postgresql', 'csv'"),
         ({"secret_ref": "LOANS_DSN"}, 422, "files have no"),
@@ -329,17 +329,17 @@ async def test_a_database_is_reached_by_a_bound_name_and_its_secret_is_shown_now
         (
             {"kind": "postgres", "secret_ref": "LOANS_DSN", "location": "postgresql://u:geheim@h"},
             422,
-            "no table that could be read",
+            "No table can be read",
         ),
         (
             {"kind": "postgres", "secret_ref": "LOANS_DSN", "location": "no_such"},
             422,
-            "no table that could be read",
+            "No table can be read",
         ),
         (
             {"kind": "postgres", "secret_ref": "AWAY_DSN", "location": ""},
             503,
-            "See that it runs",
+            "Check that it runs",
         ),
     ],
 )

@@ -285,7 +285,7 @@ async def test_a_report_without_a_source_or_with_a_broken_one_fails_its_items(
     job, items = await bench.plan_all()
     without = await bench.do(job, items[0])
 
-    assert broken == Failed("no_columns", "The report's data sources hold no table to map to.")
+    assert broken == Failed("no_columns", "The report's data sources have no table to map to.")
     assert without == Failed("no_source", "The report has no data source to map to.")
 
 

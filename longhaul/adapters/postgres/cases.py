@@ -203,8 +203,8 @@ class PostgresCases:
         (found,) = rows
         if found["status"] != VersionStatus.APPROVED:
             raise InvalidInput(
-                f"Sample set {sample_set_id} is {found['status']}; test cases are made of approved "
-                "ones."
+                f"Sample set {sample_set_id} is {found['status']}; test cases are made from "
+                "approved ones."
             )
         await tx.execute(_ENSURE_PHASE, found["cycle_id"], found["report_id"], PHASE)
         (row,) = await tx.fetch(_MAKE_CASES, sample_set_id, PHASE)
@@ -303,7 +303,7 @@ class PostgresCases:
         )
         if not rows:
             raise InvalidInput(
-                f"Data source {query.data_source_id} is none of the test cases' report."
+                f"Data source {query.data_source_id} does not belong to the test cases' report."
             )
         return [row["id"] for row in rows]
 

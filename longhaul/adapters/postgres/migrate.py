@@ -92,7 +92,7 @@ async def _migrate(connection: AsyncConnection, to: str, say: Callable[[str], No
             if exc.statement != said:
                 said = exc.statement
                 say(
-                    "Waits for a transaction that has a table open, and tries again and again: "
+                    "Waiting for a transaction that has a table open, and trying again: "
                     + " ".join((said or "").split())
                 )
             await asyncio.sleep(PAUSE.total_seconds())

@@ -219,7 +219,8 @@ class PostgresReports:
                 return await tx.execute(sql, source_id, report_id) > 0
         except asyncpg.ForeignKeyViolationError:
             raise WrongState(
-                "Mappings, results, samples or evidence come from this data source: it stays."
+                "Mappings, results, samples or evidence come from this data source; it cannot be "
+                "removed."
             ) from None
 
     async def note(

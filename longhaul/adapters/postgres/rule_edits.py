@@ -61,4 +61,4 @@ class PostgresRuleShelf(PostgresAttributes):
                     draft.regulatory_reference,
                 )
         except asyncpg.UniqueViolationError:
-            raise InvalidInput("Another rule of this attribute says the same.") from None
+            raise InvalidInput("Another rule of this attribute is the same.") from None

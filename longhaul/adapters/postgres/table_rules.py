@@ -27,10 +27,10 @@ ORDER BY a.line_no, a.id
 
 _NO_SOURCE = Fault(
     code="no_source",
-    sentence="The attribute is not mapped, and the report has not just one table to look in.",
+    sentence="The attribute is not mapped, and the report does not have exactly one table.",
 )
 _SCATTERED = Fault(
-    code="several_tables", sentence="The rule compares attributes that lie in different tables."
+    code="several_tables", sentence="The rule compares attributes in different tables."
 )
 
 

@@ -27,7 +27,7 @@ def read_header(path: Path) -> tuple[str, Sequence[str]]:
         read = {one: next(csv.reader([first], delimiter=one), []) for one in DELIMITERS}
     except csv.Error:
         raise ItemFailed(
-            "source_unreadable", "The first line of the CSV file holds no names of columns."
+            "source_unreadable", "The first line of the CSV file has no column names."
         ) from None
     delimiter, names = max(read.items(), key=lambda found: len(found[1]))
     check_names(names, "The CSV file")

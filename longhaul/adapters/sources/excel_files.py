@@ -53,7 +53,9 @@ def write_csv(path: Path, sheet: str, target: Path, *, check: Callable[[], None]
             if all(cell in (None, "") for cell in cells):
                 nothing += 1
                 if nothing > _MOST_ROWS:
-                    raise ItemFailed("source_unreadable", "A sheet names a row that Excel lacks.")
+                    raise ItemFailed(
+                        "source_unreadable", "A sheet names a row that Excel does not have."
+                    )
                 continue
             file.writelines([",".join([""] * width) + "\n"] * nothing)
             nothing = 0
@@ -96,7 +98,7 @@ def _opened(path: Path, check: Callable[[], None]) -> Iterator[Any]:
     except Exception:  # noqa: BLE001 - the library raises whatever it stumbles over in a bad file
         raise ItemFailed(
             "source_unreadable",
-            "The file is no Excel workbook, or a damaged one: open it and save it anew.",
+            "The file is not an Excel workbook, or is damaged: open it and save it again.",
         ) from None
 
 

@@ -210,8 +210,8 @@ def _scratch(below: Path | None) -> Path:
 def _no_scratch() -> ItemFailed:
     return ItemFailed(
         "no_scratch",
-        "Files cannot be copied to be read: see that the folder of LONGHAUL_SOURCES__SCRATCH "
-        "is there, can be written to, and has space left.",
+        "Files cannot be copied for reading: check that the folder of "
+        "LONGHAUL_SOURCES__SCRATCH exists, is writable and has free space.",
     )
 
 
@@ -222,7 +222,7 @@ def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]
             return [place]
         found = sorted(place.iterdir())
     except OSError:
-        raise ItemFailed("source_missing", "The data source's file is not there.") from None
+        raise ItemFailed("source_missing", "The data source's file does not exist.") from None
     # A file of the folder may itself be a link to somewhere else.
     wanted = [path for path in found if path.suffix.lower() in SUFFIXES[source.kind]]
     return [find_place(str(path), folders) for path in wanted]

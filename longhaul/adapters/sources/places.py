@@ -28,7 +28,7 @@ def find_place(location: str, folders: Sequence[Path] | None) -> Path:
     if not inside:
         raise ItemFailed(
             "source_denied",
-            "The file does not lie below a folder that sources are read from: move it there, or "
-            "have its folder named in LONGHAUL_SOURCES__FOLDERS.",
+            "The file is not in a folder that sources are read from: move it there, or add "
+            "its folder to LONGHAUL_SOURCES__FOLDERS.",
         )
     return Path(next(filter(os.path.exists, inside), inside[0]))

@@ -55,7 +55,8 @@ class PostgresSession(Session):
         self._is_own = source.is_own
         if self._is_own and self._schema == _OURS:
             raise ItemFailed(
-                "source_denied", "The schema public of Longhaul's own database is no data source."
+                "source_denied",
+                "The schema public of Longhaul's own database cannot be a data source.",
             )
         self._known: Sequence[SourceTable] | None = None
         try:
@@ -220,7 +221,7 @@ _MEANINGS: Sequence[tuple[type[psycopg.Error], str, str]] = [
     (
         errors.ProgramLimitExceeded,
         "too_large",
-        "A value or the query is larger than the data source can work on.",
+        "A value or the query is larger than the data source can handle.",
     ),
     (errors.UndefinedFunction, "type_mismatch", "The column's type does not suit the rule."),
     (errors.DatatypeMismatch, "type_mismatch", "The column's type does not suit the rule."),

@@ -335,7 +335,7 @@ def _are_equal(names: _Names, one: str, other: str) -> Any:
     raw = [names.reader.raw(names.column(name)) for name in (one, other)]
     if reading is Reading.TEXT or not all(column.type().is_string() for column in raw):
         return left == right
-    # "N/A" is no number and still the same as "N/A".
+    # "N/A" is not a number and still the same as "N/A".
     return _certain(left == right) | (raw[0] == raw[1])
 
 

@@ -95,7 +95,7 @@ class Session(ABC):
             sql = compiler(self.dialect)(expression)
         except Exception as exc:
             # Ibis' own classes of errors need Ibis, which is imported late.
-            raise QueryFailed("query_failed", "The rule cannot be asked of this source.") from exc
+            raise QueryFailed("query_failed", "This source cannot evaluate the rule.") from exc
         return self._run(sql)
 
     def table(self, name: str | None) -> SourceTable:

@@ -92,8 +92,8 @@ class SourceSessions:
         if not dsn:
             raise ItemFailed(
                 "secret_missing",
-                f"The data source's secret {source.secret_ref} is not bound here: name it in "
-                "LONGHAUL_SOURCES__SECRETS and set it, where the API and the workers run.",
+                f"The data source's secret {source.secret_ref} is not available here: name it in "
+                "LONGHAUL_SOURCES__SECRETS and set it for the API and the workers.",
             )
         return dsn
 

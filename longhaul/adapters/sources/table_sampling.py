@@ -91,7 +91,7 @@ class TableSampling:
         self._key = [name for name in request.key if name in self._known] or list(table.key)
         if not self._key:
             raise ItemFailed(
-                "no_key", "Nothing names the rows of the table: map the report's key attributes."
+                "no_key", "The rows of the table have no key: map the report's key attributes."
             )
         self._problems: dict[int, str] = {}
         self._attributes = list(self._usable(request.attributes))
@@ -144,8 +144,8 @@ class TableSampling:
         ((count,),) = self._session.fetch(named.aggregate(keys=named.count()))
         if count < self._count:
             problem = (
-                f"The table has no {' and no '.join(lacking)}, and what else names its rows names"
-                f" {count} of {self._count}; of rows with the same name one is drawn."
+                f"The table has no {' and no '.join(lacking)}, and the rest of the key tells apart"
+                f" only {count} of {self._count} rows; of rows with the same key one is drawn."
             )
             for one in self._attributes:
                 self._problems.setdefault(one.id, problem)
@@ -193,7 +193,7 @@ class TableSampling:
             try:
                 values.append((one, measured(self._reader, one)))
             except (Unreadable, IbisError):
-                self._problems[one.id] = "The column does not read as the attribute's type."
+                self._problems[one.id] = "The column cannot be read as the attribute's type."
                 values.append((one, None))
         part = self._part(QUARTILE_ROWS)
         for first in range(0, len(values), MEASURED_AT_ONCE):

@@ -27,7 +27,7 @@ def written_time(text: Any, writing: Writing) -> Any:
         part = text.substr(start, 2).cast("int64")
         exists &= part < limit
         time += part * (seconds * A_SECOND)
-    # CASE keeps the casts from what is no number.
+    # CASE keeps the casts from what is not a number.
     has_shape = (text.length() == writing.length) & text.re_search(writing.shape)
     return ibis.cases((has_shape, ibis.cases((exists, time), else_=None)), else_=None)
 
