@@ -129,7 +129,7 @@ async def test_a_test_is_reviewed(terminal: Terminal, cases: SeededCases) -> Non
     text = await terminal.text("cases", "review", case_id, "fail", "--reason", "of another")
 
     assert (no_reason[0], other[0]) == (2, 2)
-    assert "Say why" in no_reason[2]
+    assert "Give a reason" in no_reason[2]
     assert "look at execution 1" in other[2]
     assert passed["status"] == "pass"
     assert "u-1: fail of another" in text

@@ -461,7 +461,12 @@ def test_a_form_that_does_not_exist_is_refused(name: str, attributes: int | None
     ("file", "before", "after", "message"),
     [
         ("fry14m_a1_fields", "2,Loan", "two,Loan", "line 3: line_no 'two' is not a whole number."),
-        ("fry14m_a1_fields", "M143,Mandatory", "M143,Maybe", "line 3: mandatory 'Maybe' is not one"),
+        (
+            "fry14m_a1_fields",
+            "M143,Mandatory",
+            "M143,Maybe",
+            "line 3: mandatory 'Maybe' is not one",
+        ),
         ("fry14m_a1_fields", "M143,Mandatory", "M143,", "line 3: mandatory is empty."),
         ("fry14m_a1_fields", "M143", "M000", "line 3: additions.csv says nothing about M000."),
         ("fry14m_a1_fields", "Loan Closing Date", "Loan Number", "line 3: 'Loan Number' occurs"),
