@@ -91,12 +91,15 @@ class ItemJob:
     # Messages: these only set state.
 
     @workflow.signal(name="pause")
-    def pause_signal(self, message: Any = None) -> None:
-        """Pause the job; anything that cannot be read is taken as its default."""
+    def pause_signal(self, message: Any = None, *_more: Any) -> None:
+        """Pause the job; anything that cannot be read is taken as its default.
+
+        A signal that the handler does not take would stop the workflow for good.
+        """
         self._ask(_read_leniently(Action.PAUSE, message))
 
     @workflow.signal(name="resume")
-    def resume_signal(self, message: Any = None) -> None:
+    def resume_signal(self, message: Any = None, *_more: Any) -> None:
         """Resume the job."""
         self._ask(_read_leniently(Action.RESUME, message))
 

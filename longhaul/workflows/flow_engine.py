@@ -50,12 +50,12 @@ class FlowJob(ItemJob):
         self._steps.ask_for(start)
 
     @workflow.signal(name="look")
-    def look(self) -> None:
+    def look(self, *_unused: Any) -> None:
         """Look at the rows: somebody has changed them."""
         self._steps.look_again()
 
     @workflow.signal(name="approve")
-    def approve_signal(self, message: Any = None) -> None:
+    def approve_signal(self, message: Any = None, *_more: Any) -> None:
         """Approve or reject a step; what cannot be read is not heeded."""
         try:
             self._steps.wishes.append(Wish(_read_wish(message)))
