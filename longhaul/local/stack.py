@@ -60,13 +60,15 @@ class Stack:
                 await supervisor.stop()
 
     async def _start_and_watch(self, supervisor: Supervisor) -> None:
+        dsn = await self._postgres(supervisor)
         env = {
-            "LONGHAUL_POSTGRES__DSN": await self._postgres(supervisor),
+            "LONGHAUL_POSTGRES__DSN": dsn,
             "LONGHAUL_REDIS__URL": await self._redis(supervisor),
-            "TEMPORAL_ADDRESS": await self._temporal(supervisor),
+            **await self._temporal(supervisor),
+            **self._secret(),
+            **self._key(),
         }
-        await migrate(env["LONGHAUL_POSTGRES__DSN"], say=self._say)
-        env |= self._secret() | self._key()
+        await migrate(dsn, say=self._say)
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
@@ -97,10 +99,10 @@ class Stack:
         self._say(f"Redis: {redis.url(port)}")
         return redis.url(port)
 
-    async def _temporal(self, supervisor: Supervisor) -> str:
+    async def _temporal(self, supervisor: Supervisor) -> Mapping[str, str | None]:
         if self._settings.temporal_address is not None:
             self._say(f"Temporal: {self._settings.temporal_address}")
-            return self._settings.temporal_address
+            return {"TEMPORAL_ADDRESS": self._settings.temporal_address}
         port, ui_port = self._port("temporal"), self._port("temporal_ui")
         binary = await temporal.find_binary(self._say)
         await self._start(
@@ -109,9 +111,9 @@ class Stack:
             lambda: temporal.is_ready(port),
         )
         self._addresses["temporal_ui"] = f"http://{HOST}:{ui_port}"
-        return f"{HOST}:{port}"
+        return temporal.env(port)
 
-    async def _api(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    async def _api(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         api = self._settings.api
         port = self._port("api", api.port, host=api.host)
         command = Command(
@@ -122,7 +124,7 @@ class Stack:
         await self._start(supervisor, command, lambda: answers(port, api.near_host))
         self._addresses["api"] = api.url(port)
 
-    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         command = Command(
             name="Worker",
             argv=self._python("longhaul.worker"),

@@ -46,6 +46,16 @@ def command(binary: Path, *, file: Path, port: int, ui_port: int) -> Command:
     )
 
 
+def env(port: int) -> dict[str, str | None]:
+    """The variables of a process that works on this server, whatever the shell says of another."""
+    others = {name: None for name in os.environ if name.startswith("TEMPORAL_")}
+    return {
+        **others,
+        "TEMPORAL_ADDRESS": f"{HOST}:{port}",
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+    }
+
+
 async def is_ready(port: int) -> bool:
     """Whether the server accepts connections."""
     return await answers(port)
