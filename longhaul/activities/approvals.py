@@ -18,6 +18,7 @@ from longhaul.core.items import Done, Ended, Failed, Item, ItemResult
 from longhaul.core.jobs import Job
 from longhaul.core.notices import Event
 from longhaul.core.ports import Approval, Flows, LogTail, Stores, Transaction
+from longhaul.core.times import rfc3339
 
 MAX_REASON = 500
 
@@ -64,7 +65,7 @@ class Approvals:
     async def _tell(
         self, tx: Transaction, flow: Job, action: str, asked: ApprovalStep, approval: Approval
     ) -> None:
-        details = {"step": approval.step, "deadline": approval.deadline.isoformat()}
+        details = {"step": approval.step, "deadline": rfc3339(approval.deadline)}
         await self._jobs.audit(tx, flow, action, SYSTEM, details)
         told = {**details, "is_reminder": action == _REMINDER}
         await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, told, asked.approvers)

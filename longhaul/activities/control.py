@@ -8,6 +8,7 @@ from longhaul.core.controls import SYSTEM, Action, Control, Flag, Requested
 from longhaul.core.jobs import Job, JobStatus, path
 from longhaul.core.messages import ControlWrite, ControlWritten
 from longhaul.core.ports import Flags, Stores, Transaction
+from longhaul.core.times import rfc3339
 
 
 class ControlActivities:
@@ -84,5 +85,5 @@ class ControlActivities:
 def _details(control: Control) -> dict[str, object]:
     if control.action is Action.RESUME:
         return {"reason": control.reason}
-    until = control.until.isoformat() if control.until else None
+    until = rfc3339(control.until)
     return {"mode": control.mode, "reason": control.reason, "until": until}

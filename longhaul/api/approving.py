@@ -8,7 +8,6 @@ from typing import Any
 from longhaul.activities.approvals import Approvals
 from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.adapters.postgres.flows import PostgresFlows
-from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
@@ -23,6 +22,7 @@ from longhaul.core.flows import (
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
 from longhaul.core.principals import Principal, is_among, may_control, may_see
+from longhaul.core.times import rfc3339
 
 WITHDRAWN = "withdrawn"
 

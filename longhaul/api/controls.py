@@ -73,7 +73,7 @@ class Controls:
         )
 
     async def pause(self, principal: Principal, job_id: str, body: PauseRequest) -> Answer:
-        """Pause a job; of a paused one, nothing happens.
+        """Pause a job; a paused one takes a new time or reason.
 
         Raises:
             NotFound: There is no such job for the caller.
@@ -82,7 +82,7 @@ class Controls:
         """
         job = await self._read(principal, job_id)
         _refuse_if_ended(job, "paused")
-        if job.status is JobStatus.PAUSED and job.requested != Requested.RESUME:
+        if _is_paused_so(job, body):
             return Answer(job, accepted=False)
         control = Control(
             action=Action.PAUSE,
@@ -220,6 +220,14 @@ class Controls:
             if shown is not None and shown.version > job.version:
                 job = shown
         return job
+
+
+def _is_paused_so(job: Job, body: PauseRequest) -> bool:
+    """Whether a job is paused and stays so, for as long and for the reason that is asked for."""
+    if job.status is not JobStatus.PAUSED or job.requested == Requested.RESUME:
+        return False
+    until, reason = (job.pause.until, job.pause.reason) if job.pause else (None, "")
+    return body.until in (None, until) and body.reason in ("", reason)
 
 
 def _refuse_if_ended(job: Job, done: str) -> None:

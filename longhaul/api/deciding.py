@@ -20,7 +20,6 @@ from longhaul.api.cursors import (
     read_job_cursor,
 )
 from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
-from longhaul.api.job_object import rfc3339
 from longhaul.core.decisions import (
     Choice,
     DecisionStore,
@@ -36,6 +35,7 @@ from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.rule_edits import RuleChange
+from longhaul.core.times import rfc3339
 
 # What only the database needs of a row; and the job that proposed it, which is its owner's to know.
 _HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place", "job_id", "ordinal"})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import uvicorn
 
@@ -77,6 +78,9 @@ from longhaul.job_types.resources import build_resources
 
 CONNECTIONS = 20
 
+# Whoever waits for an answer is told that Temporal is away before his client gives up.
+TEMPORAL_PATIENCE = timedelta(seconds=1)
+
 # Open streams would keep a leaving process alive.
 SHUTDOWN_SECONDS = 2
 
@@ -115,7 +119,9 @@ async def open_services(
             open_servers(settings, connections=CONNECTIONS)
         )
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
-        client = await connect(settings.encryption.read(), traced, lazy=True)
+        client = await connect(
+            settings.encryption.read(), traced, lazy=True, retry_for=TEMPORAL_PATIENCE
+        )
         resources = build_resources(settings, database)
         catalog = load_catalog(resources, types)
         jobs, ledger = PostgresJobs(), PostgresLedger(database)

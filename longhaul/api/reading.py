@@ -15,11 +15,12 @@ from longhaul.api.cursors import (
     read_time_cursor,
     write_cursor,
 )
-from longhaul.api.job_object import JobObjects, call_object, item_object, rfc3339
+from longhaul.api.job_object import JobObjects, call_object, item_object
 from longhaul.core.errors import NotFound
 from longhaul.core.jobs import TERMINAL, Job, JobStatus
 from longhaul.core.ports import Database, JobBoard, LogTail, Row, Shown
 from longhaul.core.principals import Principal, may_see
+from longhaul.core.times import rfc3339
 
 # Jobs that no worker shows anything live of.
 _AT_REST = TERMINAL | {JobStatus.PENDING}

@@ -98,8 +98,9 @@ class Submission:
                 count = 0
                 async for _ in job_type.items(tx, prepared.parameters):
                     count += 1
-                resolved = prepared.parameters.model_dump(mode="json")
-                found.append(DryRun(job_type=job_type.name, parameters=resolved, items=count))
+                # As they were read: what `prepare` has found or made may be gone in a moment.
+                read = parameters.model_dump(mode="json")
+                found.append(DryRun(job_type=job_type.name, parameters=read, items=count))
                 raise _RollBack
         except _RollBack:
             return found[0]
@@ -122,7 +123,10 @@ class Submission:
                 ("/".join(("/parameters", *(str(part) for part in error["loc"]))), error["msg"])
                 for error in errors
             )
-            raise InvalidInput("The parameters do not fit the job type.", fields) from None
+            where, why = fields[0]
+            raise InvalidInput(
+                f"The parameters do not fit the job type. {where}: {why}", fields
+            ) from None
 
     async def _create(
         self,

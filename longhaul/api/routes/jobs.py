@@ -42,6 +42,11 @@ router = APIRouter()
 
 ACCEPTED = HTTPStatus.ACCEPTED
 
+# What a control answers when the job is as it was asked to be.
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.OK: {"model": JobView, "description": "Nothing to do"}
+}
+
 
 def services_of(request: Request) -> Services:
     """The services of this process."""
@@ -81,7 +86,17 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", status_code=ACCEPTED, response_model=JobView | Validated)
+@router.post(
+    "",
+    status_code=ACCEPTED,
+    response_model=JobView | Validated,
+    responses={
+        HTTPStatus.OK: {
+            "model": JobView | Validated,
+            "description": "There is such a job already, or the request asked only for a check",
+        }
+    },
+)
 async def submit_job(
     body: JobRequest,
     caller: Caller,
@@ -206,7 +221,7 @@ async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving:
     return await serving.reading.render(await serving.controls.change(caller, job_id, body))
 
 
-@router.post("/{job_id}/pause", status_code=ACCEPTED, response_model=JobView)
+@router.post("/{job_id}/pause", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
 async def pause_job(
     job_id: JobId,
     caller: Caller,
@@ -221,7 +236,9 @@ async def pause_job(
     return await serving.reading.render(answer.job)
 
 
-@router.post("/{job_id}/resume", status_code=ACCEPTED, response_model=ResumedJobView)
+@router.post(
+    "/{job_id}/resume", status_code=ACCEPTED, response_model=ResumedJobView, responses=UNCHANGED
+)
 async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
     """Go on under the same id."""
     answer = await serving.controls.resume(caller, job_id)
@@ -230,8 +247,8 @@ async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: 
     return {**await serving.reading.render(answer.job), "original_job_id": job_id}
 
 
-@router.post("/{job_id}/cancel", status_code=ACCEPTED, response_model=JobView)
-@router.delete("/{job_id}", status_code=ACCEPTED, response_model=JobView)
+@router.post("/{job_id}/cancel", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
+@router.delete("/{job_id}", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
 async def cancel_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
     """Stop for good; what is done stays done and readable."""
     answer = await serving.controls.cancel(caller, job_id)
@@ -249,7 +266,12 @@ async def retry_job(
     return await serving.reading.render(answer.job)
 
 
-@router.post("/{job_id}/control", status_code=ACCEPTED, response_model=ResumedJobView | JobView)
+@router.post(
+    "/{job_id}/control",
+    status_code=ACCEPTED,
+    response_model=ResumedJobView | JobView,
+    responses=UNCHANGED,
+)
 async def control_job(
     job_id: JobId, body: ControlRequest, caller: Caller, serving: Serving, response: Response
 ) -> Any:
