@@ -12,7 +12,6 @@ from temporalio.client import Client, WorkflowHandle
 
 from longhaul.activities.collect import Collect
 from longhaul.activities.flush import PATIENCE
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
@@ -30,6 +29,7 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, Stores
+from longhaul.core.tasks import end
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work

@@ -13,10 +13,10 @@ from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
 from longhaul.activities.plan import PlanActivities
-from longhaul.activities.tasks import end
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import ChunkRequest, ChunkResult, PlanRequest
+from longhaul.core.tasks import end
 from tests.conftest import until
 from tests.engine import Engine
 

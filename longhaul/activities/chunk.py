@@ -16,7 +16,6 @@ from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRun, JobRuns
 from longhaul.activities.patience import patiently
 from longhaul.activities.slots import Slots
-from longhaul.activities.tasks import end
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.controls import Flag
 from longhaul.core.errors import Fenced, ProviderRejected, Unavailable
@@ -34,6 +33,7 @@ from longhaul.core.messages import (
     ChunkResult,
 )
 from longhaul.core.ports import Ledger
+from longhaul.core.tasks import end
 
 MAX_LOSSES = 3
 ABANDON_AFTER = timedelta(seconds=5)

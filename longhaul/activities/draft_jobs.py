@@ -10,7 +10,6 @@ from longhaul.activities.report_scope import (
     AttributeIds,
     RowId,
     check_attributes,
-    is_visible,
     resolved_report,
 )
 from longhaul.core.attributes import AttributeStore
@@ -18,7 +17,7 @@ from longhaul.core.errors import InvalidInput
 from longhaul.core.items import Ended, Failed
 from longhaul.core.job_types import ItemContext, Prepared
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
+from longhaul.core.principals import Principal, is_visible
 from longhaul.core.single_flight import SingleFlight
 from longhaul.core.versions import ReportVersion, VersionStatus, VersionStore
 

@@ -2,11 +2,11 @@
 
 from temporalio import activity
 
-from longhaul.activities.ending import Endings
 from longhaul.activities.heartbeat import beating
 from longhaul.core.jobs import Job, JobFault, JobStatus
 from longhaul.core.messages import Finish, FinishRequest
 from longhaul.core.ports import Stores
+from longhaul.services.ending import Endings
 
 
 class FinishActivities:

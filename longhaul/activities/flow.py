@@ -4,11 +4,11 @@ from temporalio import activity
 
 from longhaul.activities.flow_look import FlowParts, Look
 from longhaul.activities.heartbeat import beating
-from longhaul.activities.steering import Steering
 from longhaul.core.controls import SYSTEM, Action, Control, Requested
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.messages import FlowRequest, FlowView, SteerRequest
 from longhaul.core.ports import Stores
+from longhaul.services.steering import Steering
 
 # One that drains may be told to stop now.
 _PAUSABLE = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.RESUMING, JobStatus.PAUSING})

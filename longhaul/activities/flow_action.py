@@ -6,9 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio import activity
 
-from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.activities.heartbeat import beating
-from longhaul.activities.parents import end_steps
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import ItemFailed, JobError
 from longhaul.core.flows import ActionStep, Unresolved, fill
@@ -18,6 +16,8 @@ from longhaul.core.messages import ActionRequest
 from longhaul.core.ports import Flows, LogTail, Reports, StepRow, Stores
 from longhaul.core.principals import owner_of
 from longhaul.core.step_actions import ActionContext, AnyAction
+from longhaul.services.flow_steps import results_so_far, steps_of
+from longhaul.services.parents import end_steps
 
 
 class ActionActivities:

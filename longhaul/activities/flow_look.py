@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import uuid_utils
 from pydantic import ValidationError
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.attempts import Attempts
-from longhaul.activities.parents import Parents, end_steps
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import JobError, SingletonBusy
@@ -20,18 +16,14 @@ from longhaul.core.flows import (
     ActionStep,
     ApprovalState,
     ApprovalStep,
-    Definition,
     Frontier,
     JobStep,
     Placed,
-    StepResult,
     Unresolved,
     fill,
     frontier,
-    placed,
-    results_of,
 )
-from longhaul.core.items import Ended, Failed, Item, ItemState
+from longhaul.core.items import Ended, Failed, Item
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.messages import FlowRequest, FlowView, LiveChild
 from longhaul.core.new_jobs import new_job
@@ -46,6 +38,10 @@ from longhaul.core.ports import (
     Transaction,
 )
 from longhaul.core.principals import check_may_start, owner_of
+from longhaul.services.approvals import Approvals
+from longhaul.services.attempts import Attempts
+from longhaul.services.flow_steps import results_so_far, steps_of
+from longhaul.services.parents import Parents, end_steps
 
 APPROVAL = "approval"
 
@@ -62,21 +58,6 @@ class FlowParts:
     attempts: Attempts
     parents: Parents
     reports: Reports
-
-
-def steps_of(flow: Job) -> list[Placed]:
-    """The steps of a flow, as they were when it was created."""
-    return placed(Definition(steps=flow.parameters["steps"]))
-
-
-def results_so_far(steps: list[Placed], rows: Mapping[str, StepRow]) -> dict[str, Any]:
-    """What the steps that have ended leave to later ones, by the names of references."""
-    ended = {
-        key: StepResult(result=row.output.get("result"), job_id=row.output.get("job_id"))
-        for key, row in rows.items()
-        if row.state is ItemState.DONE and row.output is not None
-    }
-    return results_of(steps, ended)
 
 
 class Look:

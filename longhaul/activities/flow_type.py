@@ -26,6 +26,7 @@ from longhaul.core.job_types import ItemContext, JobType, Prepared, Types
 from longhaul.core.jobs import Counts, Ending, Job, JobFault, ending, failed
 from longhaul.core.ports import Flows, StepRow, Transaction
 from longhaul.core.principals import Principal, check_may_start
+from longhaul.services.flow_steps import steps_of
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -110,7 +111,7 @@ class FlowType(JobType[P], Generic[P]):
     async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
         """Failed if a required step has failed, whatever else was done."""
         rows = {row.key: row for row in await self._flows.steps(tx, job.id)}
-        steps = placed(Definition(steps=job.parameters["steps"]))
+        steps = steps_of(job)
         fault = frontier(steps, {key: row.state for key, row in rows.items()}).failed
         if fault is None:
             return ending(counts)

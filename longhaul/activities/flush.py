@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from longhaul.activities.tasks import end
 from longhaul.core.catalog import AnyJobType
 from longhaul.core.errors import Fenced, NotStored, Unavailable
 from longhaul.core.items import Done, Ended, Failed, ItemState
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import STOPPED_BY_EPOCH, STOPPED_BY_OUTAGE
 from longhaul.core.ports import CountChanges, Reports, Stores
+from longhaul.core.tasks import end
 
 MAX_ROWS = 200
 MAX_WAIT = timedelta(milliseconds=50)

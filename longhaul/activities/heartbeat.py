@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from longhaul.activities.tasks import end
+from longhaul.core.tasks import end
 
 BEAT = timedelta(seconds=1)
 

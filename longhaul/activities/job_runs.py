@@ -11,12 +11,12 @@ from typing import Any, Protocol
 from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.flush import PATIENCE, BatchWriter, Flusher
 from longhaul.activities.patience import patiently
-from longhaul.activities.tasks import end
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.ports import JobBoard, Live, Reports, Stores
 from longhaul.core.stop_loss import FailureWindow
+from longhaul.core.tasks import end
 
 _SHOW_AT_MOST_EVERY = 0.05
 _SHOW_AT_LEAST_EVERY = 1.0

@@ -12,7 +12,6 @@ from longhaul.activities.report_scope import (
     RowId,
     attribute_items,
     check_attributes,
-    is_visible,
     resolved_report,
 )
 from longhaul.core.attributes import Attribute
@@ -33,7 +32,7 @@ from longhaul.core.mappings import (
     Standing,
 )
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, Role
+from longhaul.core.principals import Principal, Role, is_visible
 from longhaul.core.single_flight import SingleFlight
 from longhaul.core.sources import Sources
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from longhaul.activities.report_scope import RowId, is_visible
+from longhaul.activities.report_scope import RowId
 from longhaul.core.cases import (
     MOST_ROWS,
     Case,
@@ -29,7 +29,7 @@ from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, 
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, Role
+from longhaul.core.principals import Principal, Role, is_visible
 from longhaul.core.sentences import some_of
 
 QUERY = "query"

@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
@@ -23,6 +21,8 @@ from longhaul.core.flows import (
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
 from longhaul.core.principals import Principal, is_among, may_control, may_see
+from longhaul.services.approvals import Approvals
+from longhaul.services.flow_steps import results_so_far, steps_of
 
 WITHDRAWN = "withdrawn"
 

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from longhaul.activities.attempts import Attempts
-from longhaul.activities.ending import Endings
-from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
@@ -18,6 +15,9 @@ from longhaul.core.jobs import Job, JobStatus, RunMode
 from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
 from longhaul.core.principals import Principal, may_control, may_see
 from longhaul.core.upkeep import Traces
+from longhaul.services.attempts import Attempts
+from longhaul.services.ending import Endings
+from longhaul.services.steering import Steering
 
 PATIENCE = timedelta(seconds=1)
 LOOK_EVERY = timedelta(milliseconds=20)

@@ -8,9 +8,6 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
-from longhaul.activities.decisions import Decisions
-from longhaul.activities.mapping_by_hand import MappingByHand
-from longhaul.activities.rule_editing import RuleEditing
 from longhaul.api.approving import Approving
 from longhaul.api.cursors import (
     cut,
@@ -36,6 +33,9 @@ from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.rule_edits import RuleChange
+from longhaul.services.decisions import Decisions
+from longhaul.services.mapping_by_hand import MappingByHand
+from longhaul.services.rule_editing import RuleEditing
 
 # What only the database needs of a row; and the job that proposed it, which is its owner's to know.
 _HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place", "job_id", "ordinal"})

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from pydantic_core import to_json
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import CannotOpen, Sealer
 from longhaul.core.errors import Unavailable
 from longhaul.core.ports import Reports
+from longhaul.core.tasks import end
 from longhaul.core.webhooks import WAITS, Try, signed_headers
 
 AT_ONCE = 16

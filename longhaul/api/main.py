@@ -6,11 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import uvicorn
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.casework import Casework
-from longhaul.activities.ending import Endings
-from longhaul.activities.quality_report import QualityReports
-from longhaul.activities.tasks import end
 from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.cases import PostgresCases
@@ -65,6 +60,7 @@ from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
+from longhaul.core.tasks import end
 from longhaul.job_types.decisions import (
     build_decisions,
     build_mapping_by_hand,
@@ -74,6 +70,10 @@ from longhaul.job_types.decisions import (
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
+from longhaul.services.approvals import Approvals
+from longhaul.services.casework import Casework
+from longhaul.services.ending import Endings
+from longhaul.services.quality_reports import QualityReports
 
 CONNECTIONS = 20
 

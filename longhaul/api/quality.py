@@ -1,12 +1,12 @@
 """Reads the quality report of a job for whoever may see the job."""
 
-from longhaul.activities.quality_report import QualityReports
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.reading import Reading
 from longhaul.core.errors import NotFound
 from longhaul.core.ports import Database
 from longhaul.core.principals import Principal
 from longhaul.core.quality_report import QualityReport
+from longhaul.services.quality_reports import QualityReports
 
 _HTML = ("text/html", "text/*", "*/*")
 _JSON = ("application/json", "application/*", "*/*")

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import structlog
 
-from longhaul.activities.ending import Endings
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.telemetry.metrics import ApiMetrics
@@ -22,6 +21,7 @@ from longhaul.core.ports import (
     WorkflowRun,
     Workflows,
 )
+from longhaul.services.ending import Endings
 
 EVERY = timedelta(seconds=30)
 

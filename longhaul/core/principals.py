@@ -44,6 +44,11 @@ class Principal:
         return lob is None or self.lob in (None, lob)
 
 
+def is_visible(lob: str, principal: Principal) -> bool:
+    """Whether the caller may know of a report of this line of business."""
+    return principal.is_admin or principal.works_for(lob)
+
+
 def may_see(principal: Principal, job: Job) -> bool:
     """Whether the caller may know that the job exists."""
     return may_control(principal, job) or is_among(principal, job.approvers, job.lob)

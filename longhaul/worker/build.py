@@ -8,12 +8,9 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.attempts import Attempts
 from longhaul.activities.calls import Provider
 from longhaul.activities.chunk import ChunkActivities
 from longhaul.activities.control import ControlActivities
-from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.flow import FlowActivities
@@ -22,15 +19,18 @@ from longhaul.activities.flow_look import FlowParts
 from longhaul.activities.flush import PATIENCE
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
-from longhaul.activities.parents import Parents
 from longhaul.activities.plan import PlanActivities
-from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import JobError
 from longhaul.core.job_types import Queue
 from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores, Workflows
+from longhaul.services.approvals import Approvals
+from longhaul.services.attempts import Attempts
+from longhaul.services.ending import Endings
+from longhaul.services.parents import Parents
+from longhaul.services.steering import Steering
 from longhaul.worker.errors import ErrorInterceptor
 from longhaul.worker.timed import TimedWork
 from longhaul.workflows.health_probe import HealthProbe

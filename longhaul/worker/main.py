@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from temporalio.client import Client
 
 from longhaul.activities.plan import LISTING
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
@@ -23,6 +22,7 @@ from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
 from longhaul.core.exit_codes import START_AGAIN
 from longhaul.core.ports import Stores
+from longhaul.core.tasks import end
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources

@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 
 import pytest
 
-from longhaul.activities.decisions import Decided, Decisions
 from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.rules import PostgresRules
@@ -17,6 +16,7 @@ from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.rules import NewRules, RuleProposal
 from longhaul.core.versions import VersionStatus
+from longhaul.services.decisions import Decided, Decisions
 from tests.conftest import until
 from tests.decision_samples import SeededVersion, make_draft, rule_ids, seed_rules
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -16,6 +15,7 @@ from longhaul.api.dispatcher import LONGEST_SUMMARY, STARTED_AGAIN_AFTER, Dispat
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job
 from longhaul.core.messages import MOST_FAIRNESS_BYTES, fairness_key
+from longhaul.core.tasks import end
 from tests.conftest import until
 from tests.factories import make_new_job
 from tests.fakes import NoWorkflows

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from temporalio.testing import ActivityEnvironment
 
 from longhaul.activities.control import ControlActivities
-from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flush import BatchWriter
 from longhaul.activities.plan import PlanActivities
@@ -38,6 +37,7 @@ from longhaul.core.ports import (
     Transaction,
 )
 from longhaul.core.principals import Principal
+from longhaul.services.ending import Endings
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoFlags, NoTraces, NoWorkflows
 from tests.job_types.echo import CREATE_TABLE, Echo

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from longhaul.activities.ending import Endings
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
@@ -20,6 +19,7 @@ from longhaul.core.controls import Requested
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.jobs import Job, JobStatus, Pause, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
+from longhaul.services.ending import Endings
 from tests.conftest import PATIENCE
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows

@@ -8,7 +8,6 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.testing import ActivityEnvironment
 
-from longhaul.activities.ending import Endings
 from longhaul.activities.upkeep import RetentionActivities
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -22,6 +21,7 @@ from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.ports import Stores
 from longhaul.core.principals import Principal
 from longhaul.core.upkeep import RETENTION, Purged
+from longhaul.services.ending import Endings
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo

@@ -4,13 +4,8 @@ import pytest
 from redis.asyncio import Redis
 from temporalio.testing import ActivityEnvironment
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.attempts import Attempts
-from longhaul.activities.ending import Endings
 from longhaul.activities.flow import FlowActivities
 from longhaul.activities.flow_look import FlowParts
-from longhaul.activities.parents import Parents
-from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -22,6 +17,11 @@ from longhaul.core.controls import Action, Control, Requested
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.messages import SteerRequest
 from longhaul.core.ports import LogTail, Stores, Workflows
+from longhaul.services.approvals import Approvals
+from longhaul.services.attempts import Attempts
+from longhaul.services.ending import Endings
+from longhaul.services.parents import Parents
+from longhaul.services.steering import Steering
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -22,6 +21,7 @@ from longhaul.core.approvers import Approvers
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.notices import Event
 from longhaul.core.principals import Principal
+from longhaul.core.tasks import end
 from longhaul.core.webhooks import Try, new_secret
 from tests.conftest import until
 from tests.factories import make_new_job

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from longhaul.activities.parents import Parents
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import Unavailable, UnknownJobType
@@ -20,6 +19,7 @@ from longhaul.core.jobs import (
     path,
 )
 from longhaul.core.ports import Reports, Stores, Transaction
+from longhaul.services.parents import Parents
 
 
 class Endings:

@@ -7,7 +7,6 @@ its audit stand or fall together.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from longhaul.activities.report_scope import is_visible
 from longhaul.core.decisions import (
     TAKES,
     AuditLine,
@@ -38,7 +37,7 @@ from longhaul.core.decisions import (
 )
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
+from longhaul.core.principals import Principal, is_visible
 from longhaul.core.sentences import some_of
 from longhaul.core.versions import VersionStatus
 

@@ -7,11 +7,11 @@ lost) keeps the request on its row, where the next plan finds it.
 
 from collections.abc import Callable, Mapping
 
-from longhaul.activities.ending import Endings
 from longhaul.core.controls import Action, Control, Requested
 from longhaul.core.errors import NotFound
 from longhaul.core.jobs import Job, JobStatus, Pause
 from longhaul.core.ports import JobChanges, Stores, Workflows
+from longhaul.services.ending import Endings
 
 
 class Steering:

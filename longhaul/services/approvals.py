@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from longhaul.activities.parents import end_steps
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import InvalidInput, WrongState
 from longhaul.core.flows import (
@@ -18,6 +17,7 @@ from longhaul.core.items import Done, Ended, Failed, Item, ItemResult
 from longhaul.core.jobs import Job
 from longhaul.core.notices import Event
 from longhaul.core.ports import Approval, Flows, LogTail, Stores, Transaction
+from longhaul.services.parents import end_steps
 
 MAX_REASON = 500
 
