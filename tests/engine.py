@@ -21,7 +21,7 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.dispatcher import Dispatcher
@@ -100,7 +100,7 @@ class Engine:
             workflows=self.workflows,
             catalog=self.parts.catalog,
             metrics=ApiMetrics(),
-            reports=self.parts.reports,
+            errors=self.parts.errors,
         )
         running = asyncio.create_task(dispatcher.run())
         yield
@@ -212,7 +212,7 @@ async def open_engine(
         journal=PostgresCallJournal(database, jobs),
         flags=flags,
         logs=RedisLogTail(redis),
-        reports=LoggedReports(),
+        errors=LoggedErrors(),
         providers={},
         timed=timed_work(database, redis, stores, catalog, keep=timedelta(days=90)),
     )

@@ -32,7 +32,7 @@ class WorkerProcess:
         """A job that was planned."""
         job_id = await self.engine.create(start=False, **parameters)
         parts = self.engine.parts
-        plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+        plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
         request = PlanRequest(job_id=job_id, attempt=1, run_id="run-1")
         await ActivityEnvironment().run(plan.plan, request)
         return await self.engine.job(job_id)
@@ -112,13 +112,13 @@ async def open_process(
 ) -> AsyncIterator[WorkerProcess]:
     parts = engine.parts
     watch = FlagWatch(parts.flags)
-    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, reports=parts.reports)
+    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, errors=parts.errors)
     runner = ItemRunner(
         database=parts.stores.database,
         journal=parts.journal,
         providers={},
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
     chunks = ChunkActivities(
         runs=runs,

@@ -29,11 +29,11 @@ from longhaul.core.messages import FlowRequest, FlowView, LiveChild
 from longhaul.core.new_jobs import new_job
 from longhaul.core.ports import (
     Approval,
+    ErrorReporter,
     Flows,
     JobChanges,
     Jobs,
     Ledger,
-    Reports,
     StepRow,
     Transaction,
 )
@@ -57,7 +57,7 @@ class FlowParts:
     approvals: Approvals
     attempts: Attempts
     parents: Parents
-    reports: Reports
+    errors: ErrorReporter
 
 
 class Look:
@@ -200,7 +200,7 @@ class Look:
                 where = sorted({".".join(str(part) for part in e["loc"]) for e in exc.errors()})
                 sentence = f"The parameters do not fit the job type: {', '.join(where)[:300]}."
                 return Failed("invalid_parameters", sentence)
-        error_id = self._parts.reports.file(exc, job_id=self.flow.id, step=step.key)
+        error_id = self._parts.errors.file(exc, job_id=self.flow.id, step=step.key)
         return Failed("step_error", f"The step could not begin; the log has error {error_id}.")
 
     # Approvals.

@@ -11,7 +11,7 @@ from longhaul.core.errors import Fenced, NotStored, Unavailable
 from longhaul.core.items import Done, Ended, Failed, ItemState
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import STOPPED_BY_EPOCH, STOPPED_BY_OUTAGE
-from longhaul.core.ports import CountChanges, Reports, Stores
+from longhaul.core.ports import CountChanges, ErrorReporter, Stores
 from longhaul.core.tasks import end
 
 MAX_ROWS = 200
@@ -113,7 +113,7 @@ class Flusher:
         self,
         job: Job,
         writer: BatchWriter,
-        reports: Reports,
+        errors: ErrorReporter,
         on_row: Callable[[Job], None],
         on_stop: Callable[[RunMode, str], None],
         patience: timedelta = PATIENCE,
@@ -121,7 +121,7 @@ class Flusher:
         self.broken: Unavailable | NotStored | None = None
         self._job = job
         self._writer = writer
-        self._reports = reports
+        self._errors = errors
         self._on_row = on_row
         self._on_stop = on_stop
         self._patience = patience.total_seconds()
@@ -187,7 +187,7 @@ class Flusher:
         try:
             await self._store(batch)
         except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
-            error_id = self._reports.file(exc, job_id=self._job.id, step="flush")
+            error_id = self._errors.file(exc, job_id=self._job.id, step="flush")
             self.broken = NotStored(error_id)
             self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
         finally:
@@ -239,7 +239,7 @@ class Flusher:
                 await self._store([one])
             return
         ((ended, tally),) = batch
-        error_id = self._reports.file(exc, job_id=self._job.id, item_key=ended.item.key)
+        error_id = self._errors.file(exc, job_id=self._job.id, item_key=ended.item.key)
         if isinstance(ended.result, Failed):
             # Not even the failure can be stored: a fault of ours, for the chunk to report.
             self.broken = NotStored(error_id)

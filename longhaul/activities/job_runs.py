@@ -14,7 +14,7 @@ from longhaul.activities.patience import patiently
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
-from longhaul.core.ports import JobBoard, Live, Reports, Stores
+from longhaul.core.ports import ErrorReporter, JobBoard, Live, Stores
 from longhaul.core.stop_loss import FailureWindow
 from longhaul.core.tasks import end
 
@@ -141,14 +141,14 @@ class JobRuns:
         stores: Stores,
         watch: FlagWatch,
         catalog: Catalog,
-        reports: Reports,
+        errors: ErrorReporter,
         patience: timedelta = PATIENCE,
     ) -> None:
         self._stores = stores
         self._board = stores.board
         self._watch = watch
         self._catalog = catalog
-        self._reports = reports
+        self._errors = errors
         self._patience = patience
         self._runs: dict[tuple[str, int], _Shared] = {}
 
@@ -185,7 +185,7 @@ class JobRuns:
         return JobRun(
             job,
             job_type,
-            lambda run: Flusher(job, writer, self._reports, run.saw, run.stop, self._patience),
+            lambda run: Flusher(job, writer, self._errors, run.saw, run.stop, self._patience),
         )
 
     async def _show(self, run: JobRun) -> None:

@@ -23,7 +23,7 @@ from longhaul.api.routes import (
 )
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 
 PREFIX = "/api/v1"
 
@@ -39,7 +39,7 @@ NEW_ROUTERS = {
 }
 
 
-def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> FastAPI:
+def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -> FastAPI:
     """Build the application around services that are open already."""
     app = FastAPI(
         title="Longhaul",
@@ -50,7 +50,7 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     )
     app.state.services = services
     app.state.metrics = metrics
-    install_errors(app, reports)
+    install_errors(app, errors)
     json = [Depends(check_nesting)]
     # Before the versions' own routes, one of which takes any word in this place.
     app.include_router(

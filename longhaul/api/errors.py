@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from longhaul.core import errors
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 
 STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -35,7 +35,7 @@ RETRY_AFTER_SECONDS = 2
 _NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 
 
-def install_errors(app: FastAPI, reports: Reports) -> None:
+def install_errors(app: FastAPI, reporter: ErrorReporter) -> None:
     """Answer every error as problem+json."""
 
     async def on_job_error(request: Request, exc: Exception) -> JSONResponse:
@@ -59,7 +59,7 @@ def install_errors(app: FastAPI, reports: Reports) -> None:
         return response
 
     async def on_anything(request: Request, exc: Exception) -> JSONResponse:
-        error_id = reports.file(exc, path=request.url.path)
+        error_id = reporter.file(exc, path=request.url.path)
         return problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -31,7 +31,7 @@ from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.evidence import for_queries
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.logs import LoggedErrors, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
@@ -51,7 +51,7 @@ from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
-from longhaul.api.reports import BankReports
+from longhaul.api.reports import Reports
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
@@ -88,10 +88,10 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
-    metrics, reports = ApiMetrics(), LoggedReports()
-    async with open_services(settings, types, metrics, reports) as services:
+    metrics, errors = ApiMetrics(), LoggedErrors()
+    async with open_services(settings, types, metrics, errors) as services:
         config = uvicorn.Config(
-            create_app(services, metrics, reports),
+            create_app(services, metrics, errors),
             host=settings.api.host,
             port=settings.api.port,
             log_config=None,
@@ -103,7 +103,7 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, types: Sequence[str], metrics: ApiMetrics, reports: LoggedReports
+    settings: Settings, types: Sequence[str], metrics: ApiMetrics, errors: LoggedErrors
 ) -> AsyncIterator[Services]:
     """Open what the API needs, with the dispatcher and the reconciler running.
 
@@ -123,7 +123,7 @@ async def open_services(
         workflows = TemporalWorkflows(client)
         stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
         flows, logs = PostgresFlows(), RedisLogTail(redis)
-        endings = Endings(stores=stores, catalog=catalog, reports=reports)
+        endings = Endings(stores=stores, catalog=catalog, errors=errors)
         limits = type_limits(
             catalog, settings.limits.max_running, settings.limits.starts_per_minute
         )
@@ -132,7 +132,7 @@ async def open_services(
             workflows=workflows,
             catalog=catalog,
             metrics=metrics,
-            reports=reports,
+            errors=errors,
         )
         reconciler = Reconciler(
             database=database,
@@ -142,7 +142,7 @@ async def open_services(
             endings=endings,
             board=board,
             metrics=metrics,
-            reports=reports,
+            errors=errors,
         )
         reading = Reading(
             database=database,
@@ -157,9 +157,9 @@ async def open_services(
             WebhookSender.open(allow_private=settings.webhooks.allow_private)
         )
         webhooks = PostgresWebhooks(database)
-        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, reports=reports)
+        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, errors=errors)
         schedules, timers = PostgresSchedules(database), TemporalSchedules(client)
-        keeper = ScheduleKeeper(store=schedules, temporal=timers, reports=reports)
+        keeper = ScheduleKeeper(store=schedules, temporal=timers, errors=errors)
         tasks = [
             asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
         ]
@@ -226,7 +226,7 @@ async def open_services(
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
             ),
-            reports=BankReports(
+            reports=Reports(
                 database=database,
                 store=PostgresReports(),
                 sources=SourceSessions(for_queries(resources.sources)),

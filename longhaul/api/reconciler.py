@@ -14,8 +14,8 @@ from longhaul.core.errors import Unavailable
 from longhaul.core.jobs import Job, JobFault, JobStatus, Pause, RunMode
 from longhaul.core.ports import (
     Database,
+    ErrorReporter,
     JobBoard,
-    Reports,
     RunStatus,
     Transaction,
     WorkflowRun,
@@ -64,7 +64,7 @@ class Reconciler:
         endings: Endings,
         board: JobBoard,
         metrics: ApiMetrics,
-        reports: Reports,
+        errors: ErrorReporter,
         every: timedelta = EVERY,
         quiet_for: timedelta = QUIET_FOR,
     ) -> None:
@@ -75,7 +75,7 @@ class Reconciler:
         self._endings = endings
         self._board = board
         self._metrics = metrics
-        self._reports = reports
+        self._errors = errors
         self._every = every
         self._quiet_for = quiet_for
         self._wanted = asyncio.Event()
@@ -95,7 +95,7 @@ class Reconciler:
             except Unavailable:
                 self._log.info("reconciliation_put_off")
             except Exception as exc:  # noqa: BLE001 - the next look may succeed
-                self._reports.file(exc, step="reconcile")
+                self._errors.file(exc, step="reconcile")
             try:
                 async with asyncio.timeout(self._every.total_seconds()):
                     await self._wanted.wait()
@@ -130,7 +130,7 @@ class Reconciler:
             except Unavailable as exc:
                 away.append(exc)
             except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
-                self._reports.file(exc, step="reconcile", job_id=job.id)
+                self._errors.file(exc, step="reconcile", job_id=job.id)
         if len(away) == len(jobs):
             raise away[0]
         return mended

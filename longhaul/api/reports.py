@@ -27,7 +27,7 @@ BRINGS_REPORTS = frozenset({Role.ADMIN, Role.TEST_EXECUTIVE})
 ADDS_SOURCES = frozenset({Role.ADMIN, Role.DATA_EXECUTIVE})
 
 
-class BankReports:
+class Reports:
     """Answers the routes of reports.
 
     Args:

@@ -511,7 +511,7 @@ class Stores:
     board: JobBoard
 
 
-class Reports(Protocol):
+class ErrorReporter(Protocol):
     """Files what went wrong where operators can read it, without quoting any data."""
 
     def file(self, error: BaseException, **where: object) -> str:

@@ -25,7 +25,7 @@ from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import JobError
 from longhaul.core.job_types import Queue
-from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores, Workflows
+from longhaul.core.ports import CallJournal, ErrorReporter, Flags, LogTail, Stores, Workflows
 from longhaul.services.approvals import Approvals
 from longhaul.services.attempts import Attempts
 from longhaul.services.ending import Endings
@@ -64,7 +64,7 @@ class Parts:
     journal: CallJournal
     flags: Flags
     logs: LogTail
-    reports: Reports
+    errors: ErrorReporter
     providers: Mapping[str, Provider]
     timed: TimedWork
 
@@ -91,7 +91,7 @@ def build_workers(
                 task_queue=queue,
                 workflows=_workflows(parts) if is_first else [],
                 activities=workflow_side if is_first else item_side,
-                interceptors=[ErrorInterceptor(parts.reports)],
+                interceptors=[ErrorInterceptor(parts.errors)],
                 workflow_failure_exception_types=[JobError],
                 max_cached_workflows=cached_workflows,
                 max_concurrent_activities=MAX_CHUNKS,
@@ -112,8 +112,8 @@ def _workflows(parts: Parts) -> list[type]:
 
 
 def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
-    plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
-    endings = Endings(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+    plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
+    endings = Endings(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
     finish = FinishActivities(stores=parts.stores, endings=endings)
     control = ControlActivities(stores=parts.stores, flags=parts.flags)
     return [
@@ -128,7 +128,7 @@ def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
 
 def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
     stores, flows = parts.stores, PostgresFlows()
-    endings = Endings(stores=stores, catalog=parts.catalog, reports=parts.reports)
+    endings = Endings(stores=stores, catalog=parts.catalog, errors=parts.errors)
     look_parts = FlowParts(
         jobs=stores.jobs,
         ledger=stores.ledger,
@@ -137,7 +137,7 @@ def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
         approvals=Approvals(stores=stores, flows=flows, logs=parts.logs),
         attempts=Attempts(jobs=stores.jobs, ledger=stores.ledger),
         parents=Parents(jobs=stores.jobs, ledger=stores.ledger),
-        reports=parts.reports,
+        errors=parts.errors,
     )
     steering = Steering(stores=stores, workflows=workflows, endings=endings)
     flow = FlowActivities(stores=stores, parts=look_parts, steering=steering)
@@ -150,7 +150,7 @@ def _actions(parts: Parts) -> ActionActivities:
         flows=PostgresFlows(),
         catalog=parts.catalog,
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
 
 
@@ -162,13 +162,13 @@ def _item_side(
         journal=parts.journal,
         providers=parts.providers,
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
     runs = JobRuns(
         stores=parts.stores,
         watch=watch,
         catalog=parts.catalog,
-        reports=parts.reports,
+        errors=parts.errors,
         patience=patience,
     )
     chunks = ChunkActivities(

@@ -17,7 +17,7 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.settings import Settings, WorkerSettings
-from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.logs import LoggedErrors, configure_logging
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
 from longhaul.core.exit_codes import START_AGAIN
@@ -109,7 +109,7 @@ async def open_parts(
                 journal=PostgresCallJournal(database, jobs),
                 flags=RedisFlags(redis),
                 logs=RedisLogTail(redis),
-                reports=LoggedReports(),
+                errors=LoggedErrors(),
                 providers=providers,
                 timed=timed_work(
                     database, redis, stores, catalog, keep=settings.retention.kept_for

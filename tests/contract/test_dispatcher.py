@@ -9,7 +9,7 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.dispatcher import LONGEST_SUMMARY, STARTED_AGAIN_AFTER, Dispatcher
 from longhaul.core.catalog import Catalog
@@ -56,7 +56,7 @@ async def dispatched(database: PostgresDatabase, workflows: Starts) -> AsyncIter
         workflows=workflows,
         catalog=Catalog([Echo()]),
         metrics=ApiMetrics(),
-        reports=LoggedReports(),
+        errors=LoggedErrors(),
     )
     running = asyncio.create_task(dispatcher.run())
     async with asyncio.timeout(60):

@@ -23,7 +23,7 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.retention import PostgresRetention
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.controls import Controls
 from longhaul.api.schemas import RetryRequest
 from longhaul.core.catalog import Catalog
@@ -84,7 +84,7 @@ class History:
     async def plan(self) -> None:
         job = await self.read()
         activities = PlanActivities(
-            stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports()
+            stores=self.stores, catalog=Catalog([Echo()]), errors=LoggedErrors()
         )
         request = PlanRequest(job_id=job.id, attempt=job.attempt, run_id=f"run-{job.attempt}")
         plan = await ActivityEnvironment().run(activities.plan, request)
@@ -133,7 +133,7 @@ class History:
         job = await self.read()
         if job.status is JobStatus.PAUSED and not cancelled:
             return
-        endings = Endings(stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports())
+        endings = Endings(stores=self.stores, catalog=Catalog([Echo()]), errors=LoggedErrors())
         activities = FinishActivities(stores=self.stores, endings=endings)
         request = FinishRequest(
             job_id=job.id, attempt=job.attempt, epoch=job.epoch, cancelled=cancelled
@@ -149,7 +149,7 @@ class History:
             board=NoBoard(),
             traces=NoTraces(),
             workflows=NoWorkflows(),
-            endings=Endings(stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports()),
+            endings=Endings(stores=self.stores, catalog=Catalog([Echo()]), errors=LoggedErrors()),
             wake=lambda: None,
             check=lambda: None,
         )

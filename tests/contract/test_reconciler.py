@@ -11,7 +11,7 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.reconciler import AT_ONCE, Reconciler
 from longhaul.core.catalog import Catalog
@@ -73,16 +73,16 @@ class Desk:
 def desk(database: PostgresDatabase) -> Desk:
     jobs = PostgresJobs()
     stores = Stores(database=database, jobs=jobs, ledger=PostgresLedger(database), board=NoBoard())
-    reports, temporal = LoggedReports(), Found()
+    errors, temporal = LoggedErrors(), Found()
     reconciler = Reconciler(
         database=database,
         jobs=jobs,
         candidates=PostgresReconciliation(database),
         workflows=temporal,
-        endings=Endings(stores=stores, catalog=Catalog([Echo()]), reports=reports),
+        endings=Endings(stores=stores, catalog=Catalog([Echo()]), errors=errors),
         board=stores.board,
         metrics=ApiMetrics(),
-        reports=reports,
+        errors=errors,
     )
     return Desk(stores, reconciler, temporal)
 

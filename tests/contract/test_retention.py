@@ -14,7 +14,7 @@ from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.redis.traces import RedisTraces
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.controls import Controls
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus, Outcome
@@ -206,7 +206,7 @@ async def test_a_person_who_purges_a_large_job_waits_for_a_part_of_it(
         board=stores.board,
         traces=RedisTraces(redis_client),
         workflows=NoWorkflows(),
-        endings=Endings(stores=stores, catalog=Catalog([Echo()]), reports=LoggedReports()),
+        endings=Endings(stores=stores, catalog=Catalog([Echo()]), errors=LoggedErrors()),
         wake=lambda: None,
         check=lambda: None,
     )

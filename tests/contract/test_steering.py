@@ -11,7 +11,7 @@ from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.logs import RedisLogTail
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Action, Control, Requested
 from longhaul.core.jobs import Job, JobStatus
@@ -55,7 +55,7 @@ async def make_job(stores: Stores, status: JobStatus) -> Job:
 
 
 def make_steering(stores: Stores, workflows: Workflows) -> Steering:
-    endings = Endings(stores=stores, catalog=CATALOG, reports=LoggedReports())
+    endings = Endings(stores=stores, catalog=CATALOG, errors=LoggedErrors())
     return Steering(stores=stores, workflows=workflows, endings=endings)
 
 
@@ -69,7 +69,7 @@ def make_flow_activities(stores: Stores, workflows: Workflows, logs: LogTail) ->
         approvals=Approvals(stores=stores, flows=flows, logs=logs),
         attempts=Attempts(jobs=stores.jobs, ledger=stores.ledger),
         parents=Parents(jobs=stores.jobs, ledger=stores.ledger),
-        reports=LoggedReports(),
+        errors=LoggedErrors(),
     )
     return FlowActivities(stores=stores, parts=parts, steering=make_steering(stores, workflows))
 

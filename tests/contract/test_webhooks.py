@@ -15,7 +15,7 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.webhooks import AT_ONCE_TO_ONE, LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.deliverer import Deliverer
 from longhaul.core.approvers import Approvers
 from longhaul.core.jobs import Job, JobStatus, Outcome
@@ -101,7 +101,7 @@ async def delivering(
 ) -> AsyncIterator[Deliverer]:
     async with WebhookSender.open(allow_private=allow_private) as sender:
         deliverer = Deliverer(
-            webhooks=webhooks, sender=sender, sealer=SEALER, reports=LoggedReports(), waits=waits
+            webhooks=webhooks, sender=sender, sealer=SEALER, errors=LoggedErrors(), waits=waits
         )
         task = asyncio.create_task(deliverer.run())
         try:
