@@ -29,7 +29,7 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, Stores
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work
@@ -90,7 +90,7 @@ class Engine:
             for worker in workers:
                 await stack.enter_async_context(worker)
             yield
-        await end([watching])
+        await cancel_and_wait([watching])
 
     @asynccontextmanager
     async def dispatcher(self) -> AsyncIterator[None]:
@@ -104,7 +104,7 @@ class Engine:
         )
         running = asyncio.create_task(dispatcher.run())
         yield
-        await end([running])
+        await cancel_and_wait([running])
 
     async def create(
         self,

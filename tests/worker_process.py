@@ -16,7 +16,7 @@ from longhaul.activities.plan import PlanActivities
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import ChunkRequest, ChunkResult, PlanRequest
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from tests.conftest import until
 from tests.engine import Engine
 
@@ -129,4 +129,4 @@ async def open_process(
     )
     watching = asyncio.create_task(watch.run())
     yield WorkerProcess(engine, chunks)
-    await end([watching])
+    await cancel_and_wait([watching])

@@ -10,7 +10,7 @@ from longhaul.activities.heartbeat import beating
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import ItemFailed, JobError
 from longhaul.core.flows import ActionStep, Unresolved, fill
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, ItemState
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, ItemState
 from longhaul.core.jobs import Job
 from longhaul.core.messages import ActionRequest
 from longhaul.core.ports import ErrorReporter, Flows, LogTail, StepRow, Stores
@@ -92,7 +92,7 @@ class ActionActivities:
             flow = await jobs.lock(tx, context.job.id)
             if flow is None or flow.epoch != context.job.epoch or flow.status.is_terminal:
                 return
-            ended = await end_steps(tx, jobs, ledger, flow, [Ended(item, result)])
+            ended = await end_steps(tx, jobs, ledger, flow, [ItemOutcome(item, result)])
             if save is not None and ended.version > flow.version:
                 action, parameters, output = save
                 await action.save(tx, context, parameters, output)

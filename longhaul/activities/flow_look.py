@@ -23,7 +23,7 @@ from longhaul.core.flows import (
     fill,
     frontier,
 )
-from longhaul.core.items import Ended, Failed, Item
+from longhaul.core.items import Failed, Item, ItemOutcome
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.messages import FlowRequest, FlowView, LiveChild
 from longhaul.core.new_jobs import new_job
@@ -229,7 +229,7 @@ class Look:
 
     async def _end(self, key: str, failure: Failed) -> None:
         row = self._rows[key]
-        ended = Ended(Item(ordinal=row.ordinal, key=key), failure)
+        ended = ItemOutcome(Item(ordinal=row.ordinal, key=key), failure)
         self.flow = await end_steps(
             self._tx, self._parts.jobs, self._parts.ledger, self.flow, [ended]
         )

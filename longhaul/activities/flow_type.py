@@ -22,7 +22,7 @@ from longhaul.core.flows import (
     placed,
 )
 from longhaul.core.items import Item, ItemResult, ItemState, NewItem
-from longhaul.core.job_types import ItemContext, JobType, Prepared, Types
+from longhaul.core.job_types import CatalogView, ItemContext, JobType, Prepared
 from longhaul.core.jobs import Counts, Ending, Job, JobFault, ending, failed
 from longhaul.core.ports import Flows, StepRow, Transaction
 from longhaul.core.principals import Principal, check_may_start
@@ -42,9 +42,9 @@ class FlowType(JobType[P], Generic[P]):
 
     def __init__(self, flows: Flows) -> None:
         self._flows = flows
-        self._catalog: Types | None = None
+        self._catalog: CatalogView | None = None
 
-    def join(self, catalog: Types) -> None:
+    def join(self, catalog: CatalogView) -> None:
         """Remember what steps may be made of."""
         self._catalog = catalog
 
@@ -95,7 +95,7 @@ class FlowType(JobType[P], Generic[P]):
         ]
 
     @property
-    def _types(self) -> Types:
+    def _types(self) -> CatalogView:
         assert self._catalog is not None, "a flow type is asked before it is in a catalog"
         return self._catalog
 

@@ -12,7 +12,7 @@ from longhaul.activities.job_runs import JobRun
 from longhaul.activities.patience import patiently
 from longhaul.core.calls import CallPlace
 from longhaul.core.errors import Fenced, ItemFailed, JobError, ProviderRejected, Unavailable
-from longhaul.core.items import Ended, Failed, Item, ItemResult
+from longhaul.core.items import Failed, Item, ItemOutcome, ItemResult
 from longhaul.core.job_types import ItemContext
 from longhaul.core.ports import CallJournal, Database, ErrorReporter, LogTail
 
@@ -38,7 +38,7 @@ class ItemRunner:
         self._errors = errors
         self._clocks = ItemClocks()
 
-    async def run(self, run: JobRun, item: Item) -> Ended:
+    async def run(self, run: JobRun, item: Item) -> ItemOutcome:
         """Do an item, again if it asks for that, and say how it ended.
 
         Raises:
@@ -64,7 +64,7 @@ class ItemRunner:
                     await asyncio.sleep(_FIRST_WAIT * 2 ** (tries - 1))
                     continue
                 result = Failed(exc.item_code, exc.sentence)
-            return Ended(item, result, round((time.monotonic() - started) * 1000), tries)
+            return ItemOutcome(item, result, round((time.monotonic() - started) * 1000), tries)
 
     async def _once(self, run: JobRun, item: Item) -> ItemResult:
         limit = run.job_type.item_timeout

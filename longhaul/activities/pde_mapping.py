@@ -16,7 +16,7 @@ from longhaul.activities.report_scope import (
 )
 from longhaul.core.attributes import Attribute
 from longhaul.core.errors import InvalidInput, ItemFailed
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.mappings import (
@@ -170,7 +170,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         return Done(_output(proposal), rows=proposal)
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Refuse the results of attributes that people have decided on meanwhile."""
         ids = {one.item.ordinal: int(one.item.payload["attribute_id"]) for one in ended}
@@ -180,7 +180,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         )
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store the mappings in the place of those that nobody has decided on."""
         mappings = [
             NewMapping(

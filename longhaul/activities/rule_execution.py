@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from longhaul.activities.rule_scans import RuleScans, TableJudged
 from longhaul.core.errors import InvalidInput, ItemFailed, NothingApproved
-from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem
+from longhaul.core.items import Done, Item, ItemOutcome, ItemResult, NewItem
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
@@ -127,7 +127,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
             raise ItemFailed(outcome.code, outcome.sentence)
         return Done(_output(found, outcome), rows=found)
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store what became of the rules."""
         results = [
             new

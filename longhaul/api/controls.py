@@ -16,7 +16,7 @@ from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
 from longhaul.core.principals import Principal, may_control, may_see
 from longhaul.core.upkeep import Traces
 from longhaul.services.attempts import Attempts
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 from longhaul.services.steering import Steering
 
 PATIENCE = timedelta(seconds=1)
@@ -54,7 +54,7 @@ class Controls:
         board: JobBoard,
         traces: Traces,
         workflows: Workflows,
-        endings: Endings,
+        finisher: JobFinisher,
         wake: Callable[[], None],
         check: Callable[[], None],
     ) -> None:
@@ -68,7 +68,7 @@ class Controls:
         self._steering = Steering(
             stores=Stores(database=database, jobs=jobs, ledger=ledger, board=board),
             workflows=workflows,
-            endings=endings,
+            finisher=finisher,
             check=check,
         )
 

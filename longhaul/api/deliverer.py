@@ -14,7 +14,7 @@ from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import CannotOpen, Sealer
 from longhaul.core.errors import Unavailable
 from longhaul.core.ports import ErrorReporter
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.core.webhooks import WAITS, Try, signed_headers
 
 AT_ONCE = 16
@@ -69,7 +69,7 @@ class Deliverer:
                 except TimeoutError:
                     continue
         finally:
-            await end(list(self._sending))
+            await cancel_and_wait(list(self._sending))
 
     async def _start_due(self) -> None:
         room = AT_ONCE - len(self._sending)

@@ -60,10 +60,10 @@ from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.decisions import (
     build_decisions,
-    build_mapping_by_hand,
+    build_manual_mappings,
     build_rule_editing,
     build_rule_suites,
 )
@@ -72,7 +72,7 @@ from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
 from longhaul.services.approvals import Approvals
 from longhaul.services.casework import Casework
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 from longhaul.services.quality_reports import QualityReports
 
 CONNECTIONS = 20
@@ -123,7 +123,7 @@ async def open_services(
         workflows = TemporalWorkflows(client)
         stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
         flows, logs = PostgresFlows(), RedisLogTail(redis)
-        endings = Endings(stores=stores, catalog=catalog, errors=errors)
+        finisher = JobFinisher(stores=stores, catalog=catalog, errors=errors)
         limits = type_limits(
             catalog, settings.limits.max_running, settings.limits.starts_per_minute
         )
@@ -139,7 +139,7 @@ async def open_services(
             jobs=jobs,
             candidates=PostgresReconciliation(database),
             workflows=workflows,
-            endings=endings,
+            finisher=finisher,
             board=board,
             metrics=metrics,
             errors=errors,
@@ -163,7 +163,7 @@ async def open_services(
         tasks = [
             asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
         ]
-        stack.push_async_callback(end, tasks)
+        stack.push_async_callback(cancel_and_wait, tasks)
         submission = Submission(
             database=database,
             jobs=jobs,
@@ -192,7 +192,7 @@ async def open_services(
                 board=board,
                 traces=RedisTraces(redis),
                 workflows=workflows,
-                endings=endings,
+                finisher=finisher,
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
@@ -209,7 +209,7 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
-                by_hand=build_mapping_by_hand(resources.sources),
+                manual_mappings=build_manual_mappings(resources.sources),
                 approving=approving,
             ),
             cases=Cases(

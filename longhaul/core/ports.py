@@ -12,7 +12,7 @@ from longhaul.core.approvers import Approvers
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
 from longhaul.core.controls import Control, Flag, Requested
 from longhaul.core.flows import ApprovalState
-from longhaul.core.items import Ended, Item, ItemState, NewItem
+from longhaul.core.items import Item, ItemOutcome, ItemState, NewItem
 from longhaul.core.jobs import (
     CallTotals,
     Counts,
@@ -220,7 +220,7 @@ class Ledger(Protocol):
     ) -> Sequence[Item]:
         """The open items between two ordinals, in order."""
 
-    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[ItemOutcome]) -> set[int]:
         """Write results over open items and return the ordinals that were still open."""
 
     async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:

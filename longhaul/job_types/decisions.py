@@ -14,7 +14,7 @@ from longhaul.core.job_types import Resources
 from longhaul.core.ports import RegexDialects
 from longhaul.core.sources import SourceAccess
 from longhaul.services.decisions import Decisions
-from longhaul.services.mapping_by_hand import MappingByHand
+from longhaul.services.manual_mappings import ManualMappings
 from longhaul.services.rule_editing import RuleEditing
 from longhaul.services.rule_suites import RuleSuites
 
@@ -36,9 +36,9 @@ def build_rule_editing(regexes: RegexDialects) -> RuleEditing:
     return RuleEditing(shelf=PostgresRuleShelf(), decisions=PostgresDecisions(), regexes=regexes)
 
 
-def build_mapping_by_hand(access: SourceAccess) -> MappingByHand:
+def build_manual_mappings(access: SourceAccess) -> ManualMappings:
     """Build what maps attributes as people say; a person waits for the look at the source."""
-    return MappingByHand(
+    return ManualMappings(
         shelf=PostgresMappingShelf(),
         decisions=PostgresDecisions(),
         sources=SourceSessions(for_queries(access)),

@@ -13,7 +13,7 @@ from longhaul.core.flows import (
     Decision,
     Placed,
 )
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult
 from longhaul.core.jobs import Job
 from longhaul.core.notices import Event
 from longhaul.core.ports import Approval, Flows, LogTail, Stores, Transaction
@@ -114,7 +114,7 @@ class Approvals:
         item = await self._ledger.find(tx, flow.id, approval.step)
         if item is None:
             return flow
-        ended = Ended(Item(ordinal=item.ordinal, key=item.key), result)
+        ended = ItemOutcome(Item(ordinal=item.ordinal, key=item.key), result)
         return await end_steps(tx, self._jobs, self._ledger, flow, [ended])
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from longhaul.core.controls import Requested
-from longhaul.core.items import Done, Ended, Failed, ItemResult, ItemState
+from longhaul.core.items import Done, Failed, ItemOutcome, ItemResult, ItemState
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.ports import CountChanges, Jobs, Ledger, Transaction
 
@@ -37,12 +37,12 @@ class Parents:
         item = await self._ledger.find(tx, parent.id, child.step or "")
         if item is None:
             return parent
-        ended = Ended(item, result_of(child), _duration_ms(child))
+        ended = ItemOutcome(item, result_of(child), _duration_ms(child))
         return await end_steps(tx, self._jobs, self._ledger, parent, [ended])
 
 
 async def end_steps(
-    tx: Transaction, jobs: Jobs, ledger: Ledger, flow: Job, ended: list[Ended]
+    tx: Transaction, jobs: Jobs, ledger: Ledger, flow: Job, ended: list[ItemOutcome]
 ) -> Job:
     """End steps of a flow that is locked in this transaction; the row with its new counters."""
     fresh = await ledger.end(tx, flow.id, ended)

@@ -11,7 +11,7 @@ from longhaul.core.controls import Action, Control, Requested
 from longhaul.core.errors import NotFound
 from longhaul.core.jobs import Job, JobStatus, Pause
 from longhaul.core.ports import JobChanges, Stores, Workflows
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 
 
 class Steering:
@@ -26,14 +26,14 @@ class Steering:
         *,
         stores: Stores,
         workflows: Workflows,
-        endings: Endings,
+        finisher: JobFinisher,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = stores.database
         self._jobs = stores.jobs
         self._board = stores.board
         self._workflows = workflows
-        self._endings = endings
+        self._finisher = finisher
         self._check = check
 
     async def control(self, job: Job, control: Control) -> tuple[Job, bool]:
@@ -130,7 +130,7 @@ class Steering:
             job = await self._jobs.lock(tx, job_id)
             if job is None or job.status is not JobStatus.PENDING:
                 return None
-            ended = await self._endings.end(tx, job, cancelled=True, by=by)
+            ended = await self._finisher.finish(tx, job, cancelled=True, by=by)
         if ended is not None:
             await self._board.post(ended)
         return ended

@@ -28,7 +28,7 @@ from longhaul.core.job_types import Queue
 from longhaul.core.ports import CallJournal, ErrorReporter, Flags, LogTail, Stores, Workflows
 from longhaul.services.approvals import Approvals
 from longhaul.services.attempts import Attempts
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 from longhaul.services.parents import Parents
 from longhaul.services.steering import Steering
 from longhaul.worker.errors import ErrorInterceptor
@@ -113,8 +113,8 @@ def _workflows(parts: Parts) -> list[type]:
 
 def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
     plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
-    endings = Endings(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
-    finish = FinishActivities(stores=parts.stores, endings=endings)
+    finisher = JobFinisher(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
+    finish = FinishActivities(stores=parts.stores, finisher=finisher)
     control = ControlActivities(stores=parts.stores, flags=parts.flags)
     return [
         plan.plan,
@@ -128,7 +128,7 @@ def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
 
 def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
     stores, flows = parts.stores, PostgresFlows()
-    endings = Endings(stores=stores, catalog=parts.catalog, errors=parts.errors)
+    finisher = JobFinisher(stores=stores, catalog=parts.catalog, errors=parts.errors)
     look_parts = FlowParts(
         jobs=stores.jobs,
         ledger=stores.ledger,
@@ -139,7 +139,7 @@ def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
         parents=Parents(jobs=stores.jobs, ledger=stores.ledger),
         errors=parts.errors,
     )
-    steering = Steering(stores=stores, workflows=workflows, endings=endings)
+    steering = Steering(stores=stores, workflows=workflows, finisher=finisher)
     flow = FlowActivities(stores=stores, parts=look_parts, steering=steering)
     return [flow.look, flow.steer]
 

@@ -22,7 +22,7 @@ from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
 from longhaul.core.exit_codes import START_AGAIN
 from longhaul.core.ports import Stores
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
@@ -65,7 +65,7 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
         leaving = asyncio.create_task(stopped.wait())
         growing = asyncio.create_task(outgrown(settings.max_memory_mb))
         watching = asyncio.create_task(watch.run())
-        stack.push_async_callback(end, [watching, leaving, growing])
+        stack.push_async_callback(cancel_and_wait, [watching, leaving, growing])
         for worker in workers:
             await stack.enter_async_context(worker)
         await asyncio.wait({leaving, growing}, return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,7 @@ from longhaul.api.dispatcher import LONGEST_SUMMARY, STARTED_AGAIN_AFTER, Dispat
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job
 from longhaul.core.messages import MOST_FAIRNESS_BYTES, fairness_key
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from tests.conftest import until
 from tests.factories import make_new_job
 from tests.fakes import NoWorkflows
@@ -62,7 +62,7 @@ async def dispatched(database: PostgresDatabase, workflows: Starts) -> AsyncIter
     async with asyncio.timeout(60):
         await workflows.all_tried.wait()
     yield
-    await end([running])
+    await cancel_and_wait([running])
 
 
 async def test_a_job_that_cannot_be_started_keeps_no_other_waiting(

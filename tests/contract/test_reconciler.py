@@ -19,7 +19,7 @@ from longhaul.core.controls import Requested
 from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.jobs import Job, JobStatus, Pause, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 from tests.conftest import PATIENCE
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
@@ -79,7 +79,7 @@ def desk(database: PostgresDatabase) -> Desk:
         jobs=jobs,
         candidates=PostgresReconciliation(database),
         workflows=temporal,
-        endings=Endings(stores=stores, catalog=Catalog([Echo()]), errors=errors),
+        finisher=JobFinisher(stores=stores, catalog=Catalog([Echo()]), errors=errors),
         board=stores.board,
         metrics=ApiMetrics(),
         errors=errors,
@@ -108,11 +108,11 @@ async def test_a_job_whose_workflow_is_lost_begins_again_fenced_off(
     desk.temporal.runs = {job.id: found}
 
     assert await desk.reconciler.look(NOW) == 1
-    mended = await desk.read(job)
-    assert mended.status is JobStatus.PENDING
-    assert (mended.epoch, mended.attempt) == (job.epoch + 1, job.attempt)
-    assert mended.started_at is not None
-    assert mended.started_at == job.started_at, "the deadline counts from there"
+    repaired = await desk.read(job)
+    assert repaired.status is JobStatus.PENDING
+    assert (repaired.epoch, repaired.attempt) == (job.epoch + 1, job.attempt)
+    assert repaired.started_at is not None
+    assert repaired.started_at == job.started_at, "the deadline counts from there"
 
 
 ASKED_FOR = Pause(mode=RunMode.DRAIN, by="u-1", reason="lunch")
@@ -139,9 +139,9 @@ async def test_a_request_that_was_lost_with_its_workflow_is_still_heard(
     desk.temporal.runs = {job.id: None}
 
     assert await desk.reconciler.look(NOW) == 1
-    mended = await desk.read(job)
-    assert mended.requested == wanted
-    assert (mended.pause is not None) == (wanted is Requested.PAUSE)
+    repaired = await desk.read(job)
+    assert repaired.requested == wanted
+    assert (repaired.pause is not None) == (wanted is Requested.PAUSE)
 
 
 @pytest.mark.parametrize(

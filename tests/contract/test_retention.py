@@ -21,7 +21,7 @@ from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.ports import Stores
 from longhaul.core.principals import Principal
 from longhaul.core.upkeep import RETENTION, Purged
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo
@@ -206,7 +206,7 @@ async def test_a_person_who_purges_a_large_job_waits_for_a_part_of_it(
         board=stores.board,
         traces=RedisTraces(redis_client),
         workflows=NoWorkflows(),
-        endings=Endings(stores=stores, catalog=Catalog([Echo()]), errors=LoggedErrors()),
+        finisher=JobFinisher(stores=stores, catalog=Catalog([Echo()]), errors=LoggedErrors()),
         wake=lambda: None,
         check=lambda: None,
     )

@@ -19,7 +19,7 @@ from longhaul.core.messages import SteerRequest
 from longhaul.core.ports import LogTail, Stores, Workflows
 from longhaul.services.approvals import Approvals
 from longhaul.services.attempts import Attempts
-from longhaul.services.ending import Endings
+from longhaul.services.job_finisher import JobFinisher
 from longhaul.services.parents import Parents
 from longhaul.services.steering import Steering
 from tests.factories import make_new_job
@@ -55,8 +55,8 @@ async def make_job(stores: Stores, status: JobStatus) -> Job:
 
 
 def make_steering(stores: Stores, workflows: Workflows) -> Steering:
-    endings = Endings(stores=stores, catalog=CATALOG, errors=LoggedErrors())
-    return Steering(stores=stores, workflows=workflows, endings=endings)
+    finisher = JobFinisher(stores=stores, catalog=CATALOG, errors=LoggedErrors())
+    return Steering(stores=stores, workflows=workflows, finisher=finisher)
 
 
 def make_flow_activities(stores: Stores, workflows: Workflows, logs: LogTail) -> FlowActivities:

@@ -21,7 +21,7 @@ from longhaul.core.approvers import Approvers
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.notices import Event
 from longhaul.core.principals import Principal
-from longhaul.core.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.core.webhooks import Try, new_secret
 from tests.conftest import until
 from tests.factories import make_new_job
@@ -107,7 +107,7 @@ async def delivering(
         try:
             yield deliverer
         finally:
-            await end([task])
+            await cancel_and_wait([task])
 
 
 async def states_become(database: PostgresDatabase, *states: str) -> None:

@@ -10,7 +10,7 @@ from longhaul.api.routes.jobs import Caller, Serving
 from longhaul.api.routes.versions import VersionId
 from longhaul.core.decisions import Kind
 from longhaul.core.errors import InvalidInput
-from longhaul.core.suites import BadSuite, suite_rules
+from longhaul.core.suite_files import BadSuite, suite_rules
 
 router = APIRouter()
 

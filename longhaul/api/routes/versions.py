@@ -28,7 +28,7 @@ from longhaul.core.decisions import (
     EntryStatus,
     Kind,
     Reviewer,
-    Step,
+    VersionAction,
     VersionFilter,
 )
 from longhaul.core.errors import NotFound, WrongState
@@ -109,7 +109,7 @@ async def submit_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
 ) -> Any:
     """Hand a draft to the report owner."""
-    return await _take(version_id, caller, serving, Step.SUBMIT, body)
+    return await _take(version_id, caller, serving, VersionAction.SUBMIT, body)
 
 
 @router.post("/{version_id}/approve", response_model=CountedVersionView)
@@ -117,7 +117,7 @@ async def approve_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
 ) -> Any:
     """Approve a submitted version; the one approved before is superseded."""
-    return await _take(version_id, caller, serving, Step.APPROVE, body)
+    return await _take(version_id, caller, serving, VersionAction.APPROVE, body)
 
 
 @router.post("/{version_id}/reject", response_model=CountedVersionView)
@@ -125,7 +125,7 @@ async def reject_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest
 ) -> Any:
     """Reject a submitted version as a whole."""
-    return await _take(version_id, caller, serving, Step.REJECT, body)
+    return await _take(version_id, caller, serving, VersionAction.REJECT, body)
 
 
 @router.get("/{version_id}/history", response_model=DecisionHistory)
@@ -200,7 +200,11 @@ async def decide(
 
 
 async def _take(
-    version_id: str, caller: Caller, serving: Serving, step: Step, body: StepRequest | None
+    version_id: str,
+    caller: Caller,
+    serving: Serving,
+    action: VersionAction,
+    body: StepRequest | None,
 ) -> Any:
     find = serving.deciding.version(caller, version_id)
-    return await serving.deciding.take(caller, find, step, body.reason if body else "")
+    return await serving.deciding.take(caller, find, action, body.reason if body else "")

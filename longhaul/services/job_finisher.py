@@ -22,7 +22,7 @@ from longhaul.core.ports import ErrorReporter, Stores, Transaction
 from longhaul.services.parents import Parents
 
 
-class Endings:
+class JobFinisher:
     """Writes terminal states: for the workflow, and for the reconciler when there is none."""
 
     def __init__(self, *, stores: Stores, catalog: Catalog, errors: ErrorReporter) -> None:
@@ -31,7 +31,7 @@ class Endings:
         self._errors = errors
         self._parents = Parents(jobs=stores.jobs, ledger=stores.ledger)
 
-    async def end(
+    async def finish(
         self,
         tx: Transaction,
         job: Job,
