@@ -8,12 +8,12 @@ from typing import Any
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
+from longhaul.core.approvers import Decision
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
 from longhaul.core.flows import (
     ApprovalState,
     ApprovalStep,
-    Decision,
     Placed,
     Unresolved,
     resolve,

@@ -18,6 +18,7 @@ from longhaul.api.cursors import (
 )
 from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
 from longhaul.api.job_object import rfc3339
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     Choice,
     DecisionStore,
@@ -28,7 +29,6 @@ from longhaul.core.decisions import (
     VersionFilter,
 )
 from longhaul.core.errors import NotFound
-from longhaul.core.flows import Decision
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal

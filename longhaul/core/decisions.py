@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from longhaul.core.approvers import Decision
 from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
@@ -36,13 +37,6 @@ class Reviewer(StrEnum):
     def person(self) -> str:
         """How sentences call the reviewer."""
         return self.replace("_", " ")
-
-
-class Decision(StrEnum):
-    """What a reviewer says."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
 
 
 class EntryStatus(StrEnum):

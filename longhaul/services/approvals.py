@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from longhaul.core.approvers import Decision
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import InvalidInput, WrongState
 from longhaul.core.flows import (
@@ -10,7 +11,6 @@ from longhaul.core.flows import (
     APPROVAL_TIMED_OUT,
     ApprovalState,
     ApprovalStep,
-    Decision,
     Placed,
 )
 from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult

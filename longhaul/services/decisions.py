@@ -7,12 +7,12 @@ its audit stand or fall together.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     TAKES,
     AuditLine,
     Choice,
     Consequence,
-    Decision,
     DecisionCounts,
     DecisionStore,
     EntryFilter,

@@ -11,9 +11,9 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from longhaul.activities.flow import FlowActivities
+    from longhaul.core.approvers import Decision
     from longhaul.core.controls import Action, Control, clean_text
     from longhaul.core.errors import InvalidInput, WrongState
-    from longhaul.core.flows import Decision
     from longhaul.core.jobs import JobStatus, RunMode
     from longhaul.core.messages import (
         ApprovalWish,

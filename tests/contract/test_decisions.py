@@ -9,9 +9,9 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.rules import PostgresRules
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     Choice,
-    Decision,
     DecisionCounts,
     Kind,
     Reviewer,

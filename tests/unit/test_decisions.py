@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     DECIDES,
     TAKES,
-    Decision,
     DecisionCounts,
     EntryStatus,
     Kind,

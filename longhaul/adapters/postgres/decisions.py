@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from longhaul.adapters.postgres.decision_tables import TABLES, KindTables
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     AuditLine,
     Choice,
-    Decision,
     DecisionCounts,
     EntryFilter,
     EntryPlace,
