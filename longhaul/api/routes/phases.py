@@ -13,8 +13,7 @@ from longhaul.api.decision_schemas import (
     MappingRequest,
     UnmappedPage,
 )
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
-from longhaul.api.routes.versions import OneEntry, Wanted
+from longhaul.api.routes.dependencies import Caller, Cursor, Limit, OneEntry, Serving, Wanted
 
 router = APIRouter()
 

@@ -2,36 +2,39 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from longhaul.api.deciding import canonical_id
 from longhaul.api.decision_schemas import (
     CountedVersionView,
     DecidedView,
     DecisionHistory,
     DecisionRequest,
-    EntryId,
     EntryPage,
     EntryView,
     GenerateRulesRequest,
-    RowId,
     StepRequest,
     TriggeredJob,
     VersionList,
 )
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.routes.dependencies import (
+    Caller,
+    Cursor,
+    Limit,
+    OneEntry,
+    RowNumber,
+    Serving,
+    VersionId,
+    Wanted,
+    uuid_or_absent,
+)
 from longhaul.api.schemas import JobRequest
 from longhaul.core.decisions import (
-    EntryFilter,
-    EntryStatus,
     Kind,
-    Reviewer,
     VersionAction,
     VersionFilter,
 )
-from longhaul.core.errors import NotFound, WrongState
+from longhaul.core.errors import WrongState
 from longhaul.core.rule_edits import RuleChange
 from longhaul.core.versions import VersionStatus
 
@@ -39,43 +42,12 @@ RULE_GENERATION = "data_profiling_llm_generation"
 
 router = APIRouter()
 
-RowNumber = Annotated[int, Query(ge=1, lt=2**31)]
-
-
-def version_id_of(version_id: str) -> str:
-    """A version id in its canonical form; what is none names no version."""
-    try:
-        return str(UUID(version_id))
-    except ValueError:
-        raise NotFound("There is no such version.") from None
-
 
 def rule_id_of(rule_id: str) -> str:
-    """A rule id in its canonical form; what is none names no rule."""
-    try:
-        return str(UUID(rule_id))
-    except ValueError:
-        raise NotFound("The version has no such rule.") from None
+    """The id of a rule."""
+    return uuid_or_absent(rule_id, "The version has no such rule.")
 
 
-def entry_filter_of(
-    id: Annotated[list[EntryId], Query()] = [],  # noqa: B006 - FastAPI copies it
-    status: Annotated[list[EntryStatus], Query()] = [],  # noqa: B006
-    attribute_id: Annotated[list[RowId], Query()] = [],  # noqa: B006
-    waiting_for: Reviewer | None = None,
-) -> EntryFilter:
-    """What a list of entries is narrowed to."""
-    return EntryFilter(
-        ids=[canonical_id(one) for one in id],
-        statuses=status,
-        attribute_ids=attribute_id,
-        waiting_for=waiting_for,
-    )
-
-
-VersionId = Annotated[str, Depends(version_id_of)]
-Wanted = Annotated[EntryFilter, Depends(entry_filter_of)]
-OneEntry = Annotated[EntryId | None, Query()]
 RuleId = Annotated[str, Depends(rule_id_of)]
 
 # Mappings belong to a phase.
