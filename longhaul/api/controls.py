@@ -10,10 +10,10 @@ from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
 from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.errors import Forbidden, NotFound, WrongState
+from longhaul.core.errors import Forbidden, WrongState
 from longhaul.core.jobs import Job, JobStatus, RunMode
 from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
-from longhaul.core.principals import Principal, may_control, may_see
+from longhaul.core.principals import Principal, existing, may_control, visible_to
 from longhaul.core.upkeep import Traces
 from longhaul.services.attempts import Attempts
 from longhaul.services.job_finisher import JobFinisher
@@ -135,9 +135,7 @@ class Controls:
         """
         await self._read(principal, job_id)
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, job_id))
             options = body.options.over(job.options)
             job = await self._attempts.begin(
                 tx, job, by=principal.sub, keys=body.keys, options=options
@@ -156,9 +154,7 @@ class Controls:
         await self._read(principal, job_id)
         changes = body.model_dump(exclude_none=True)
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, job_id))
             _refuse_if_ended(job, "changed")
             if changes:
                 job = await self._jobs.update(tx, job, **changes)
@@ -175,9 +171,7 @@ class Controls:
         """
         await self._read(principal, job_id)
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, job_id))
             if not job.status.is_terminal:
                 raise WrongState(f"The job is {job.status}: cancel it before you purge it.")
             if await self._jobs.has_live_steps(tx, job_id):
@@ -194,9 +188,7 @@ class Controls:
 
     async def _read(self, principal: Principal, job_id: str) -> Job:
         async with self._database.begin() as tx:
-            job = await self._jobs.read(tx, job_id)
-        if job is None or not may_see(principal, job):
-            raise NotFound("There is no such job.")
+            job = visible_to(principal, await self._jobs.read(tx, job_id))
         if not may_control(principal, job):
             raise Forbidden("You may see this job and answer what it asks, not steer it.")
         return job

@@ -2,9 +2,8 @@
 
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.reading import Reading
-from longhaul.core.errors import NotFound
 from longhaul.core.ports import Database
-from longhaul.core.principals import Principal
+from longhaul.core.principals import Principal, existing
 from longhaul.core.quality_report import QualityReport
 from longhaul.services.quality_reports import QualityReports
 
@@ -36,9 +35,7 @@ class QualityReading:
         """
         await self._reading.job(principal, job_id)
         async with self._database.begin() as tx:
-            job = await self._jobs.read(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.read(tx, job_id))
             return await self._reports.of(tx, job)
 
 

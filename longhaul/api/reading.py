@@ -16,10 +16,9 @@ from longhaul.api.cursors import (
     write_cursor,
 )
 from longhaul.api.job_object import JobObjects, call_object, item_object, rfc3339
-from longhaul.core.errors import NotFound
 from longhaul.core.jobs import TERMINAL, Job, JobStatus
 from longhaul.core.ports import Database, JobBoard, LogTail, Row, Shown
-from longhaul.core.principals import Principal, may_see
+from longhaul.core.principals import Principal, visible_to
 
 # Jobs that no worker shows anything live of.
 _AT_REST = TERMINAL | {JobStatus.PENDING}
@@ -208,9 +207,7 @@ class Reading:
                 job = await self._jobs.read(tx, job_id)
             if job is not None:
                 await self._board.post(job)
-        if job is None or not may_see(principal, job):
-            raise NotFound("There is no such job.")
-        return job, shown
+        return visible_to(principal, job), shown
 
     async def _page(
         self, jobs: Sequence[Job], limit: int

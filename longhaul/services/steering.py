@@ -8,9 +8,9 @@ lost) keeps the request on its row, where the next plan finds it.
 from collections.abc import Callable, Mapping
 
 from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.errors import NotFound
 from longhaul.core.jobs import Job, JobStatus, Pause
 from longhaul.core.ports import JobChanges, Stores, Workflows
+from longhaul.core.principals import existing
 from longhaul.services.job_finisher import JobFinisher
 
 
@@ -87,9 +87,7 @@ class Steering:
     ) -> Job:
         """Note on the row what is on its way, unless the workflow has been there since."""
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, seen.id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, seen.id))
             await self._jobs.audit(tx, job, f"{requested}_requested", by, details)
             if job.status.is_terminal or job.generation > seen.generation:
                 return job
