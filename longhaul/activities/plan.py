@@ -8,9 +8,9 @@ from temporalio import activity
 
 from longhaul.activities.heartbeat import beating
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import SYSTEM, Requested
+from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import JobError, PlanFailed
-from longhaul.core.jobs import Counts, Job, JobStatus, move
+from longhaul.core.jobs import Counts, Job, JobStatus, Requested, move
 from longhaul.core.messages import OpenSpans, Plan, PlanRequest, SpansRequest
 from longhaul.core.ports import ErrorReporter, Stores, Transaction
 
@@ -64,8 +64,8 @@ class PlanActivities:
             concurrency=job.options.concurrency,
             stop_ratio=job.options.stop_after_failure_ratio,
             deadline=job.deadline,
-            pause=job.pause if job.requested == Requested.PAUSE else None,
-            cancel_requested=job.requested == Requested.CANCEL,
+            pause=job.pause if job.requested is Requested.PAUSE else None,
+            cancel_requested=job.requested is Requested.CANCEL,
             priority=job.priority,
         )
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
-from longhaul.core.controls import Action, Control, Requested
+from longhaul.core.controls import Action, Control
 from longhaul.core.errors import Forbidden, WrongState
-from longhaul.core.jobs import Job, JobStatus, RunMode
+from longhaul.core.jobs import Job, JobStatus, Requested, RunMode
 from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
 from longhaul.core.principals import Principal, existing, may_control, visible_to
 from longhaul.core.upkeep import Traces
@@ -82,7 +82,7 @@ class Controls:
         """
         job = await self._read(principal, job_id)
         _refuse_if_ended(job, "paused")
-        if job.status is JobStatus.PAUSED and job.requested != Requested.RESUME:
+        if job.status is JobStatus.PAUSED and job.requested is not Requested.RESUME:
             return Answer(job, accepted=False)
         control = Control(
             action=Action.PAUSE,
@@ -102,7 +102,7 @@ class Controls:
         """
         job = await self._read(principal, job_id)
         _refuse_if_ended(job, "resumed")
-        if job.status not in _PAUSED and job.requested != Requested.PAUSE:
+        if job.status not in _PAUSED and job.requested is not Requested.PAUSE:
             if job.status is JobStatus.PENDING:
                 raise WrongState("The job is pending: it has not been paused.")
             return Answer(job, accepted=False)

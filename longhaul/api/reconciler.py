@@ -9,9 +9,9 @@ import structlog
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.telemetry.metrics import ApiMetrics
-from longhaul.core.controls import SYSTEM, Requested
+from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import Unavailable
-from longhaul.core.jobs import Job, JobFault, JobStatus, Pause, RunMode
+from longhaul.core.jobs import Job, JobFault, JobStatus, Pause, Requested, RunMode
 from longhaul.core.ports import (
     Database,
     ErrorReporter,
@@ -183,8 +183,7 @@ def _wanted(job: Job) -> Requested | None:
     """What an attempt that begins again has still to hear: the last request, else the pause."""
     if job.requested is None:
         return Requested.PAUSE if job.pause is not None else None
-    requested = Requested(job.requested)
-    return None if requested is Requested.RESUME else requested
+    return None if job.requested is Requested.RESUME else job.requested
 
 
 def _find(job: Job, run: WorkflowRun | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from longhaul.core.approvers import Approvers
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
-from longhaul.core.controls import Control, Flag, Requested
+from longhaul.core.controls import Control, Flag
 from longhaul.core.flows import ApprovalState
 from longhaul.core.items import Item, ItemOutcome, ItemState, NewItem
 from longhaul.core.jobs import (
@@ -22,6 +22,7 @@ from longhaul.core.jobs import (
     JobStatus,
     Outcome,
     Pause,
+    Requested,
     RunMode,
 )
 from longhaul.core.messages import Page

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from longhaul.core.controls import Requested
 from longhaul.core.items import Done, Failed, ItemOutcome, ItemResult, ItemState
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.jobs import Job, JobStatus, Requested
 from longhaul.core.ports import CountChanges, Jobs, Ledger, Transaction
 
 STEP_CANCELLED = "step_cancelled"
@@ -69,7 +68,7 @@ def result_of(child: Job) -> ItemResult:
 
 
 def _is_winding_down(flow: Job) -> bool:
-    if flow.requested == Requested.CANCEL:
+    if flow.requested is Requested.CANCEL:
         return True
     return flow.deadline is not None and datetime.now(UTC) >= flow.deadline
 

@@ -7,8 +7,8 @@ lost) keeps the request on its row, where the next plan finds it.
 
 from collections.abc import Callable, Mapping
 
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.jobs import Job, JobStatus, Pause
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Job, JobStatus, Pause, Requested
 from longhaul.core.ports import JobChanges, Stores, Workflows
 from longhaul.core.principals import existing
 from longhaul.services.job_finisher import JobFinisher
@@ -91,7 +91,7 @@ class Steering:
             await self._jobs.audit(tx, job, f"{requested}_requested", by, details)
             if job.status.is_terminal or job.generation > seen.generation:
                 return job
-            if job.requested == Requested.CANCEL and requested is not Requested.CANCEL:
+            if job.requested is Requested.CANCEL and requested is not Requested.CANCEL:
                 return job  # nothing that is asked for later undoes a cancel
             changes: JobChanges = {"requested": requested}
             if not delivered and requested is not Requested.CANCEL:
@@ -109,7 +109,7 @@ class Steering:
             job = await self._jobs.lock(tx, job_id)
             if job is None or job.status is not JobStatus.PENDING:
                 return None
-            if job.requested == Requested.CANCEL:
+            if job.requested is Requested.CANCEL:
                 return job
             job = await self._jobs.update(
                 tx,

@@ -15,9 +15,8 @@ from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.reconciler import AT_ONCE, Reconciler
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import Requested
 from longhaul.core.errors import TemporalUnavailable
-from longhaul.core.jobs import Job, JobStatus, Pause, RunMode
+from longhaul.core.jobs import Job, JobStatus, Pause, Requested, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
 from longhaul.services.job_finisher import JobFinisher
 from tests.conftest import PATIENCE

@@ -13,8 +13,8 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Job, JobStatus, Requested
 from longhaul.core.messages import SteerRequest
 from longhaul.core.ports import LogTail, Stores, Workflows
 from longhaul.services.approvals import Approvals
@@ -83,7 +83,7 @@ async def test_nothing_that_is_asked_for_later_undoes_a_cancel(
 
     row, _ = await make_steering(stores, Heard()).control(job, Control(action=action, by="u-1"))
 
-    assert row.requested == Requested.CANCEL
+    assert row.requested is Requested.CANCEL
     assert row.pause is None
 
 
