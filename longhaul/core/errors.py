@@ -29,6 +29,9 @@ Core knows no HTTP and no Temporal: `api/errors.py` and `worker/errors.py` trans
 from datetime import timedelta
 from typing import ClassVar
 
+# The code of an error that is none of these.
+UNEXPECTED = "unexpected"
+
 
 class JobError(Exception):
     """Something a caller or an operator can act upon."""

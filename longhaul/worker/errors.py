@@ -9,10 +9,8 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from longhaul.core.errors import JobError
+from longhaul.core.errors import UNEXPECTED, JobError
 from longhaul.core.ports import ErrorReporter
-
-UNEXPECTED = "unexpected"
 
 
 class ErrorInterceptor(Interceptor):
