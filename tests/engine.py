@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
 
 from longhaul.activities.collect import Collect
-from longhaul.activities.flush import PATIENCE
+from longhaul.activities.patience import PATIENCE
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue

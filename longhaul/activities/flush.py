@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
+from longhaul.activities.patience import PATIENCE, patiently
 from longhaul.core.catalog import AnyJobType
 from longhaul.core.errors import Fenced, NotStored, Unavailable
 from longhaul.core.items import Done, Failed, ItemOutcome, ItemState
@@ -16,11 +18,8 @@ from longhaul.core.tasks import cancel_and_wait
 
 MAX_ROWS = 200
 MAX_WAIT = timedelta(milliseconds=50)
-PATIENCE = timedelta(seconds=60)
 MAX_QUEUED = 5 * MAX_ROWS
 WRITES_AT_ONCE = 2
-
-_RETRY = 0.2
 
 
 class Tally:
@@ -124,7 +123,7 @@ class Flusher:
         self._errors = errors
         self._on_row = on_row
         self._on_stop = on_stop
-        self._patience = patience.total_seconds()
+        self._patience = patience
         self._fenced = False
         self._queue: deque[tuple[ItemOutcome, Tally]] = deque()
         self._work = asyncio.Event()
@@ -206,32 +205,33 @@ class Flusher:
         if self._fenced or self.broken:
             _let_go(batch)
             return
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._patience
-        while True:
-            try:
-                row, results = await self._writer.write(self._job, [one for one, _ in batch])
-            except Fenced:
-                self._fenced = True
-                self._give_up(batch, RunMode.NOW, STOPPED_BY_EPOCH)
-                return
-            except Unavailable as exc:
-                self._ready.clear()
-                if loop.time() >= give_up:
-                    self.broken = exc
-                    self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
-                    return
-                await asyncio.sleep(_RETRY)
-            except Exception as exc:  # noqa: BLE001 - one row that cannot be stored fails alone
-                await self._store_one_by_one(batch, exc)
-                return
-            else:
-                break
+        rows = [one for one, _ in batch]
+        try:
+            row, results = await patiently(partial(self._try_to_write, rows), self._patience)
+        except Fenced:
+            self._fenced = True
+            self._give_up(batch, RunMode.NOW, STOPPED_BY_EPOCH)
+            return
+        except Unavailable as exc:
+            self.broken = exc
+            self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
+            return
+        except Exception as exc:  # noqa: BLE001 - one row that cannot be stored fails alone
+            await self._store_one_by_one(batch, exc)
+            return
         self._on_row(row)
         for result, (_, tally) in zip(results, batch, strict=True):
             tally.stored(result)
         if len(self._queue) < MAX_QUEUED:
             self._ready.set()
+
+    async def _try_to_write(self, rows: list[ItemOutcome]) -> tuple[Job, list[ItemOutcome]]:
+        try:
+            return await self._writer.write(self._job, rows)
+        except Unavailable:
+            # Nothing new is to start while nothing can be stored.
+            self._ready.clear()
+            raise
 
     async def _store_one_by_one(
         self, batch: list[tuple[ItemOutcome, Tally]], exc: Exception

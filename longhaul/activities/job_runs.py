@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from longhaul.activities.flag_watch import FlagWatch
-from longhaul.activities.flush import PATIENCE, BatchWriter, Flusher
-from longhaul.activities.patience import patiently
+from longhaul.activities.flush import BatchWriter, Flusher
+from longhaul.activities.patience import PATIENCE, patiently
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode

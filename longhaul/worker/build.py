@@ -16,9 +16,9 @@ from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.flow import FlowActivities
 from longhaul.activities.flow_action import ActionActivities
 from longhaul.activities.flow_look import FlowParts
-from longhaul.activities.flush import PATIENCE
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
+from longhaul.activities.patience import PATIENCE
 from longhaul.activities.plan import PlanActivities
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
