@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
 from longhaul.core.controls import Action, Control
 from longhaul.core.errors import Forbidden, WrongState
 from longhaul.core.jobs import Job, JobStatus, Requested, RunMode
-from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
+from longhaul.core.ports import Database, JobBoard, Jobs, Ledger, Stores, Workflows
 from longhaul.core.principals import Principal, existing, may_control, visible_to
 from longhaul.core.upkeep import Traces
 from longhaul.services.attempts import Attempts
@@ -48,7 +47,7 @@ class Controls:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         ledger: Ledger,
         retention: PostgresRetention,
         board: JobBoard,

@@ -1,8 +1,7 @@
 """Reads the quality report of a job for whoever may see the job."""
 
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.reading import Reading
-from longhaul.core.ports import Database
+from longhaul.core.ports import Database, Jobs
 from longhaul.core.principals import Principal, existing
 from longhaul.core.quality_report import QualityReport
 from longhaul.services.quality_reports import QualityReports
@@ -18,7 +17,7 @@ class QualityReading:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         reading: Reading,
         reports: QualityReports,
     ) -> None:

@@ -6,8 +6,7 @@ from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.queries import ItemFilter, JobFilter, PostgresQueries
+from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.api.cursors import (
     cut,
     read_job_cursor,
@@ -16,8 +15,9 @@ from longhaul.api.cursors import (
     write_cursor,
 )
 from longhaul.api.job_object import JobObjects, call_object, item_object, rfc3339
+from longhaul.core.job_filters import ItemFilter, JobFilter
 from longhaul.core.jobs import TERMINAL, Job, JobStatus
-from longhaul.core.ports import Database, JobBoard, LogTail, Row, Shown
+from longhaul.core.ports import Database, JobBoard, Jobs, LogTail, Row, Shown
 from longhaul.core.principals import Principal, visible_to
 
 # Jobs that no worker shows anything live of.
@@ -36,7 +36,7 @@ class Reading:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         queries: PostgresQueries,
         board: JobBoard,
         logs: LogTail,

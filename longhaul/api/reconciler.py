@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import structlog
 
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.core.controls import SYSTEM
@@ -16,6 +15,7 @@ from longhaul.core.ports import (
     Database,
     ErrorReporter,
     JobBoard,
+    Jobs,
     RunStatus,
     Transaction,
     WorkflowRun,
@@ -58,7 +58,7 @@ class Reconciler:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         candidates: PostgresReconciliation,
         workflows: Workflows,
         finisher: JobFinisher,

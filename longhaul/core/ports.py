@@ -163,6 +163,12 @@ class Jobs(Protocol):
     async def read(self, tx: Transaction, job_id: str) -> Job | None:
         """Read a job."""
 
+    async def read_singleton(self, tx: Transaction, key: str) -> Job | None:
+        """Read the live job that holds a singleton key."""
+
+    async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
+        """Whether a job below this one has not ended."""
+
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction.
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
 from longhaul.adapters.report.page import HEADERS, render
 from longhaul.api.quality import prefers_html
 from longhaul.api.reading import LEVELS
@@ -38,6 +37,7 @@ from longhaul.api.schemas import (
 )
 from longhaul.core.errors import Forbidden
 from longhaul.core.items import ItemState
+from longhaul.core.job_filters import ItemFilter, JobFilter
 from longhaul.core.jobs import JobStatus
 from longhaul.core.principals import Principal
 from longhaul.core.quality_report import QualityReport
