@@ -25,9 +25,10 @@ from longhaul.api.routes import (
 from longhaul.api.routes import (
     reports as report_routes,
 )
+from longhaul.api.routes.dependencies import principal_of
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 
 PREFIX = "/api/v1"
 
@@ -43,7 +44,7 @@ NEW_ROUTERS = {
 }
 
 
-def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> FastAPI:
+def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -> FastAPI:
     """Build the application around services that are open already."""
     app = FastAPI(
         title="Longhaul",
@@ -57,9 +58,9 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     app.openapi = partial(_schema, app.openapi)  # type: ignore[method-assign]
     app.state.services = services
     app.state.metrics = metrics
-    install_errors(app, reports)
+    install_errors(app, errors)
     # Nothing of a request is judged before it is known whose it is.
-    known = [Depends(jobs.principal_of)]
+    known = [Depends(principal_of)]
     json = [*known, Depends(check_nesting)]
     # Before the versions' own routes, one of which takes any word in this place.
     app.include_router(

@@ -13,7 +13,7 @@ from starlette.routing import Match
 
 from longhaul.adapters.postgres.database import Refused
 from longhaul.core import errors
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 
 STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -41,7 +41,7 @@ _NOT_LET_IN = "The database refuses our login; the operator has to mend that."
 _NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 
 
-def install_errors(app: FastAPI, reports: Reports) -> None:
+def install_errors(app: FastAPI, reporter: ErrorReporter) -> None:
     """Answer every error as problem+json."""
 
     async def on_job_error(request: Request, exc: Exception) -> JSONResponse:
@@ -67,11 +67,11 @@ def install_errors(app: FastAPI, reports: Reports) -> None:
         return response
 
     async def on_refused(request: Request, exc: Exception) -> JSONResponse:
-        reports.file(exc, path=request.url.path)
+        reporter.file(exc, path=request.url.path)
         return _of_job_error(request, errors.Unavailable(_NOT_LET_IN))
 
     async def on_anything(request: Request, exc: Exception) -> JSONResponse:
-        error_id = reports.file(exc, path=request.url.path)
+        error_id = reporter.file(exc, path=request.url.path)
         return problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -11,14 +11,13 @@ import uuid_utils
 from pydantic import ValidationError
 
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.schemas import JobRequest
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.errors import IdempotencyConflict, InvalidInput, SingletonBusy
 from longhaul.core.job_types import Prepared
 from longhaul.core.jobs import Job
 from longhaul.core.new_jobs import new_job, singleton_key
-from longhaul.core.ports import Database, NewJob, Transaction
+from longhaul.core.ports import Database, Jobs, NewJob, Transaction
 from longhaul.core.principals import Principal, check_may_start, may_see
 
 _ROUNDS = 3
@@ -44,7 +43,7 @@ class Submission:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         idempotency: PostgresIdempotency,
         catalog: Catalog,
         wake: Callable[[], None],

@@ -23,7 +23,7 @@ from longhaul.core.exit_codes import ExitCode
 from longhaul.core.expectations import BadExpectation
 from longhaul.core.rule_execution import Fault, Judged, TableRule
 from longhaul.core.sources import SUFFIXES, DataSource, SourceKind, kind_of_file
-from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
+from longhaul.core.suite_files import BadSuite, SuiteRule, check_shape, read_suite
 from longhaul.job_types.resources import source_access
 
 VersionId = Annotated[str, typer.Argument(help="the rule version's id")]

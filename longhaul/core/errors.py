@@ -21,6 +21,7 @@ JobError                          code, retryable
 ├── ProviderBusy                  provider_busy: try again, perhaps after a given time
 ├── NotStored                     not_stored: results cannot be stored, and no outage is to blame
 └── Unavailable                   unavailable: a dependency did not answer; retried
+    ├── StillUnavailable          unavailable, and somebody has waited for it already
     └── TemporalUnavailable       temporal_unavailable
 
 Core knows no HTTP and no Temporal: `api/errors.py` and `worker/errors.py` translate.
@@ -28,6 +29,9 @@ Core knows no HTTP and no Temporal: `api/errors.py` and `worker/errors.py` trans
 
 from datetime import timedelta
 from typing import ClassVar
+
+# The code of an error that is none of these.
+UNEXPECTED = "unexpected"
 
 
 class JobError(Exception):
@@ -218,15 +222,14 @@ class NotStored(JobError):
 
 
 class Unavailable(JobError):
-    """A dependency did not answer in time.
-
-    Attributes:
-        waited: Somebody has waited for it in vain: who asks again at once only waits twice.
-    """
+    """A dependency did not answer in time."""
 
     code = "unavailable"
     retryable = True
-    waited = False
+
+
+class StillUnavailable(Unavailable):
+    """Somebody has waited for it in vain: who asks again at once only waits twice."""
 
 
 class TemporalUnavailable(Unavailable):

@@ -16,7 +16,7 @@ from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
 from longhaul.core.errors import InvalidInput
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, Skipped
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
 from longhaul.core.sources import SourceAccess
@@ -399,7 +399,7 @@ def _column(rows: Mapping[int, Any], attribute_id: int) -> str | None:
     return row["column_name"] if row else None
 
 
-def _output(ended: Ended) -> Mapping[str, Any]:
+def _output(ended: ItemOutcome) -> Mapping[str, Any]:
     assert isinstance(ended.result, Done), ended.result
     assert ended.result.output is not None
     return ended.result.output

@@ -4,13 +4,13 @@ import httpx2
 from fastapi import FastAPI
 
 from longhaul.adapters.postgres.database import Refused
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.errors import install_errors
 
 
 async def test_a_database_that_lets_nobody_in_is_an_outage_and_says_nothing_of_its_login() -> None:
     app = FastAPI()
-    install_errors(app, LoggedReports())
+    install_errors(app, LoggedErrors())
 
     @app.get("/")
     async def ask() -> None:
