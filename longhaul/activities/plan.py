@@ -9,7 +9,7 @@ from temporalio import activity
 from longhaul.activities.heartbeat import beating
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
-from longhaul.core.errors import JobError, PlanFailed
+from longhaul.core.errors import JobError, Overtaken, PlanFailed
 from longhaul.core.jobs import Counts, Job, JobStatus, Requested, move
 from longhaul.core.messages import OpenSpans, Plan, PlanRequest, SpansRequest
 from longhaul.core.ports import ErrorReporter, Stores, Transaction
@@ -51,7 +51,7 @@ class PlanActivities:
                 total = await self._list_items(tx, job)
             job = await self._jobs.lock(tx, request.job_id)
             if job is None or not _is_for(job, request):
-                raise _Overtaken
+                raise Overtaken
             if job.status is JobStatus.PENDING:
                 job = await self._begin(tx, job, request.run_id, total)
             page = await self._ledger.open_page(tx, job.id, 0)
@@ -125,13 +125,6 @@ class PlanActivities:
         )
         await self._jobs.audit(tx, job, "started", SYSTEM, {"total": total, "open": counts.open})
         return job
-
-
-class _Overtaken(JobError):
-    """The job was cancelled or replaced while its items were listed."""
-
-    code = "overtaken"
-    retryable = True
 
 
 def _is_for(job: Job, request: PlanRequest) -> bool:

@@ -32,10 +32,11 @@ from longhaul.core.ports import ErrorReporter
 
 PREFIX = "/api/v1"
 
-# For older clients each router is mounted without the prefix too, outside the schema.
+# Clients of the Celery system that Longhaul replaces call these routers without the prefix, so
+# they are mounted there too, outside the schema.
 ROUTERS = {"jobs": jobs.router, "versions": versions.router, "phases": phases.router}
 
-# No older client knows these.
+# Those clients do not know these.
 NEW_ROUTERS = {
     "cases": cases.router,
     "reports": report_routes.router,

@@ -1,4 +1,4 @@
-"""The job object of the contract: a row, and what is known live, as clients see it."""
+"""The job object as clients see it: the row, and what is known live."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ _PAUSED = frozenset({JobStatus.PAUSING, JobStatus.PAUSED})
 
 
 class JobObjects:
-    """Renders rows; knows the older clients' names of job types.
+    """Renders rows; knows the names that the replaced Celery system had for job types.
 
     Args:
         limited: The job types whose jobs may have to wait for others of their type.
@@ -29,7 +29,7 @@ class JobObjects:
         self._limited = limited
 
     def render(self, job: Job, shown: Shown) -> dict[str, Any]:
-        """The job object, with every key of the contract."""
+        """The job object; every key is always there."""
         counts = job.counts
         return {
             "job_id": job.id,

@@ -245,7 +245,7 @@ class JobView(BaseModel):
 
 
 class ResumedJobView(JobView):
-    """A resumed job goes on under the same id; older clients look for it here."""
+    """A resumed job keeps its id; clients of the replaced Celery system read it here."""
 
     original_job_id: str
 

@@ -1,4 +1,4 @@
-"""Speaks to the API as the contract says, and turns its answers into exit codes."""
+"""Calls the API, and turns its answers into exit codes."""
 
 import getpass
 import os

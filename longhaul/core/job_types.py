@@ -1,6 +1,6 @@
 """What a job type is: its parameters, how it lists items, does one, and sums up.
 
-A user's job type is a subclass of `JobType` and a two-line workflow, found through the
+A user's job type is a subclass of `JobType` and a thin workflow class, found through the
 entry point group `longhaul.job_types`. See docs/adding_a_job.md.
 """
 
@@ -97,7 +97,7 @@ class BadAnswer(Exception):
     """A model's answer cannot be used; the text tells the model what to mend."""
 
 
-# Not frozen: each item has its own, and that makes it twice as dear.
+# Not frozen: each item has its own, and freezing doubles the cost.
 @dataclass(slots=True, kw_only=True)
 class ItemContext(Generic[P]):
     """What surrounds an item while it is done."""
@@ -151,9 +151,9 @@ class JobType(ABC, Generic[P]):
 
     Attributes:
         name: What clients send as `job_type`; never changes.
-        task_name: The name that older clients know it by.
+        task_name: Its name in the Celery system that Longhaul replaces.
         parameters: The pydantic model of its parameters; unknown keys are refused.
-        workflow: Its workflow class, a two-line subclass of `ItemJob`.
+        workflow: Its workflow class, a thin subclass of `ItemJob`.
         queue: Where its items run.
         item_timeout: How long one item may take; waiting for a rate limit is not counted.
         max_attempts: How often an item is tried when it says that it may succeed again.

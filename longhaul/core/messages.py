@@ -177,7 +177,7 @@ class ControlWrite:
 
     Attributes:
         status: Where the job goes; None leaves its status alone.
-        cancel: The job is being cancelled; `by` says by whom if that is known.
+        cancel: The job is being cancelled.
         controls: The requests that led here, for the audit.
     """
 

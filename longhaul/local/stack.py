@@ -61,10 +61,13 @@ class Stack:
 
     async def _start_and_watch(self, supervisor: Supervisor) -> None:
         dsn = await self._postgres(supervisor)
+        redis_url = await self._redis(supervisor)
+        temporal_address = await self._temporal(supervisor)
         env = {
+            **(temporal.no_other() if self._settings.temporal_address is None else {}),
             "LONGHAUL_POSTGRES__DSN": dsn,
-            "LONGHAUL_REDIS__URL": await self._redis(supervisor),
-            **await self._temporal(supervisor),
+            "LONGHAUL_REDIS__URL": redis_url,
+            "TEMPORAL_ADDRESS": temporal_address,
             **self._secret(),
             **self._key(),
         }
@@ -72,7 +75,7 @@ class Stack:
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
-        self._say_where()
+        self._say_where(temporal_address=temporal_address)
         await supervisor.watch()
 
     async def _postgres(self, supervisor: Supervisor) -> str:
@@ -99,10 +102,10 @@ class Stack:
         self._say(f"Redis: {redis.url(port)}")
         return redis.url(port)
 
-    async def _temporal(self, supervisor: Supervisor) -> Mapping[str, str | None]:
+    async def _temporal(self, supervisor: Supervisor) -> str:
         if self._settings.temporal_address is not None:
-            self._say(f"Temporal: {self._settings.temporal_address}")
-            return {"TEMPORAL_ADDRESS": self._settings.temporal_address}
+            self._say("Temporal: as TEMPORAL_ADDRESS says")
+            return self._settings.temporal_address
         port, ui_port = self._port("temporal"), self._port("temporal_ui")
         binary = await temporal.find_binary(self._say)
         await self._start(
@@ -111,7 +114,7 @@ class Stack:
             lambda: temporal.is_ready(port),
         )
         self._addresses["temporal_ui"] = f"http://{HOST}:{ui_port}"
-        return temporal.env(port)
+        return f"{HOST}:{port}"
 
     async def _api(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         api = self._settings.api
@@ -174,10 +177,11 @@ class Stack:
         self._addresses[f"{name}_port"] = port
         return port
 
-    def _say_where(self) -> None:
+    def _say_where(self, *, temporal_address: str) -> None:
         api = self._addresses["api"]
         self._say("")
         self._say(f"API        {api}/docs")
+        self._say(f"Temporal   {temporal_address}")
         if "temporal_ui" in self._addresses:
             self._say(f"Workflows  {self._addresses['temporal_ui']}")
         self._say(f"Data       {self._folder.path}")

@@ -46,14 +46,10 @@ def command(binary: Path, *, file: Path, port: int, ui_port: int) -> Command:
     )
 
 
-def env(port: int) -> dict[str, str | None]:
-    """The variables of a process that works on this server, whatever the shell says of another."""
+def no_other() -> dict[str, str | None]:
+    """What a process must not see that is to work on this server: settings for another one."""
     others = {name: None for name in os.environ if name.startswith("TEMPORAL_")}
-    return {
-        **others,
-        "TEMPORAL_ADDRESS": f"{HOST}:{port}",
-        "TEMPORAL_CONFIG_FILE": os.devnull,
-    }
+    return {**others, "TEMPORAL_CONFIG_FILE": os.devnull}
 
 
 async def is_ready(port: int) -> bool:

@@ -58,7 +58,7 @@ _LATE = ApplicationError(
 
 
 class ItemJob:
-    """Carries out one attempt of a job. A job type's workflow is a two-line subclass."""
+    """Carries out one attempt of a job. A job type's workflow is a thin subclass."""
 
     # A cache miss replays about 1,000 events a second.
     roll_after_events: ClassVar[int] = 1_500

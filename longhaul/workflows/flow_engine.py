@@ -34,7 +34,7 @@ _RESTING_ROLLS = "resting-flows-roll"
 
 
 class FlowJob(ItemJob):
-    """Carries out one attempt of a flow. A flow type's workflow is a two-line subclass."""
+    """Carries out one attempt of a flow. A flow type's workflow is a thin subclass."""
 
     @workflow.init
     def __init__(self, state: JobState) -> None:

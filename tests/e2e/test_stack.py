@@ -1,5 +1,6 @@
 """`longhaul up`: one stack a folder, nothing left behind, everything there again afterwards."""
 
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.test_rules import ROOT
-from tests.conftest import until
+from tests.conftest import connected, until
 from tests.job_types.echo import CREATE_TABLE
 from tests.stack import LocalStack, local_stack
 
@@ -119,3 +120,10 @@ async def test_the_commands_speak_to_the_stack_of_their_folder(stack: LocalStack
 
     assert (token.code, listed.code, nowhere.code) == (0, 0, 2)
     assert answer.status_code == 200
+
+
+async def test_the_stack_prints_the_address_at_which_temporal_answers(stack: LocalStack) -> None:
+    (address,) = re.findall(r"^Temporal   (\S+)$", stack.output, re.MULTILINE)
+    client = await connected(address)
+
+    assert await client.service_client.check_health()

@@ -1,4 +1,4 @@
-"""The job routes, mounted under /api/v1/jobs and, for older clients, under /jobs."""
+"""The job routes, mounted under /api/v1/jobs and, for clients of the replaced system, /jobs."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal

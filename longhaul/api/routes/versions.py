@@ -123,7 +123,7 @@ async def generate_rules(
     serving: Serving,
     body: GenerateRulesRequest | None = None,
 ) -> Any:
-    """Start rule generation into a draft, as older clients do."""
+    """Start rule generation into a draft, as clients of the replaced Celery system do."""
     version = await serving.deciding.read(serving.deciding.version(caller, version_id, Kind.RULES))
     if version.status is not VersionStatus.DRAFT:
         raise WrongState(f"The version is {version.status}: rules are only generated into a draft.")
