@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
@@ -28,7 +29,7 @@ class WorkerProcess:
     engine: Engine
     chunks: ChunkActivities
 
-    async def job(self, **parameters: object) -> Job:
+    async def job(self, **parameters: Any) -> Job:
         """A job that was planned."""
         job_id = await self.engine.create(start=False, **parameters)
         parts = self.engine.parts

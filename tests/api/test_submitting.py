@@ -1,6 +1,7 @@
 """POST /jobs: what is taken, what is refused, and what counts as the same."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
@@ -182,7 +183,7 @@ async def test_bodies_over_a_mebibyte_are_refused(
 ) -> None:
     body = b'{"job_type": "echo", "description": "' + b"x" * 1024 * 1024 + b'"}'
 
-    async def chunks():  # type: ignore[no-untyped-def]
+    async def chunks() -> AsyncIterator[bytes]:
         yield body
 
     response = await client.post("/jobs", content=body if announced else chunks())

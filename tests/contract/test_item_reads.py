@@ -35,7 +35,7 @@ async def reads(
     async with database.begin() as tx:
         counted = OneTransaction(tx)
         await counted.begin_to_count()
-        yield PostgresQueries(counted), counted  # type: ignore[arg-type]  # all it asks for
+        yield PostgresQueries(counted), counted
 
 
 async def make_job(database: PostgresDatabase, *, failed: int) -> Job:

@@ -53,6 +53,7 @@ class Crash(Exception):
 class History:
     """One job, the writers that believe to work on it, and what they do."""
 
+    database: PostgresDatabase
     stores: Stores
     job: Job
     writers: list[Job] = field(default_factory=list)
@@ -71,12 +72,12 @@ class History:
         async with database.begin() as tx:
             job = await stores.jobs.insert(tx, new)
         assert job is not None
-        history = cls(stores, job)
+        history = cls(database, stores, job)
         await history.plan()
         return history
 
     async def read(self) -> Job:
-        async with self.stores.database.begin() as tx:
+        async with self.database.begin() as tx:
             job = await self.stores.jobs.read(tx, self.job.id)
         assert job is not None
         return job
@@ -142,10 +143,10 @@ class History:
 
     async def retry(self) -> None:
         controls = Controls(
-            database=self.stores.database,
+            database=self.database,
             jobs=PostgresJobs(),
             ledger=self.stores.ledger,
-            retention=PostgresRetention(self.stores.database),
+            retention=PostgresRetention(self.database),
             board=NoBoard(),
             traces=NoTraces(),
             workflows=NoWorkflows(),
@@ -164,7 +165,7 @@ class History:
 
     async def check(self) -> None:
         """I8, at every commit."""
-        async with self.stores.database.begin() as tx:
+        async with self.database.begin() as tx:
             job = await self.stores.jobs.read(tx, self.job.id)
             counts, _ = await self.stores.ledger.count(tx, self.job.id)
             rows = await tx.fetch(

@@ -24,7 +24,7 @@ async def test_a_batch_and_a_chunk_read_their_own_rows_only(database: PostgresDa
     first = ITEMS // 2
     async with database.begin() as tx:
         one = OneTransaction(tx)
-        ledger = PostgresLedger(one)  # type: ignore[arg-type]  # all it asks for
+        ledger = PostgresLedger(one)
         items = await ledger.open_items(job_id, first, first + BATCH - 1, None)
         assert len(items) == BATCH
         # A prepared statement may get another plan after its first five uses.

@@ -166,7 +166,10 @@ async def test_a_phase_and_its_report_lead_to_equal_parameters(bench: Bench) -> 
 
 
 async def test_what_does_not_exist_or_is_not_theirs_is_refused(bench: Bench) -> None:
-    report = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    report: dict[str, Any] = {
+        "cycle_id": bench.report.cycle_id,
+        "report_id": bench.report.report_id,
+    }
     stranger = replace(TESTER, lob="Cards")
     with pytest.raises(InvalidInput, match="no phase 999"):
         await bench.prepare(phase_id=999)

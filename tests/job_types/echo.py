@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,7 +59,7 @@ class Echo(JobType[EchoParameters]):
     name = "echo"
     title = "Echo"
     parameters = EchoParameters
-    workflow = EchoWorkflow
+    workflow: ClassVar[type] = EchoWorkflow
     item_timeout = timedelta(minutes=10)
 
     started: list[tuple[str, int]]
