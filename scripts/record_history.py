@@ -21,10 +21,10 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.client import Client
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import JobStatus, RunMode
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.local import redis
 from tests import flows
 from tests.cluster import Cluster
@@ -175,7 +175,7 @@ async def late_stop(engine: Engine) -> str:
 async def lost_chunks(engine: Engine) -> str:
     """An item kills its worker again and again, until it is given up."""
     job_id = await engine.create(items=6, concurrency=2, killing=[1])
-    await engine.ends(job_id, seconds=300)
+    await engine.ends(job_id)
     return job_id
 
 
@@ -275,7 +275,7 @@ async def flow_continued_as_new(engine: Engine) -> str:
     """A run that began while children of an earlier one were in flight."""
     members = [flows.echo(f"m-{number}", items=2, seconds=0.1) for number in range(8)]
     job_id = await flows.submit(engine, flows.group("all", *members), rolling=True, concurrency=3)
-    await engine.ends(job_id, seconds=100)
+    await engine.ends(job_id)
     return job_id
 
 
@@ -362,7 +362,7 @@ async def _kept_worker(cluster: Cluster) -> AsyncIterator[None]:
 
     keeper = asyncio.create_task(keep())
     yield
-    await end([keeper])
+    await cancel_and_wait([keeper])
     await cluster.stop("worker")
 
 

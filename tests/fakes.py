@@ -260,5 +260,8 @@ class NoWorkflows:
     async def cancel(self, job_id: str) -> bool:
         raise TemporalUnavailable
 
+    async def nudge(self, job_id: str) -> bool:
+        raise TemporalUnavailable
+
     async def describe(self, job_id: str) -> WorkflowRun | None:
         raise TemporalUnavailable

@@ -212,6 +212,7 @@ def _pair(kwargs: Mapping[str, Any], row: Row) -> tuple[Any, Any]:
 
 def _greater(kwargs: Mapping[str, Any], row: Row) -> bool:
     one, other = _pair(kwargs, row)
+    readings: list[Callable[[Any], Any]]
     if isinstance(one, Month) or isinstance(other, Month):
         readings = [_month]
     elif isinstance(one, str) and isinstance(other, str):
@@ -317,7 +318,7 @@ def _selects(condition: Mapping[str, Any], row: Row) -> bool:
         case {"type": "or", "conditions": parts}:
             return any(_selects(part, row) for part in parts)
         case {"type": "nullity", "column": {"name": name}, "is_null": is_null}:
-            return (row[name] is None) == is_null
+            return bool((row[name] is None) == is_null)
     value = row[condition["column"]["name"]]
     operator, parameter = condition["operator"], condition["parameter"]
     first = parameter[0] if isinstance(parameter, list) else parameter

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio.testing import ActivityEnvironment
 
@@ -13,10 +14,10 @@ from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
 from longhaul.activities.plan import PlanActivities
-from longhaul.activities.tasks import end
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import ChunkRequest, ChunkResult, PlanRequest
+from longhaul.core.tasks import cancel_and_wait
 from tests.conftest import until
 from tests.engine import Engine
 
@@ -28,11 +29,11 @@ class WorkerProcess:
     engine: Engine
     chunks: ChunkActivities
 
-    async def job(self, **parameters: object) -> Job:
+    async def job(self, **parameters: Any) -> Job:
         """A job that was planned."""
         job_id = await self.engine.create(start=False, **parameters)
         parts = self.engine.parts
-        plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+        plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
         request = PlanRequest(job_id=job_id, attempt=1, run_id="run-1")
         await ActivityEnvironment().run(plan.plan, request)
         return await self.engine.job(job_id)
@@ -112,13 +113,13 @@ async def open_process(
 ) -> AsyncIterator[WorkerProcess]:
     parts = engine.parts
     watch = FlagWatch(parts.flags)
-    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, reports=parts.reports)
+    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, errors=parts.errors)
     runner = ItemRunner(
         database=parts.stores.database,
         journal=parts.journal,
         providers={},
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
     chunks = ChunkActivities(
         runs=runs,
@@ -129,4 +130,4 @@ async def open_process(
     )
     watching = asyncio.create_task(watch.run())
     yield WorkerProcess(engine, chunks)
-    await end([watching])
+    await cancel_and_wait([watching])

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from longhaul.activities.rule_scans import RuleScans, TableJudged
 from longhaul.core.errors import InvalidInput, ItemFailed, NothingApproved
-from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem
+from longhaul.core.items import Done, Item, ItemOutcome, ItemResult, NewItem
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, Role
+from longhaul.core.principals import Principal, Role, is_visible
 from longhaul.core.rule_execution import (
     ApprovedRule,
     Fault,
@@ -24,7 +24,7 @@ from longhaul.core.rule_execution import (
     Verdict,
     score,
 )
-from longhaul.core.rules import RuleStore, RuleVersion
+from longhaul.core.rules import RuleStore
 
 
 class RuleExecutionParameters(BaseModel):
@@ -83,7 +83,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
         """
         version_id = str(parameters.version_id)
         version = await self._rules.version(tx, version_id)
-        if version is None or not _is_visible(version, principal):
+        if version is None or not is_visible(version.lob, principal):
             raise InvalidInput(
                 f"There is no rule version {version_id}.", (("/parameters/version_id", "unknown"),)
             )
@@ -127,7 +127,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
             raise ItemFailed(outcome.code, outcome.sentence)
         return Done(_output(found, outcome), rows=found)
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store what became of the rules."""
         results = [
             new
@@ -194,8 +194,3 @@ def _quality(totals: ResultTotals) -> Mapping[str, Any]:
             name: score(one.passed, one.considered) for name, one in dimensions.items()
         },
     }
-
-
-def _is_visible(version: RuleVersion, principal: Principal) -> bool:
-    # Reports of another line of business answer as if there were none.
-    return principal.is_admin or principal.lob in (None, version.lob)

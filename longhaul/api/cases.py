@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any
 
-from longhaul.activities.casework import Casework
 from longhaul.adapters.documents.reader import check_document
 from longhaul.api.case_schemas import QueryRequest, ReviewRequest
 from longhaul.api.cursors import cut, read_case_cursor
@@ -24,6 +23,7 @@ from longhaul.core.errors import (
 )
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
+from longhaul.services.casework import Casework
 
 MOST_SHOWN = 100
 

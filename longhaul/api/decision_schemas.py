@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from longhaul.api.schemas import Request, Text, Verbatim
-from longhaul.core.decisions import Decision, Reviewer
+from longhaul.core.approvers import Decision
+from longhaul.core.decisions import Reviewer
 from longhaul.core.manual_mappings import ManualMapping
 from longhaul.core.mappings import Level, MappingType, SecurityClass
 

@@ -8,11 +8,13 @@ from typing import Any
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.ports import Row, Shown
+from longhaul.core.times import rfc3339
 
 # Waiting this long without a sign of life means that no worker has taken the job up.
 NO_WORKER_AFTER = timedelta(seconds=10)
 
 _ACTIVE = frozenset({JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.RESUMING})
+_PAUSED = frozenset({JobStatus.PAUSING, JobStatus.PAUSED})
 
 
 class JobObjects:
@@ -95,11 +97,6 @@ class JobObjects:
         return known.task_name or job_type if known else job_type
 
 
-def rfc3339(time: datetime | None) -> str | None:
-    """A time as all answers write it: UTC, microseconds, `Z`."""
-    return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def item_object(row: Mapping[str, Any]) -> dict[str, Any]:
     """The item object, from a row with the totals of its calls."""
     error = {"code": row["error_code"], "message": row["error_message"]}
@@ -167,7 +164,8 @@ def _error_detail(job: Job) -> dict[str, Any] | None:
 
 
 def _pause(job: Job) -> dict[str, Any] | None:
-    if job.pause is None:
+    # One that is on its way is shown by `requested`.
+    if job.pause is None or job.status not in _PAUSED:
         return None
     return {
         "mode": job.pause.mode,

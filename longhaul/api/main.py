@@ -3,14 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import uvicorn
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.casework import Casework
-from longhaul.activities.ending import Endings
-from longhaul.activities.quality_report import QualityReports
-from longhaul.activities.tasks import end
 from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.cases import PostgresCases
@@ -36,7 +32,7 @@ from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.evidence import for_queries
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.logs import LoggedErrors, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
@@ -56,7 +52,7 @@ from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
-from longhaul.api.reports import BankReports
+from longhaul.api.reports import Reports
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
@@ -65,17 +61,25 @@ from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
 from longhaul.core.limits import type_limits
 from longhaul.core.ports import Stores
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.decisions import (
     build_decisions,
-    build_mapping_by_hand,
+    build_manual_mappings,
     build_rule_editing,
     build_rule_suites,
 )
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
+from longhaul.services.approvals import Approvals
+from longhaul.services.casework import Casework
+from longhaul.services.job_finisher import JobFinisher
+from longhaul.services.quality_reports import QualityReports
 
 CONNECTIONS = 20
+
+# Whoever waits for an answer is told that Temporal is away before his client gives up.
+TEMPORAL_PATIENCE = timedelta(seconds=1)
 
 # Open streams would keep a leaving process alive.
 SHUTDOWN_SECONDS = 2
@@ -88,10 +92,10 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
-    metrics, reports = ApiMetrics(), LoggedReports()
-    async with open_services(settings, types, metrics, reports) as services:
+    metrics, errors = ApiMetrics(), LoggedErrors()
+    async with open_services(settings, types, metrics, errors) as services:
         config = uvicorn.Config(
-            create_app(services, metrics, reports),
+            create_app(services, metrics, errors),
             host=settings.api.host,
             port=settings.api.port,
             log_config=None,
@@ -103,7 +107,7 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, types: Sequence[str], metrics: ApiMetrics, reports: LoggedReports
+    settings: Settings, types: Sequence[str], metrics: ApiMetrics, errors: LoggedErrors
 ) -> AsyncIterator[Services]:
     """Open what the API needs, with the dispatcher and the reconciler running.
 
@@ -115,7 +119,9 @@ async def open_services(
             open_servers(settings, connections=CONNECTIONS)
         )
         traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
-        client = await connect(settings.encryption.read(), traced, lazy=True)
+        client = await connect(
+            settings.encryption.read(), traced, lazy=True, retry_for=TEMPORAL_PATIENCE
+        )
         resources = build_resources(settings, database)
         catalog = load_catalog(resources, types)
         jobs, ledger = PostgresJobs(), PostgresLedger(database)
@@ -123,7 +129,7 @@ async def open_services(
         workflows = TemporalWorkflows(client)
         stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
         flows, logs = PostgresFlows(), RedisLogTail(redis)
-        endings = Endings(stores=stores, catalog=catalog, reports=reports)
+        finisher = JobFinisher(stores=stores, catalog=catalog, errors=errors)
         limits = type_limits(
             catalog, settings.limits.max_running, settings.limits.starts_per_minute
         )
@@ -132,17 +138,17 @@ async def open_services(
             workflows=workflows,
             catalog=catalog,
             metrics=metrics,
-            reports=reports,
+            errors=errors,
         )
         reconciler = Reconciler(
             database=database,
             jobs=jobs,
             candidates=PostgresReconciliation(database),
             workflows=workflows,
-            endings=endings,
+            finisher=finisher,
             board=board,
             metrics=metrics,
-            reports=reports,
+            errors=errors,
         )
         reading = Reading(
             database=database,
@@ -157,13 +163,13 @@ async def open_services(
             WebhookSender.open(allow_private=settings.webhooks.allow_private)
         )
         webhooks = PostgresWebhooks(database)
-        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, reports=reports)
+        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, errors=errors)
         schedules, timers = PostgresSchedules(database), TemporalSchedules(client)
-        keeper = ScheduleKeeper(store=schedules, temporal=timers, reports=reports)
+        keeper = ScheduleKeeper(store=schedules, temporal=timers, errors=errors)
         tasks = [
             asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
         ]
-        stack.push_async_callback(end, tasks)
+        stack.push_async_callback(cancel_and_wait, tasks)
         submission = Submission(
             database=database,
             jobs=jobs,
@@ -192,7 +198,7 @@ async def open_services(
                 board=board,
                 traces=RedisTraces(redis),
                 workflows=workflows,
-                endings=endings,
+                finisher=finisher,
                 wake=dispatcher.wake,
                 check=reconciler.check,
             ),
@@ -209,7 +215,7 @@ async def open_services(
                 store=PostgresDecisions(),
                 decisions=build_decisions(),
                 editing=build_rule_editing(resources.regexes),
-                by_hand=build_mapping_by_hand(resources.sources),
+                manual_mappings=build_manual_mappings(resources.sources),
                 approving=approving,
             ),
             cases=Cases(
@@ -226,7 +232,7 @@ async def open_services(
                 allow_private=settings.webhooks.allow_private,
                 wake=deliverer.wake,
             ),
-            reports=BankReports(
+            reports=Reports(
                 database=database,
                 store=PostgresReports(),
                 sources=SourceSessions(for_queries(resources.sources)),

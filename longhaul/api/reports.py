@@ -6,7 +6,6 @@ from dataclasses import asdict
 from operator import itemgetter
 from typing import Any
 
-from longhaul.activities.report_scope import is_visible
 from longhaul.adapters.postgres.data_sources import data_sources, data_sources_of
 from longhaul.adapters.postgres.reports import PostgresReports, store_report, store_source
 from longhaul.api.cursors import cut, read_audit_cursor, read_form_cursor
@@ -21,14 +20,14 @@ from longhaul.core.errors import (
 )
 from longhaul.core.forms import FormAttribute, what_differs
 from longhaul.core.ports import Database, Row, Transaction
-from longhaul.core.principals import Principal, Role, check_holds
+from longhaul.core.principals import Principal, Role, check_holds, is_visible
 from longhaul.core.sources import DataSource, Sources, SourceTable, refusal_of
 
 BRINGS_REPORTS = frozenset({Role.ADMIN, Role.TEST_EXECUTIVE})
 ADDS_SOURCES = frozenset({Role.ADMIN, Role.DATA_EXECUTIVE})
 
 
-class BankReports:
+class Reports:
     """Answers the routes of reports.
 
     Args:

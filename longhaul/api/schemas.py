@@ -125,7 +125,7 @@ class RetryOptions(Request):
 class RetryRequest(Request):
     """Asks for another attempt: all failed items, or the named ones of them."""
 
-    items: Literal["failed"] | list[Text] = "failed"
+    items: Literal["failed"] | list[Verbatim] = "failed"
     options: RetryOptions = RetryOptions()
 
     @property

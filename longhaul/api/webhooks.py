@@ -7,10 +7,10 @@ from uuid import uuid4
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.api.cursors import cut, read_job_cursor
-from longhaul.api.job_object import rfc3339
 from longhaul.core.errors import InvalidInput, NotFound
 from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
+from longhaul.core.times import rfc3339
 from longhaul.core.webhooks import check_url, new_secret
 
 MAX_OF_ONE_OWNER = 20

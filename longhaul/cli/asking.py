@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -11,10 +12,27 @@ from longhaul.adapters.settings import Settings
 from longhaul.cli.client import open_client
 from longhaul.cli.output import print_json
 
-AsJson = Annotated[bool, typer.Option("--json", help="print the API's answer as JSON")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most this many")]
-Cursor = Annotated[str | None, typer.Option(help="continue after a page")]
-JobId = Annotated[str, typer.Argument(help="the job's id")]
+
+def _job_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not the id of a job.") from None
+
+
+def _key(text: str | None) -> str | None:
+    if text is not None and not text.isascii():
+        raise typer.BadParameter("use ASCII characters only")
+    return text
+
+
+JobId = Annotated[str, typer.Argument(help="the job's id", callback=_job_id)]
+IdempotencyKey = Annotated[
+    str | None, typer.Option(help="the same key, the same job", callback=_key)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
+Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
 Parameter = Annotated[
     list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
 ]

@@ -6,7 +6,8 @@ import typer
 
 from longhaul.cli import decision_output as output
 from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
-from longhaul.core.decisions import Decision, EntryStatus, Kind, Reviewer
+from longhaul.core.approvers import Decision
+from longhaul.core.decisions import EntryStatus, Kind, Reviewer
 from longhaul.core.versions import VersionStatus
 
 Reason = Annotated[str, typer.Option(help="for people; needed to reject")]

@@ -11,6 +11,7 @@ from longhaul.cli.asking import (
     Concurrency,
     Cursor,
     Deadline,
+    IdempotencyKey,
     JobId,
     Limit,
     Metadata,
@@ -24,8 +25,9 @@ from longhaul.cli.asking import (
     read_parameters,
     show,
 )
-from longhaul.cli.client import ApiClient, ExitCode, open_client
+from longhaul.cli.client import ApiClient, open_client
 from longhaul.cli.watch import exit_code, watch
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.jobs import TERMINAL, JobStatus
 
 app = typer.Typer(no_args_is_help=True, help="Submit, list, watch and control jobs.")
@@ -44,13 +46,9 @@ def submit(
     deadline: Deadline = None,
     priority: Priority = None,
     description: Annotated[str, typer.Option(help="for people")] = "",
-    start_at: Annotated[
-        str | None, typer.Option(help="start not before this time; RFC 3339")
-    ] = None,
-    delay: Annotated[float | None, typer.Option(help="start not before this many seconds")] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="one job for each key, however often it is submitted")
-    ] = None,
+    start_at: Annotated[str | None, typer.Option(help="not before then; RFC 3339")] = None,
+    delay: Annotated[float | None, typer.Option(help="not before so many seconds")] = None,
+    idempotency_key: IdempotencyKey = None,
     validate_only: Annotated[bool, typer.Option(help="start nothing")] = False,
     wait: Annotated[bool, typer.Option(help="follow the job to its end")] = False,
     as_json: AsJson = False,

@@ -25,10 +25,11 @@ from longhaul.cli import (
     webhooks,
 )
 from longhaul.cli.asking import AsJson
-from longhaul.cli.client import ExitCode, sign_token, whoami
+from longhaul.cli.client import sign_token, whoami
 from longhaul.cli.demo import run_demo
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
 from longhaul.core.decisions import Kind
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.principals import Role
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)

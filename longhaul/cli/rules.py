@@ -16,14 +16,14 @@ from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.cli import output
 from longhaul.cli.asking import AsJson, ask, given, read_object, show, write_file
-from longhaul.cli.client import ExitCode
 from longhaul.cli.decision_output import print_entries
 from longhaul.core.decisions import Kind
 from longhaul.core.errors import ItemFailed
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.expectations import BadExpectation
 from longhaul.core.rule_execution import Fault, Judged, TableRule
 from longhaul.core.sources import SUFFIXES, DataSource, SourceKind, kind_of_file
-from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
+from longhaul.core.suite_files import BadSuite, SuiteRule, check_shape, read_suite
 from longhaul.job_types.resources import source_access
 
 VersionId = Annotated[str, typer.Argument(help="the rule version's id")]

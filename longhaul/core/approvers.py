@@ -1,6 +1,14 @@
-"""Who is asked to approve: people by id, and holders of roles."""
+"""Who is asked to approve, people by their ids or whoever holds a role; and what they say."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Decision(StrEnum):
+    """What a person says when asked."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

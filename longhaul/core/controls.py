@@ -25,14 +25,6 @@ class Action(StrEnum):
     RESUME = "resume"
 
 
-class Requested(StrEnum):
-    """A control that the workflow has not applied yet."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """One request to pause or resume; the same `request_id` twice counts once."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from longhaul.core.approvers import Decision
 from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
@@ -38,13 +39,6 @@ class Reviewer(StrEnum):
         return self.replace("_", " ")
 
 
-class Decision(StrEnum):
-    """A reviewer's decision."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
 class EntryStatus(StrEnum):
     """The status that follows from both decisions."""
 
@@ -53,8 +47,8 @@ class EntryStatus(StrEnum):
     REJECTED = "rejected"
 
 
-class Step(StrEnum):
-    """An action that changes a version's status."""
+class VersionAction(StrEnum):
+    """What moves a version."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
@@ -67,24 +61,24 @@ DECIDES: Mapping[Reviewer, frozenset[Role]] = {
     Reviewer.REPORT_OWNER: frozenset({Role.REPORT_OWNER}),
 }
 
-TAKES: Mapping[Step, Reviewer] = {
-    Step.SUBMIT: Reviewer.TESTER,
-    Step.APPROVE: Reviewer.REPORT_OWNER,
-    Step.REJECT: Reviewer.REPORT_OWNER,
+TAKES: Mapping[VersionAction, Reviewer] = {
+    VersionAction.SUBMIT: Reviewer.TESTER,
+    VersionAction.APPROVE: Reviewer.REPORT_OWNER,
+    VersionAction.REJECT: Reviewer.REPORT_OWNER,
 }
 
-_MOVES: Mapping[Step, tuple[VersionStatus, VersionStatus]] = {
-    Step.SUBMIT: (VersionStatus.DRAFT, VersionStatus.PENDING_APPROVAL),
-    Step.APPROVE: (VersionStatus.PENDING_APPROVAL, VersionStatus.APPROVED),
-    Step.REJECT: (VersionStatus.PENDING_APPROVAL, VersionStatus.REJECTED),
-    Step.SUPERSEDE: (VersionStatus.APPROVED, VersionStatus.SUPERSEDED),
+_MOVES: Mapping[VersionAction, tuple[VersionStatus, VersionStatus]] = {
+    VersionAction.SUBMIT: (VersionStatus.DRAFT, VersionStatus.PENDING_APPROVAL),
+    VersionAction.APPROVE: (VersionStatus.PENDING_APPROVAL, VersionStatus.APPROVED),
+    VersionAction.REJECT: (VersionStatus.PENDING_APPROVAL, VersionStatus.REJECTED),
+    VersionAction.SUPERSEDE: (VersionStatus.APPROVED, VersionStatus.SUPERSEDED),
 }
 
-_DONE: Mapping[Step, str] = {
-    Step.SUBMIT: "submitted",
-    Step.APPROVE: "approved",
-    Step.REJECT: "rejected",
-    Step.SUPERSEDE: "superseded",
+_DONE: Mapping[VersionAction, str] = {
+    VersionAction.SUBMIT: "submitted",
+    VersionAction.APPROVE: "approved",
+    VersionAction.REJECT: "rejected",
+    VersionAction.SUPERSEDE: "superseded",
 }
 
 # While a version has this status, this reviewer decides on its entries.
@@ -178,7 +172,7 @@ class ReviewedEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class DecisionCounts:
     """How the entries of a version stand."""
 
     total: int = 0
@@ -284,7 +278,7 @@ class DecisionStore(Protocol):
     async def approved(self, tx: Transaction, version: Version) -> Sequence[Version]:
         """The other versions of the kind and report that are approved."""
 
-    async def tally(self, tx: Transaction, version: Version) -> Tally:
+    async def counts(self, tx: Transaction, version: Version) -> DecisionCounts:
         """How the entries of a version stand."""
 
     async def entries(
@@ -374,15 +368,15 @@ def reviewer_of(principal: Principal, wanted: Reviewer | None) -> Reviewer:
     raise Forbidden(f"Decisions are made by: {', '.join(names)}.")
 
 
-def check_may_take(principal: Principal, step: Step) -> None:
-    """Refuse callers whose roles do not allow a step.
+def check_may_take(principal: Principal, action: VersionAction) -> None:
+    """Refuse callers whose roles may not move a version this way.
 
     Raises:
         Forbidden: They may not.
     """
-    reviewer = TAKES[step]
+    reviewer = TAKES[action]
     if not principal.is_admin and principal.roles.isdisjoint(DECIDES[reviewer]):
-        raise Forbidden(_may_only(f"Versions are {_DONE[step]}", reviewer))
+        raise Forbidden(_may_only(f"Versions are {_DONE[action]}", reviewer))
 
 
 def check_four_eyes(principal: Principal, submitter: str | None) -> None:
@@ -424,42 +418,42 @@ def check_turn(version: Version, reviewer: Reviewer) -> None:
         )
 
 
-def move_version(status: VersionStatus | None, step: Step) -> VersionStatus:
-    """The status after a step.
+def move_version(status: VersionStatus | None, action: VersionAction) -> VersionStatus:
+    """The status after an action.
 
     Raises:
         WrongState: The status does not allow it.
     """
-    before, after = _MOVES[step]
+    before, after = _MOVES[action]
     if status is None:
         raise WrongState("Mappings have no versions: there is nothing to submit or to approve.")
     if status is not before:
-        raise WrongState(
-            f"The version is {status}: only one that is {before} can be {_DONE[step]}."
-        )
+        raise WrongState(f"The version is {status}: only one that is {before} is {_DONE[action]}.")
     return after
 
 
-def check_complete(kind: Kind, tally: Tally, step: Step, first: Sequence[str]) -> None:
-    """Refuse to submit or approve a version with open entries, or with none to go on with.
+def check_complete(
+    kind: Kind, counts: DecisionCounts, action: VersionAction, first: Sequence[str]
+) -> None:
+    """Refuse to submit or approve what is not decided on, or comes to nothing.
 
     Args:
-        first: Names of the first entries that wait for the step's reviewer.
+        first: How the first of those entries are called that wait for the action's reviewer.
 
     Raises:
         WrongState: Something is missing.
     """
-    if not tally.total:
-        raise WrongState(f"The version holds no {kind}: there is nothing to {step}.")
-    reviewer = TAKES[step]
-    waiting = tally.waiting_for(reviewer)
+    if not counts.total:
+        raise WrongState(f"The version holds no {kind}: there is nothing to {action}.")
+    reviewer = TAKES[action]
+    waiting = counts.waiting_for(reviewer)
     if waiting:
         raise WrongState(
-            f"{waiting} of {tally.total} {kind} wait for the {reviewer.person}: "
+            f"{waiting} of {counts.total} {kind} wait for the {reviewer.person}: "
             f"{Some(waiting, first)}. List them by waiting_for={reviewer}."
         )
-    if tally.rejected == tally.total:
-        raise WrongState(f"All {tally.total} {kind} are rejected: there is nothing to {step}.")
+    if counts.rejected == counts.total:
+        raise WrongState(f"All {counts.total} {kind} are rejected: there is nothing to {action}.")
 
 
 def check_reason(decision: Decision, reason: str) -> None:
@@ -472,9 +466,9 @@ def check_reason(decision: Decision, reason: str) -> None:
         raise InvalidInput("Give a reason for the rejection.", (("/reason", "must not be empty"),))
 
 
-def said(step: Step) -> str:
-    """The name of a step in the audit."""
-    return _DONE[step]
+def said(action: VersionAction) -> str:
+    """How the audit calls an action."""
+    return _DONE[action]
 
 
 def _may_only(what: str, reviewer: Reviewer) -> str:

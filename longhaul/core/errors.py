@@ -22,6 +22,7 @@ JobError                          code, retryable
 ├── ProviderBusy                  provider_busy: try again, perhaps after a given time
 ├── NotStored                     not_stored: results cannot be stored, and no outage is to blame
 ├── Unavailable                   unavailable: a dependency did not answer; retried
+│   ├── StillUnavailable          unavailable, and somebody has waited for it already
 │   └── TemporalUnavailable       temporal_unavailable
 └── Fenced                        fenced: a later epoch began; nothing is written
 
@@ -30,6 +31,9 @@ Core knows no HTTP and no Temporal: `api/errors.py` and `worker/errors.py` trans
 
 from datetime import timedelta
 from typing import ClassVar
+
+# The code of an error that is none of these.
+UNEXPECTED = "unexpected"
 
 
 class JobError(Exception):
@@ -227,15 +231,14 @@ class NotStored(JobError):
 
 
 class Unavailable(JobError):
-    """A dependency did not answer in time.
-
-    Attributes:
-        waited: A retry loop has already given up on this; do not retry again.
-    """
+    """A dependency did not answer in time."""
 
     code = "unavailable"
     retryable = True
-    waited = False
+
+
+class StillUnavailable(Unavailable):
+    """Somebody has waited for it in vain: who asks again at once only waits twice."""
 
 
 class TemporalUnavailable(Unavailable):

@@ -438,13 +438,6 @@ def frontier(steps: Sequence[Placed], states: Mapping[str, ItemState]) -> Fronti
 # Approvals.
 
 
-class Decision(StrEnum):
-    """A person's decision."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
 class ApprovalState(StrEnum):
     """Where an approval stands."""
 

@@ -89,7 +89,7 @@ ItemResult: TypeAlias = Done | Skipped | Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ItemOutcome:
     """An item's result on its way into the ledger."""
 
     item: Item

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from longhaul.core.approvers import Approvers
 from longhaul.core.blobs import BlobStore
-from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
+from longhaul.core.items import Failed, Item, ItemOutcome, ItemResult, NewItem
 from longhaul.core.jobs import Counts, Ending, Job, ending
 from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
@@ -128,8 +128,8 @@ class Prepared(Generic[P]):
     approvers: Approvers = Approvers()
 
 
-class Types(Protocol):
-    """The part of the catalog that a job type may need."""
+class CatalogView(Protocol):
+    """The catalog, as far as a job type may need it."""
 
     def get(self, name: str) -> "JobType[Any]":
         """Return the type of a name.
@@ -180,8 +180,8 @@ class JobType(ABC, Generic[P]):
     def __init__(self, resources: Resources | None = None) -> None:
         """Build the type; one that needs nothing from outside need not override this."""
 
-    def join(self, catalog: "Types") -> None:
-        """Called with the catalog that the type is part of."""
+    def join(self, catalog: "CatalogView") -> None:
+        """Get to know the catalog that the type is part of."""
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
         """Resolve the parameters in the transaction that creates the job.
@@ -208,12 +208,12 @@ class JobType(ABC, Generic[P]):
         """
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Name the results that may no longer be stored, by ordinal; lock what `save` needs."""
         return {}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store the rows of items in the transaction that ends them."""
 
     async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:

@@ -46,6 +46,14 @@ class RunMode(StrEnum):
     NOW = "now"
 
 
+class Requested(StrEnum):
+    """A control that is on its way to the workflow."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 _ENDS = {JobStatus.FAILED, JobStatus.CANCELLED}
@@ -264,7 +272,7 @@ class Job:
     generation: int
     mode: RunMode
     pause: Pause | None
-    requested: str | None
+    requested: Requested | None
     priority: int
     description: str
     parameters: Mapping[str, Any]

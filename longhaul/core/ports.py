@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from longhaul.core.approvers import Approvers
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
-from longhaul.core.controls import Control, Flag, Requested
+from longhaul.core.controls import Control, Flag
 from longhaul.core.flows import ApprovalState
-from longhaul.core.items import Ended, Item, ItemState, NewItem
+from longhaul.core.items import Item, ItemOutcome, ItemState, NewItem
 from longhaul.core.jobs import (
     CallTotals,
     Counts,
@@ -22,6 +22,7 @@ from longhaul.core.jobs import (
     JobStatus,
     Outcome,
     Pause,
+    Requested,
     RunMode,
 )
 from longhaul.core.messages import Page
@@ -162,6 +163,12 @@ class Jobs(Protocol):
     async def read(self, tx: Transaction, job_id: str) -> Job | None:
         """Read a job."""
 
+    async def read_singleton(self, tx: Transaction, key: str) -> Job | None:
+        """Read the live job that holds a singleton key."""
+
+    async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
+        """Whether a job below this one has not ended."""
+
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction.
 
@@ -220,7 +227,7 @@ class Ledger(Protocol):
     ) -> Sequence[Item]:
         """The open items between two ordinals, in order."""
 
-    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[ItemOutcome]) -> set[int]:
         """Write results over open items and return the ordinals that were still open."""
 
     async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:
@@ -511,8 +518,8 @@ class Stores:
     board: JobBoard
 
 
-class Reports(Protocol):
-    """Logs unexpected errors for operators, without quoting any data."""
+class ErrorReporter(Protocol):
+    """Files what went wrong where operators can read it, without quoting any data."""
 
     def file(self, error: BaseException, **where: object) -> str:
         """Log an exception's kind and place under a new error id, and return the id."""

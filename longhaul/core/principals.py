@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from longhaul.core.approvers import Approvers
-from longhaul.core.errors import Forbidden
+from longhaul.core.errors import Forbidden, NotFound
 from longhaul.core.jobs import Job
 
 
@@ -44,6 +44,11 @@ class Principal:
         return lob is None or self.lob in (None, lob)
 
 
+def is_visible(lob: str, principal: Principal) -> bool:
+    """Whether the caller may know of a report of this line of business."""
+    return principal.is_admin or principal.works_for(lob)
+
+
 def may_see(principal: Principal, job: Job) -> bool:
     """Whether the caller may know that the job exists."""
     return may_control(principal, job) or is_among(principal, job.approvers, job.lob)
@@ -58,6 +63,26 @@ def is_among(principal: Principal, asked: Approvers, lob: str | None) -> bool:
     """Whether the caller is one of those who are asked, about a line of business."""
     holds_role = not principal.roles.isdisjoint(asked.roles)
     return principal.sub in asked.users or (holds_role and principal.works_for(lob))
+
+
+def existing(job: Job | None) -> Job:
+    """A job that was looked for.
+
+    Raises:
+        NotFound: There is none.
+    """
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def visible_to(principal: Principal, job: Job | None) -> Job:
+    """A job that was looked for on behalf of a caller.
+
+    Raises:
+        NotFound: There is none, or the caller may not know of it.
+    """
+    return existing(job if job is not None and may_see(principal, job) else None)
 
 
 def owner_of(job: Job) -> Principal:

@@ -22,7 +22,7 @@ from longhaul.core.rules import (
     ProposedRule,
     RuleType,
 )
-from longhaul.core.suites import SEVERITIES, SuiteRule
+from longhaul.core.suite_files import SEVERITIES, SuiteRule
 
 PROVIDER = "import"
 MOST_RULES = 5_000

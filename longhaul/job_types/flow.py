@@ -1,7 +1,7 @@
 """Flows, joined: the general one, and those that come ready."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from longhaul.activities.flow_type import FlowType
 from longhaul.adapters.postgres.flows import PostgresFlows
@@ -28,7 +28,7 @@ class FlowJobType(FlowType[FlowParameters]):
     name = "flow"
     title = "Flow"
     parameters = FlowParameters
-    workflow = Flow
+    workflow: ClassVar[type] = Flow
 
 
 class ReadyFlow(FlowType[R], Generic[R]):

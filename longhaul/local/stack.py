@@ -60,17 +60,22 @@ class Stack:
                 await supervisor.stop()
 
     async def _start_and_watch(self, supervisor: Supervisor) -> None:
+        dsn = await self._postgres(supervisor)
+        redis_url = await self._redis(supervisor)
+        temporal_address = await self._temporal(supervisor)
         env = {
-            "LONGHAUL_POSTGRES__DSN": await self._postgres(supervisor),
-            "LONGHAUL_REDIS__URL": await self._redis(supervisor),
-            "TEMPORAL_ADDRESS": await self._temporal(supervisor),
+            **(temporal.no_other() if self._settings.temporal_address is None else {}),
+            "LONGHAUL_POSTGRES__DSN": dsn,
+            "LONGHAUL_REDIS__URL": redis_url,
+            "TEMPORAL_ADDRESS": temporal_address,
+            **self._secret(),
+            **self._key(),
         }
-        await migrate(env["LONGHAUL_POSTGRES__DSN"], say=self._say)
-        env |= self._secret() | self._key()
+        await migrate(dsn, say=self._say)
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
-        self._say_where(temporal_address=env["TEMPORAL_ADDRESS"])
+        self._say_where(temporal_address=temporal_address)
         await supervisor.watch()
 
     async def _postgres(self, supervisor: Supervisor) -> str:
@@ -111,7 +116,7 @@ class Stack:
         self._addresses["temporal_ui"] = f"http://{HOST}:{ui_port}"
         return f"{HOST}:{port}"
 
-    async def _api(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    async def _api(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         api = self._settings.api
         port = self._port("api", api.port, host=api.host)
         command = Command(
@@ -122,7 +127,7 @@ class Stack:
         await self._start(supervisor, command, lambda: answers(port, api.near_host))
         self._addresses["api"] = api.url(port)
 
-    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         command = Command(
             name="Worker",
             argv=self._python("longhaul.worker"),

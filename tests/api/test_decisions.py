@@ -333,7 +333,7 @@ async def test_versions_are_listed_newest_first_page_by_page(
     cursor: str | None = None
 
     while True:
-        params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = (await people.reader.get("/versions", params=params)).json()
         found += [one["version_id"] for one in page["versions"]]
         cursor = page["next_cursor"]
@@ -362,7 +362,7 @@ async def test_rules_are_listed_in_the_order_of_the_form_page_by_page(
     cursor: str | None = None
 
     while True:
-        params = {"limit": 4, **({"cursor": cursor} if cursor else {})}
+        params = {"limit": "4"} | ({"cursor": cursor} if cursor else {})
         page = (await people.reader.get(path, params=params)).json()
         found += page["entries"]
         cursor = page["next_cursor"]

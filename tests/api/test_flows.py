@@ -44,7 +44,7 @@ async def started(client: httpx2.AsyncClient, *steps: dict[str, Any]) -> str:
 
 async def waits(client: httpx2.AsyncClient, job_id: str) -> dict[str, Any]:
     async def asks() -> bool:
-        return (await read(client, job_id))["waiting_for"] == "approval"
+        return bool((await read(client, job_id))["waiting_for"] == "approval")
 
     await until(asks, what="the approval")
     return await read(client, job_id)
@@ -138,7 +138,7 @@ async def test_a_failed_job_that_is_retried_by_itself_ends_its_step_after_all(
     job_id = await started(client, group("both", bad, slow))
 
     async def has_failed() -> bool:
-        return (await read(client, job_id))["progress"]["failed"] == 1
+        return bool((await read(client, job_id))["progress"]["failed"] == 1)
 
     await until(has_failed, what="the step to fail")
     children = (await client.get(f"/jobs/{job_id}/children")).json()["jobs"]

@@ -14,7 +14,7 @@ from longhaul.adapters.postgres.reports import PHASES, PostgresReports
 from longhaul.adapters.sample.report import load_sample
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.api.reports import BankReports
+from longhaul.api.reports import Reports
 from longhaul.core.principals import Principal, Role
 from longhaul.job_types.resources import source_access
 from tests.api.conftest import Api, make_settings, open_api
@@ -474,7 +474,7 @@ async def test_the_sources_of_a_page_of_reports_are_asked_for_once(
         await data_executive.post(f"/reports/{made['report_id']}/sources", json=source)
     watched = Watched(database)
     sources = SourceSessions(source_access(Settings()))
-    reports = BankReports(database=watched, store=PostgresReports(), sources=sources)
+    reports = Reports(database=watched, store=PostgresReports(), sources=sources)
     reader = Principal(sub="rita", lob="Mortgage")
 
     page = await reports.list(reader, limit=100, cursor=None)

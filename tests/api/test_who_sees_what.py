@@ -33,7 +33,7 @@ NOWHERE = "0192f000-0000-7000-8000-000000000000"
             "another secret that is long enough",
         ),
         "Bearer "
-        + jwt.encode({"sub": "u", "exp": datetime.now(UTC) + timedelta(hours=1)}, None, "none"),
+        + jwt.encode({"sub": "u", "exp": datetime.now(UTC) + timedelta(hours=1)}, "", "none"),
     ],
     ids=[
         "none",

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ async def test_an_answer_is_reused_with_all_that_it_cost(calls: UnderTest) -> No
     "elsewhere", [{"step": "other"}, {"attempt": 2}, {"ordinal": 8}], ids=lambda it: next(iter(it))
 )
 async def test_an_answer_is_not_reused_elsewhere(
-    calls: UnderTest, elsewhere: dict[str, object]
+    calls: UnderTest, elsewhere: dict[str, Any]
 ) -> None:
     await calls.answer()
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -14,7 +15,7 @@ from tests.command import longhaul
 from tests.stubs.job_server import JobServer, serving
 from tests.tokens import SECRET
 
-NO_JOBS = (200, {"jobs": [], "next_cursor": None})
+NO_JOBS: tuple[int, dict[str, Any]] = (200, {"jobs": [], "next_cursor": None})
 
 
 def authorization(server: JobServer) -> str | None:

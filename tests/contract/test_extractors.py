@@ -59,9 +59,10 @@ class Answers:
         *,
         answer: type[BaseModel],
         prompt: str,
-        check: Callable[[Any], Awaitable[None]],
+        check: Callable[[Any], Awaitable[None]] | None = None,
         **_: Any,
     ) -> Any:
+        assert check is not None
         self.prompts.append(prompt)
         for given in self.answers:
             read = answer.model_validate(given)
@@ -248,7 +249,7 @@ async def test_a_document_that_gives_orders_is_only_a_document() -> None:
     assert (await offline(text)).value == "80.00 %"
 
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "found": True,
     "value": "80.00",
     "quote": "Original LTV: 80.00 %",

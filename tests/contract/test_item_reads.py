@@ -9,8 +9,9 @@ import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.queries import EXACT_UP_TO, ItemFilter, PostgresQueries
+from longhaul.adapters.postgres.queries import EXACT_UP_TO, PostgresQueries
 from longhaul.core.items import ItemState
+from longhaul.core.job_filters import ItemFilter
 from longhaul.core.jobs import Counts, Job
 from tests.factories import make_new_job
 from tests.one_transaction import OneTransaction
@@ -34,7 +35,7 @@ async def reads(
     async with database.begin() as tx:
         counted = OneTransaction(tx)
         await counted.begin_to_count()
-        yield PostgresQueries(counted), counted  # type: ignore[arg-type]  # all it asks for
+        yield PostgresQueries(counted), counted
 
 
 async def make_job(database: PostgresDatabase, *, failed: int) -> Job:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -176,8 +177,12 @@ async def test_what_another_release_has_written_is_as_if_it_were_not_there(
     await shown.post(job)
     await shown.post_live(job.id, BUSY)
     now = round(datetime.now(UTC).timestamp() * 1000)
-    strange = {"live:w-2": f'{now}:{{"in_flight": "many"}}', "live:w-3": "soon:{}"}
-    await redis_client.hset(f"job:meta:{job.id}", mapping={"job": '{"id": 7}', **strange})
+    strange: dict[Any, Any] = {
+        "job": '{"id": 7}',
+        "live:w-2": f'{now}:{{"in_flight": "many"}}',
+        "live:w-3": "soon:{}",
+    }
+    await redis_client.hset(f"job:meta:{job.id}", mapping=strange)
 
     answer = await shown.read(job.id)
 

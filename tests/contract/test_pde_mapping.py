@@ -16,7 +16,7 @@ from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
 from longhaul.core.errors import InvalidInput
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, Skipped
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
 from longhaul.core.sources import SourceAccess
@@ -166,7 +166,10 @@ async def test_a_phase_and_its_report_lead_to_equal_parameters(bench: Bench) -> 
 
 
 async def test_what_does_not_exist_or_is_not_theirs_is_refused(bench: Bench) -> None:
-    report = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    report: dict[str, Any] = {
+        "cycle_id": bench.report.cycle_id,
+        "report_id": bench.report.report_id,
+    }
     stranger = replace(TESTER, lob="Cards")
     with pytest.raises(InvalidInput, match="no phase 999"):
         await bench.prepare(phase_id=999)
@@ -399,7 +402,7 @@ def _column(rows: Mapping[int, Any], attribute_id: int) -> str | None:
     return row["column_name"] if row else None
 
 
-def _output(ended: Ended) -> Mapping[str, Any]:
+def _output(ended: ItemOutcome) -> Mapping[str, Any]:
     assert isinstance(ended.result, Done), ended.result
     assert ended.result.output is not None
     return ended.result.output

@@ -15,7 +15,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from longhaul.adapters.settings import AuthSettings
 from longhaul.api.auth import BearerTokens, PublishedKeys, authenticator
 from longhaul.core.errors import NotAuthenticated, Unavailable
-from longhaul.core.principals import Role
+from longhaul.core.principals import Principal, Role
 from tests.conftest import until
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
@@ -110,7 +110,7 @@ async def test_a_token_signed_with_a_published_key_names_its_principal(
 
     principal = await checked.principal(sign(key, key_id, algorithm, lob="retail"))
 
-    assert (principal.sub, principal.roles, principal.lob) == ("u-1", {Role.TESTER}, "retail")
+    assert principal == Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="retail")
 
 
 async def test_keys_are_asked_for_once_however_many_tokens_come(server: KeyServer) -> None:

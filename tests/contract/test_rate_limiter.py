@@ -44,8 +44,28 @@ class Make(Protocol):
     def __call__(self, quota: Quota) -> Limiter: ...
 
 
+class Reached(RedisRateLimiter):
+    """A limiter whose Redis is there."""
+
+    async def reserve(self, tokens: int) -> Turn:
+        turn = await super().reserve(tokens)
+        assert turn is not None
+        return turn
+
+
 async def alone() -> int:
     return 1
+
+
+async def always() -> bool:
+    return True
+
+
+async def acquired(limiter: RateLimiter, tokens: int = 1) -> Permit:
+    """The permit of one who never changes his mind."""
+    permit = await limiter.acquire(tokens, always)
+    assert permit is not None
+    return permit
 
 
 @pytest.fixture
@@ -57,7 +77,7 @@ def name() -> str:
 def make(request: pytest.FixtureRequest, redis_client: Redis, name: str) -> Make:
     if request.param == "local":
         return lambda quota: LocalRateLimiter(quota, workers=alone)
-    return lambda quota: RedisRateLimiter(redis_client, name=name, quota=quota, workers=alone)
+    return lambda quota: Reached(redis_client, name=name, quota=quota, workers=alone)
 
 
 @pytest.fixture
@@ -207,7 +227,7 @@ async def test_waiting_for_a_turn_takes_as_long_as_the_book_says(make: Make) -> 
     loop = asyncio.get_running_loop()
     began = loop.time()
     for _ in range(5):
-        await limiter.acquire(1)
+        await acquired(limiter)
 
     assert loop.time() - began >= 0.19
 
@@ -218,7 +238,7 @@ async def test_those_who_wait_are_served_in_their_order(make: Make) -> None:
     served: list[int] = []
 
     async def wait(number: int) -> None:
-        await limiter.acquire(1)
+        await acquired(limiter)
         served.append(number)
 
     await asyncio.gather(*(wait(number) for number in range(4)))
@@ -228,7 +248,7 @@ async def test_those_who_wait_are_served_in_their_order(make: Make) -> None:
 
 async def test_of_a_long_line_only_the_head_takes_a_turn(limiter: Limiter) -> None:
     first = await limiter.reserve(1)
-    line = [asyncio.create_task(limiter.acquire(1)) for _ in range(5)]
+    line = [asyncio.create_task(acquired(limiter)) for _ in range(5)]
     await until_taken(limiter, first, 1)
     await asyncio.gather(*(limiter.stands(first) for _ in range(5)))
     following = await limiter.reserve(1)
@@ -305,7 +325,7 @@ async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_away(
 ) -> None:
     first = await limiter.reserve(1_000)
     for moments in range(25):
-        waiting = asyncio.create_task(limiter.acquire(1_000))
+        waiting = asyncio.create_task(acquired(limiter, 1_000))
         for _ in range(moments):
             await asyncio.sleep(0)
         waiting.cancel()
@@ -318,7 +338,7 @@ async def test_a_waiter_that_is_cancelled_at_any_moment_takes_nothing_away(
 async def one_waits(limiter: Limiter, *, step: float = 1_000) -> asyncio.Task[Permit]:
     """Take the first turn, and let another one wait for the second."""
     first = await limiter.reserve(1)
-    waiting = asyncio.create_task(limiter.acquire(1))
+    waiting = asyncio.create_task(acquired(limiter))
     await until_taken(limiter, first, 1, step=step)
     return waiting
 
@@ -335,16 +355,12 @@ async def until_taken(limiter: Limiter, first: Turn, count: int, *, step: float 
 
 
 async def test_a_permit_settles_the_turn_it_stands_for(limiter: Limiter) -> None:
-    permit = await limiter.acquire(1_000)
+    permit = await acquired(limiter, 1_000)
     await permit.settle(0)
     following = await limiter.reserve(1_000)
 
     # Only the request itself is still paid for.
     assert following.wait == pytest.approx(1_000, abs=500)
-
-
-async def _acquired(limiter: RateLimiter) -> Permit:
-    return await limiter.acquire(1)
 
 
 # --- Shared by everyone: Redis only ----------------------------------------------------------
@@ -459,7 +475,7 @@ async def count_permits(
 
     async def use(limiter: RateLimiter, times: list[float]) -> None:
         while True:
-            await limiter.acquire(1)
+            await acquired(limiter)
             times.append(clock.now() - began)
 
     using = [
@@ -496,10 +512,10 @@ async def test_a_worker_that_loses_redis_lets_the_others_count_it_first(
 ) -> None:
     clock = HandClock()
     limiter = RedisRateLimiter(gated_client, name=name, quota=QUOTA, workers=alone, clock=clock)
-    await limiter.acquire(1)
+    await acquired(limiter)
     await gate.shut()
     lost_at = clock.now()
-    waiting = asyncio.create_task(_acquired(limiter))
+    waiting = asyncio.create_task(acquired(limiter))
     await _passes(clock, waiting)
 
     assert clock.now() - lost_at >= COUNT_EVERY.total_seconds()
@@ -514,7 +530,7 @@ async def test_redis_is_used_again_once_it_is_back(
     )
     await gate.shut()
     assert await limiter.reserve(1) is None
-    waiting = asyncio.create_task(_acquired(limiter))
+    waiting = asyncio.create_task(acquired(limiter))
     await gate.open()
     await _passes(clock, waiting)
 
@@ -529,7 +545,7 @@ async def test_a_worker_that_loses_redis_again_lets_the_others_count_it_again(
     for _ in range(2):
         await gate.shut()
         lost_at = clock.now()
-        await _passes(clock, asyncio.create_task(_acquired(limiter)))
+        await _passes(clock, asyncio.create_task(acquired(limiter)))
         assert clock.now() - lost_at >= COUNT_EVERY.total_seconds()
         await gate.open()
 
@@ -547,7 +563,7 @@ async def test_a_closing_holds_for_a_worker_that_loses_redis(
     await limiter.close(timedelta(seconds=20))
     closed_at = clock.now()
     await gate.shut()
-    await _passes(clock, asyncio.create_task(_acquired(limiter)))
+    await _passes(clock, asyncio.create_task(acquired(limiter)))
 
     assert clock.now() - closed_at >= 20
 

@@ -1,6 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import asyncpg
 import pytest
@@ -105,11 +105,9 @@ class Broken:
         self.error = error
         self.asked = 0
 
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Transaction]:
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
         self.asked += 1
         raise self.error
-        yield
 
 
 def away(cause: Exception) -> Unavailable:

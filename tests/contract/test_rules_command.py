@@ -9,8 +9,7 @@ import asyncpg
 import duckdb
 import openpyxl
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from longhaul.cli.main import app
 
@@ -67,7 +66,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     for row in ROWS:
         sheet.append(row)
     book.save(excel)
-    duckdb.sql(
+    duckdb.connect().sql(
         "SELECT * FROM (VALUES ('1', 10.5, '20240229'), ('2', NULL, '20230229'),"
         " ('2', -3, '20240301')) AS t (id, amount, day)"
     ).write_parquet(str(parquet))

@@ -93,11 +93,12 @@ async def test_a_row_of_a_history_is_named_by_loan_and_month(
 
     samples = await sampler.sample(request_of(history, key=["loan", "month"], wanted=wanted))
 
+    balances: dict[tuple[str | None, str | None], float]
     balances = {(loan, month): float(balance) for loan, month, balance in HISTORY}
     keys = [(row.source_key["loan"], row.source_key["month"]) for row in samples.drawn]
     assert len(set(keys)) == 17
     assert [float(row.data["Balance"] or 0) for row in samples.drawn] == [
-        balances[key] for key in keys if key[0] and key[1]
+        balances[key] for key in keys if all(key)
     ]
 
 
@@ -322,7 +323,8 @@ async def test_no_long_text_is_drawn_whole_and_none_makes_a_stratum(
         source, key=["id"], wanted={Category.CLEAN: 20, Category.BOUNDARY: 1}, attributes=attributes
     )
 
-    with closing(Overheard(source, SourceAccess())) as session:
+    session = Overheard(source, SourceAccess())
+    with closing(session):
         samples = TableSampling(session, session.table(None), request, Re2()).run()
 
     assert len(samples.drawn) == 21
@@ -366,7 +368,7 @@ async def test_what_is_drawn_of_several_tables_is_counted_by_their_strata(
 
     # The second table has no more than three; the first gives two more for them.
     assert drawing.frame.clean == [90, 10, 3]
-    rows = drawing.rows[Category.CLEAN]
+    drawn = drawing.rows[Category.CLEAN]
     states = ["CA", "TX", "x"]
-    assert [states[place] for place in drawing.frame.strata] == [row.data["State"] for row in rows]
+    assert [states[place] for place in drawing.frame.strata] == [row.data["State"] for row in drawn]
     assert Counter(drawing.frame.strata) == {0: 5, 1: 2, 2: 3}

@@ -162,7 +162,10 @@ async def test_the_same_seed_gives_the_same_samples_however_they_are_done(
     )
     await bench.fetch(f"TRUNCATE {bench.report.table}")
     await bench.fetch(f"INSERT INTO {bench.report.table} SELECT * FROM shuffled")
-    parameters = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    parameters: dict[str, Any] = {
+        "cycle_id": bench.report.cycle_id,
+        "report_id": bench.report.report_id,
+    }
     job, items = await bench.plan(**parameters, seed=7, target_sample_size=40)
     results = await asyncio.gather(*(bench.do(job, item) for item in reversed(items)))
     await bench.store(job, list(zip(reversed(items), results, strict=True)))
@@ -175,7 +178,10 @@ async def test_the_same_seed_gives_the_same_samples_however_they_are_done(
 
 
 async def test_what_is_decided_meanwhile_changes_no_drawing(bench: SamplingBench, dsn: str) -> None:
-    parameters = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    parameters: dict[str, Any] = {
+        "cycle_id": bench.report.cycle_id,
+        "report_id": bench.report.report_id,
+    }
     job, items = await bench.plan(**parameters, seed=7, target_sample_size=20)
     undisturbed = [await bench.do(job, item) for item in items]
     await bench.store(job, list(zip(items[:10], undisturbed[:10], strict=True)))
@@ -466,7 +472,10 @@ def test_a_distribution_may_be_written_in_any_case(keys: tuple[str, ...]) -> Non
 
 
 async def test_a_job_without_a_seed_gets_one_that_stays(bench: SamplingBench) -> None:
-    parameters = {"cycle_id": bench.report.cycle_id, "report_id": bench.report.report_id}
+    parameters: dict[str, Any] = {
+        "cycle_id": bench.report.cycle_id,
+        "report_id": bench.report.report_id,
+    }
 
     first, second = await bench.prepare(**parameters), await bench.prepare(**parameters)
 

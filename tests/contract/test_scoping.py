@@ -122,7 +122,10 @@ async def test_a_row_says_who_recommended_it_and_why(bench: Bench) -> None:
 
 
 async def test_a_report_of_a_cycle_becomes_its_draft_version(bench: Bench) -> None:
-    report = {"cycle_id": bench.seeded.cycle_id, "report_id": bench.seeded.report_id}
+    report: dict[str, Any] = {
+        "cycle_id": bench.seeded.cycle_id,
+        "report_id": bench.seeded.report_id,
+    }
     both = await asyncio.gather(bench.prepare(**report), bench.prepare(**report))
 
     assert both[0] == both[1]
@@ -136,7 +139,10 @@ async def test_a_report_of_a_cycle_becomes_its_draft_version(bench: Bench) -> No
 
 
 async def test_what_does_not_exist_or_is_not_theirs_is_refused(bench: Bench) -> None:
-    report = {"cycle_id": bench.seeded.cycle_id, "report_id": bench.seeded.report_id}
+    report: dict[str, Any] = {
+        "cycle_id": bench.seeded.cycle_id,
+        "report_id": bench.seeded.report_id,
+    }
     unknown = uuid.uuid4()
     with pytest.raises(InvalidInput, match=f"no scoping version {unknown}"):
         await bench.prepare(version_id=unknown)

@@ -108,7 +108,7 @@ async def test_files_are_looked_into(tmp_path: Path, sources: SourceSessions) ->
     book.active.append(["id", "amount"])
     book.active.append([1, 2.5])
     book.save(tmp_path / "loans.xlsx")
-    duckdb.sql("SELECT 1::integer AS id, 2.5::decimal(9, 2) AS amount").write_parquet(
+    duckdb.connect().sql("SELECT 1::integer AS id, 2.5::decimal(9, 2) AS amount").write_parquet(
         str(tmp_path / "loans.parquet")
     )
 
@@ -236,7 +236,7 @@ async def test_a_file_is_only_itself_whatever_its_name(
 ) -> None:
     def write(stem: str, ids: Sequence[int]) -> None:
         path = folder / "cards" / f"{stem}.{kind}"
-        rows = duckdb.sql("SELECT unnest($1::integer[])::varchar AS id", params=[ids])
+        rows = duckdb.connect().sql("SELECT unnest($1::integer[])::varchar AS id", params=[ids])
         target = folder / "written"
         rows.write_csv(str(target)) if kind is SourceKind.CSV else rows.write_parquet(str(target))
         target.rename(path)

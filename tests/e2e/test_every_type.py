@@ -239,7 +239,9 @@ async def is_shown_as(handle: WorkflowHandle[Any, Any], beginning: str) -> None:
     """Wait until the details in the Temporal Web UI begin like this."""
 
     async def is_so() -> bool:
-        metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        metadata: WorkflowMetadata = await handle.query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
         return metadata.current_details.startswith(beginning)
 
     await until(is_so, what=f"details that begin with {beginning}")

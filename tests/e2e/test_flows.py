@@ -51,7 +51,7 @@ async def step_has_done(cluster: Cluster, job_id: str, step: str, count: int) ->
 
 async def waits(cluster: Cluster, job_id: str) -> None:
     async def asks() -> bool:
-        return (await cluster.job(job_id))["waiting_for"] == "approval"
+        return bool((await cluster.job(job_id))["waiting_for"] == "approval")
 
     # A workflow task that the server has turned away may wait two minutes for its next try.
     await until(asks, what="the approval", every=0.05)

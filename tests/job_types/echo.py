@@ -5,12 +5,12 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from longhaul.core.errors import ItemFailed, ProviderRejected
-from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Resources
 from longhaul.core.jobs import Counts, Ending, Job
 from longhaul.core.ports import Transaction
@@ -59,7 +59,7 @@ class Echo(JobType[EchoParameters]):
     name = "echo"
     title = "Echo"
     parameters = EchoParameters
-    workflow = EchoWorkflow
+    workflow: ClassVar[type] = EchoWorkflow
     item_timeout = timedelta(minutes=10)
 
     started: list[tuple[str, int]]
@@ -118,7 +118,7 @@ class Echo(JobType[EchoParameters]):
             cancelled.cancel()
             await cancelled
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         if any(one.result.rows for one in ended if isinstance(one.result, Done)):
             raise ValueError("a row that no table takes")
         await tx.execute(

@@ -72,7 +72,8 @@ class _Faker:
     def _string(self, schema: Schema) -> str:
         if schema.get("format") in _STRINGS:
             return _STRINGS[schema["format"]]
-        return "x" * max(1, schema.get("minLength", 1))
+        length: int = schema.get("minLength", 1)
+        return "x" * max(1, length)
 
     def _number(self, schema: Schema) -> float:
         low, high = _bounds(schema)

@@ -52,12 +52,14 @@ class Seen:
     @property
     def schema(self) -> Mapping[str, Any]:
         """What the answer must look like, wherever this request says so."""
+        schema: Mapping[str, Any]
         if self.provider == "openai":
-            wanted = self.body.get("response_format", {}).get("json_schema", {})
-            return wanted.get("schema", {})
-        if tools := self.body.get("tools"):
-            return tools[0]["input_schema"]
-        return self.body.get("output_config", {}).get("format", {}).get("schema", {})
+            schema = self.body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        elif tools := self.body.get("tools"):
+            schema = tools[0]["input_schema"]
+        else:
+            schema = self.body.get("output_config", {}).get("format", {}).get("schema", {})
+        return schema
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def test_a_value_stands_in_a_text_where_it_is_no_part_of_a_longer_one(
 class Watched(str):
     """A text that counts the characters that are cut out of it and of its lines."""
 
-    __slots__ = ("cut",)
+    cut: list[int]
 
     def __new__(cls, text: str, cut: list[int]) -> "Watched":
         self = super().__new__(cls, text)
@@ -74,7 +74,7 @@ class Watched(str):
         self.cut.append(len(part))
         return part
 
-    def split(self, *args: Any) -> list[str]:  # type: ignore[override] # of its own kind
+    def split(self, *args: Any) -> list[str]:
         return [Watched(line, self.cut) for line in super().split(*args)]
 
 

@@ -330,14 +330,15 @@ async def test_time_stands_still_while_an_item_waits_its_turn() -> None:
     desk.model.may_answer.clear()
     asking = asyncio.create_task(desk.ask())
     await desk.limiter.asked.wait()
-    assert desk.clock.due is None
-
+    due_in_line = desk.clock.due
     desk.limiter.lets_through.set()
     await desk.model.asked.wait()
-    assert desk.clock.due is not None
-
+    due_while_asked = desk.clock.due
     desk.model.may_answer.set()
+
     assert await asking
+    assert due_in_line is None
+    assert due_while_asked is not None
 
 
 async def test_time_stands_still_while_an_item_waits_for_the_provider() -> None:

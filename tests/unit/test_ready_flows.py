@@ -10,14 +10,15 @@ from longhaul.core import ready_flows
 from longhaul.core.approvers import Approvers
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, InvalidInput
-from longhaul.core.principals import Principal
+from longhaul.core.job_types import JobType
+from longhaul.core.principals import Principal, Role
 from longhaul.core.ready_flows import FullCycleParameters, ProfilingParameters
 from longhaul.core.step_actions import StepAction
 from longhaul.job_types.flow import FlowJobType, FullCycleFlow, ProfilingFlow
 from tests.job_types.echo import Echo
 from tests.job_types.flows import Note
 
-TESTER = Principal(sub="u-1", roles=frozenset({"Tester"}))
+TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}))
 
 
 class AnyParameters(BaseModel):
@@ -33,7 +34,7 @@ def catalog(*missing: str) -> Catalog:
         ready_flows.SAMPLING,
         ready_flows.TEST_EXECUTION,
     }
-    types = [
+    types: list[JobType[Any]] = [
         type("Named", (Echo,), {"name": name, "parameters": AnyParameters})()
         for name in names - set(missing)
     ]
@@ -42,7 +43,7 @@ def catalog(*missing: str) -> Catalog:
         for name in {ready_flows.APPROVE_VERSION, ready_flows.REPORT} - set(missing)
     ]
     flows = PostgresFlows()
-    ours = [FlowJobType(flows), ProfilingFlow(flows), FullCycleFlow(flows)]
+    ours: list[JobType[Any]] = [FlowJobType(flows), ProfilingFlow(flows), FullCycleFlow(flows)]
     return Catalog([*types, *ours], actions)
 
 
@@ -132,7 +133,7 @@ async def test_the_steps_of_a_ready_flow_are_fixed() -> None:
 
 async def test_a_step_that_the_caller_may_not_start_is_named() -> None:
     types = catalog()
-    types.get(ready_flows.SAMPLING).roles = frozenset({"Test Executive"})  # type: ignore[misc]
+    types.get(ready_flows.SAMPLING).roles = frozenset({Role.TEST_EXECUTIVE})  # type: ignore[misc]
     parameters = FullCycleParameters(cycle_id=1, report_id=2)
 
     with pytest.raises(Forbidden, match="Step 'sample'"):

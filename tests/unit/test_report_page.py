@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -145,7 +146,7 @@ def test_the_policy_lets_this_style_pass_and_nothing_else(page: Element) -> None
 
 def hostile_facts(text: str) -> Facts:
     """A run in which everything that comes from outside is one text."""
-    shared = {"name": text, "attribute": text, "description": text, "source": text}
+    shared: dict[str, Any] = {"name": text, "attribute": text, "description": text, "source": text}
     failing = [FailingRow(key={text: text}, values={f"{text} ": text, f"{text}  ": None})]
     return make_facts(
         [

@@ -59,7 +59,7 @@ def test_a_sample_of_the_required_size_gives_the_confidence() -> None:
     assert achieved_confidence([Stratum(1_000, 57)], 0.05) >= 0.95
     assert achieved_confidence([Stratum(1_000, 56)], 0.05) < 0.95
     assert achieved_confidence([Stratum(100, 100)], 0.05) == 1.0
-    nothing = [], [Stratum(100, 0)], [Stratum(0, 9)]
+    nothing: list[list[Stratum]] = [[], [Stratum(100, 0)], [Stratum(0, 9)]]
     assert [achieved_confidence(one, 0.05) for one in nothing] == [0.0] * 3
     assert [upper_limit(one, 0.95) for one in nothing] == [1.0] * 3
     # Of a large population the limit is that of the published tables.

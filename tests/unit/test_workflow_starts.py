@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import pytest
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesResponse
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -21,7 +22,8 @@ class Operator:
 
     async def list_search_attributes(self, _: object) -> ListSearchAttributesResponse:
         self.asked += 1
-        return ListSearchAttributesResponse(custom_attributes=dict.fromkeys(KINDS, 2))
+        known = dict.fromkeys(KINDS, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+        return ListSearchAttributesResponse(custom_attributes=known)
 
 
 class Namespace:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.jobs import Counts, JobStatus, Outcome
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Counts, JobStatus, Outcome, Requested
 from tests.conftest import until
 from tests.engine import Engine
 from tests.workflows.test_pausing import pause, started
@@ -95,7 +95,7 @@ async def test_a_cancel_asked_for_before_planning_is_found_by_the_plan(engine: E
     async with engine.stores.database.begin() as tx:
         row = await engine.stores.jobs.lock(tx, job_id)
         assert row is not None
-        row = await engine.stores.jobs.update(tx, row, requested="cancel")
+        row = await engine.stores.jobs.update(tx, row, requested=Requested.CANCEL)
 
     await engine.start(row)
 

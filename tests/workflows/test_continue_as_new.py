@@ -51,8 +51,9 @@ async def test_controls_are_not_lost_while_a_job_continues_as_new(engine: Engine
 
     async def the_last_one_holds() -> bool:
         job = await engine.job(job_id)
-        paused = job.status is JobStatus.PAUSED and job.pause is not None
-        return paused and job.pause.reason == last.reason
+        if job.status is not JobStatus.PAUSED or job.pause is None:
+            return False
+        return job.pause.reason == last.reason
 
     async def several_runs() -> bool:
         return await runs_of(engine, job_id) >= 2

@@ -106,7 +106,7 @@ WHERE e.{self.of} = $1::text::{self.of_type} AND e.{self.id} = new.id::{self.id_
 """
 
     @property
-    def tally(self) -> str:
+    def counts(self) -> str:
         """Counts the entries of a version."""
         return f"""
 SELECT count(*) AS total,

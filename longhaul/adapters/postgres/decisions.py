@@ -5,17 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from longhaul.adapters.postgres.decision_tables import TABLES, KindTables
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     AuditLine,
     Choice,
-    Decision,
+    DecisionCounts,
     EntryFilter,
     EntryPlace,
     Kind,
     Review,
     ReviewedEntry,
     Reviewer,
-    Tally,
     Version,
     VersionFilter,
     VersionPlace,
@@ -142,10 +142,10 @@ class PostgresDecisions:
         )
         return [_version(row) for row in rows]
 
-    async def tally(self, tx: Transaction, version: Version) -> Tally:
+    async def counts(self, tx: Transaction, version: Version) -> DecisionCounts:
         """How the entries of a version stand."""
-        (row,) = await tx.fetch(TABLES[version.kind].tally, version.id)
-        return Tally(**row)
+        (row,) = await tx.fetch(TABLES[version.kind].counts, version.id)
+        return DecisionCounts(**row)
 
     async def entries(
         self,

@@ -20,6 +20,7 @@ from longhaul.core.jobs import (
     JobStatus,
     Outcome,
     Pause,
+    Requested,
     RunMode,
 )
 from longhaul.core.notices import Event, event_of
@@ -266,7 +267,7 @@ def job_of(row: Row) -> Job:
         generation=row["generation"],
         mode=RunMode(row["mode"]),
         pause=_pause_of(row["pause"]),
-        requested=row["requested"],
+        requested=Requested(row["requested"]) if row["requested"] else None,
         priority=row["priority"],
         description=row["description"],
         parameters=row["parameters"],

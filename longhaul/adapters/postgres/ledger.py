@@ -7,7 +7,7 @@ import asyncpg
 
 from longhaul.core.chunks import Span
 from longhaul.core.errors import InvalidInput
-from longhaul.core.items import Done, Ended, Failed, Item, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, NewItem, Skipped
 from longhaul.core.jobs import CallTotals, Counts
 from longhaul.core.messages import Page
 from longhaul.core.ports import Database, Row, Transaction
@@ -149,7 +149,7 @@ class PostgresLedger:
             rows = await tx.fetch(_OPEN_ITEMS, job_id, first, last, limit)
         return [_item(row) for row in rows]
 
-    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[ItemOutcome]) -> set[int]:
         """Write results over open items and return the ordinals that were still open."""
         ended = sorted(ended, key=lambda one: one.item.ordinal)
         rows = await tx.fetch(
@@ -214,7 +214,7 @@ async def _copy(tx: Transaction, batch: list[tuple[object, ...]]) -> None:
         ) from None
 
 
-def _message(ended: Ended) -> str | None:
+def _message(ended: ItemOutcome) -> str | None:
     match ended.result:
         case Failed(sentence=sentence):
             return sentence

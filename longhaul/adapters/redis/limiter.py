@@ -17,7 +17,6 @@ from longhaul.adapters.redis.local_limiter import (
     LocalRateLimiter,
     Quota,
     Turn,
-    always,
 )
 from longhaul.adapters.redis.scripts import SharedScript, take
 
@@ -51,7 +50,7 @@ class RedisRateLimiter:
         self._alone = False
 
     async def acquire(
-        self, tokens: int, still: Callable[[], Awaitable[bool]] = always
+        self, tokens: int, still: Callable[[], Awaitable[bool]]
     ) -> "RedisPermit | LocalPermit | None":
         """Wait in line, then for the turn of one request of about so many tokens."""
         async with self._line:

@@ -151,11 +151,6 @@ class LocalBook:
             self._tokens_full -= turn.tokens * quota.per_token
 
 
-async def always() -> bool:
-    """An answer that is always yes."""
-    return True
-
-
 async def _only_one() -> int:
     return 1
 
@@ -184,7 +179,7 @@ class LocalRateLimiter:
         self._reserving = asyncio.Lock()
 
     async def acquire(
-        self, tokens: int, still: Callable[[], Awaitable[bool]] = always
+        self, tokens: int, still: Callable[[], Awaitable[bool]]
     ) -> "LocalPermit | None":
         """Wait in line, then for the turn of one request of about so many tokens."""
         async with self._line:

@@ -64,7 +64,7 @@ def describe_exception(exc: BaseException) -> list[str]:
     return lines
 
 
-class LoggedReports:
+class LoggedErrors:
     """Files errors into the log."""
 
     def __init__(self) -> None:

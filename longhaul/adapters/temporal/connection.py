@@ -17,7 +17,7 @@ from temporalio.converter import (
     DefaultFailureConverterWithEncodedAttributes,
 )
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from longhaul.adapters.temporal.encryption import EncryptionCodec
 from longhaul.core.search_attributes import KINDS
@@ -30,19 +30,29 @@ _NOT_OURS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
 
 
 async def connect(
-    keys: Mapping[str, bytes], interceptors: Sequence[Interceptor] = (), *, lazy: bool = False
+    keys: Mapping[str, bytes],
+    interceptors: Sequence[Interceptor] = (),
+    *,
+    lazy: bool = False,
+    retry_for: timedelta | None = None,
 ) -> Client:
     """Connect as Temporal's standard variables say.
 
     Args:
         keys: Encryption keys by id, newest first; none leaves payloads in clear.
-        interceptors: They see every call, such as tracing.
-        lazy: Connect at the first call, so that a process can start while Temporal is down.
+        interceptors: What sees every call, such as tracing.
+        lazy: Connect at the first call, so that a process can start while Temporal is away.
+        retry_for: How long the client itself repeats a call that finds nobody; 10 s by default.
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", DEFAULT_ADDRESS)
+    retries = None
+    if retry_for is not None:
+        milliseconds = int(retry_for / timedelta(milliseconds=1))
+        retries = RetryConfig(max_elapsed_time_millis=milliseconds)
     return await Client.connect(
         **config,
+        retry_config=retries,
         data_converter=data_converter(keys),
         interceptors=interceptors,
         lazy=lazy,

@@ -15,7 +15,7 @@ from longhaul.adapters.documents.reader import PDF, TEXT
 from longhaul.api.case_schemas import GivenDocumentView
 from longhaul.api.cases import Cases, Upload
 from longhaul.api.routes.cases import CaseId
-from longhaul.api.routes.jobs import Caller, Serving
+from longhaul.api.routes.dependencies import Caller, Serving
 from longhaul.core.cases import NewDocument
 from longhaul.core.errors import MalformedRequest
 

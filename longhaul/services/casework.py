@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from longhaul.activities.report_scope import is_visible
 from longhaul.core.cases import CaseStore, NewDocument, NewQuery
 from longhaul.core.casework import (
     WORKS_ON_CASES,
@@ -20,7 +19,7 @@ from longhaul.core.casework import (
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, check_holds
+from longhaul.core.principals import Principal, check_holds, is_visible
 from longhaul.core.sentences import some_of
 from longhaul.core.sources import DataSource, find_source
 

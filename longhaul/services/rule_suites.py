@@ -26,7 +26,7 @@ from longhaul.core.rule_suites import (
     proposed,
 )
 from longhaul.core.rules import NewRules, RuleDraft, RuleProposal, read_rule
-from longhaul.core.suites import SuiteRule, write_suite
+from longhaul.core.suite_files import SuiteRule, write_suite
 
 _MOST_COMPLAINTS = 50
 
