@@ -48,7 +48,7 @@ class EntryStatus(StrEnum):
 
 
 class VersionAction(StrEnum):
-    """What moves a version."""
+    """An action that changes a version's status."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
@@ -369,7 +369,7 @@ def reviewer_of(principal: Principal, wanted: Reviewer | None) -> Reviewer:
 
 
 def check_may_take(principal: Principal, action: VersionAction) -> None:
-    """Refuse callers whose roles may not move a version this way.
+    """Refuse callers whose roles do not allow a step.
 
     Raises:
         Forbidden: They may not.
@@ -435,7 +435,7 @@ def move_version(status: VersionStatus | None, action: VersionAction) -> Version
 def check_complete(
     kind: Kind, counts: DecisionCounts, action: VersionAction, first: Sequence[str]
 ) -> None:
-    """Refuse to submit or approve what is not decided on, or comes to nothing.
+    """Refuse to submit or approve a version with open entries, or with none to go on with.
 
     Args:
         first: How the first of those entries are called that wait for the action's reviewer.

@@ -129,7 +129,7 @@ class Prepared(Generic[P]):
 
 
 class CatalogView(Protocol):
-    """The catalog, as far as a job type may need it."""
+    """The part of the catalog that a job type may need."""
 
     def get(self, name: str) -> "JobType[Any]":
         """Return the type of a name.
@@ -181,7 +181,7 @@ class JobType(ABC, Generic[P]):
         """Build the type; one that needs nothing from outside need not override this."""
 
     def join(self, catalog: "CatalogView") -> None:
-        """Get to know the catalog that the type is part of."""
+        """Called with the catalog that the type is part of."""
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
         """Resolve the parameters in the transaction that creates the job.

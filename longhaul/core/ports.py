@@ -519,7 +519,7 @@ class Stores:
 
 
 class ErrorReporter(Protocol):
-    """Files what went wrong where operators can read it, without quoting any data."""
+    """Logs unexpected errors for operators, without quoting any data."""
 
     def file(self, error: BaseException, **where: object) -> str:
         """Log an exception's kind and place under a new error id, and return the id."""

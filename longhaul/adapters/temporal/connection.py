@@ -40,8 +40,8 @@ async def connect(
 
     Args:
         keys: Encryption keys by id, newest first; none leaves payloads in clear.
-        interceptors: What sees every call, such as tracing.
-        lazy: Connect at the first call, so that a process can start while Temporal is away.
+        interceptors: They see every call, such as tracing.
+        lazy: Connect at the first call, so that a process can start while Temporal is down.
         retry_for: How long the client itself repeats a call that finds nobody; 10 s by default.
     """
     config = ClientConfig.load_client_connect_config()
