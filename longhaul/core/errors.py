@@ -238,7 +238,7 @@ class Unavailable(JobError):
 
 
 class StillUnavailable(Unavailable):
-    """Somebody has waited for it in vain: who asks again at once only waits twice."""
+    """A retry loop has already given up on this; do not retry again."""
 
 
 class TemporalUnavailable(Unavailable):
