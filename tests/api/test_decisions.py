@@ -583,7 +583,7 @@ async def test_a_tester_changes_a_rule_and_approves_it_so(
         ({"type": "expect_miracles"}, "expect_miracles"),
         ({"severity": "dreadful"}, "severity must be one of"),
         ({"kwargs": {"column": "Loan Number", "mostly": 7}}, "mostly"),
-        ({"type": "expect_column_values_to_be_unique"}, "says the same"),
+        ({"type": "expect_column_values_to_be_unique"}, "is the same"),
         ({"surprise": 1}, "/surprise"),
         (
             {

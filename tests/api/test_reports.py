@@ -309,7 +309,7 @@ async def test_a_database_is_reached_by_a_bound_name_and_its_secret_is_shown_now
 @pytest.mark.parametrize(
     ("change", "status", "complaint"),
     [
-        ({"location": "gone.csv"}, 422, "is not there"),
+        ({"location": "gone.csv"}, 422, "does not exist"),
         ({"location": "../../secret.csv"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
         ({"location": "link.csv"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
         ({"location": "/etc/passwd"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
