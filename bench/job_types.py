@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench import trace
 from bench.workflows import BenchSleeping, BenchStored, BenchTrivial
-from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem
+from longhaul.core.items import Done, Item, ItemOutcome, ItemResult, NewItem
 from longhaul.core.job_types import ItemContext, JobType
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Transaction
@@ -91,5 +91,5 @@ class Stored(Sleeping):
     title = "Stored items"
     workflow = BenchStored
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         await tx.execute(_STORE, job.id, [one.item.ordinal for one in ended])

@@ -21,10 +21,10 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.client import Client
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import JobStatus, RunMode
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.local import redis
 from tests import flows
 from tests.cluster import Cluster
@@ -362,7 +362,7 @@ async def _kept_worker(cluster: Cluster) -> AsyncIterator[None]:
 
     keeper = asyncio.create_task(keep())
     yield
-    await end([keeper])
+    await cancel_and_wait([keeper])
     await cluster.stop("worker")
 
 

@@ -11,8 +11,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowHandle
 
 from longhaul.activities.collect import Collect
-from longhaul.activities.flush import PATIENCE
-from longhaul.activities.tasks import end
+from longhaul.activities.patience import PATIENCE
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
@@ -22,7 +21,7 @@ from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.dispatcher import Dispatcher
@@ -30,6 +29,7 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, Stores
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work
@@ -90,7 +90,7 @@ class Engine:
             for worker in workers:
                 await stack.enter_async_context(worker)
             yield
-        await end([watching])
+        await cancel_and_wait([watching])
 
     @asynccontextmanager
     async def dispatcher(self) -> AsyncIterator[None]:
@@ -100,11 +100,11 @@ class Engine:
             workflows=self.workflows,
             catalog=self.parts.catalog,
             metrics=ApiMetrics(),
-            reports=self.parts.reports,
+            errors=self.parts.errors,
         )
         running = asyncio.create_task(dispatcher.run())
         yield
-        await end([running])
+        await cancel_and_wait([running])
 
     async def create(
         self,
@@ -212,7 +212,7 @@ async def open_engine(
         journal=PostgresCallJournal(database, jobs),
         flags=flags,
         logs=RedisLogTail(redis),
-        reports=LoggedReports(),
+        errors=LoggedErrors(),
         providers={},
         timed=timed_work(database, redis, stores, catalog, keep=timedelta(days=90)),
     )

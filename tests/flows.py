@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from longhaul.activities.attempts import Attempts
 from longhaul.core.jobs import Job, JobOptions, JobStatus
+from longhaul.services.attempts import Attempts
 from tests.conftest import until
 from tests.engine import Engine
 from tests.factories import make_new_job

@@ -9,7 +9,7 @@ from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.core.errors import ItemFailed
-from longhaul.core.items import Ended, Failed, Item, ItemResult
+from longhaul.core.items import Failed, Item, ItemOutcome, ItemResult
 from longhaul.core.job_types import Calls, ItemContext, JobType, Prepared
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Stores
@@ -73,12 +73,14 @@ class JobBench:
         except ItemFailed as failed:
             return Failed(failed.item_code, failed.sentence)
 
-    async def store(self, job: Job, results: Sequence[tuple[Item, ItemResult]]) -> list[Ended]:
-        batch = [Ended(item, result) for item, result in results]
+    async def store(
+        self, job: Job, results: Sequence[tuple[Item, ItemResult]]
+    ) -> list[ItemOutcome]:
+        batch = [ItemOutcome(item, result) for item, result in results]
         _, stored = await BatchWriter(self.stores, self.type).write(job, batch)
         return stored
 
-    async def run(self, job: Job, items: Sequence[Item]) -> list[Ended]:
+    async def run(self, job: Job, items: Sequence[Item]) -> list[ItemOutcome]:
         results = [(item, await self.do(job, item)) for item in items]
         return await self.store(job, results)
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.jobs import Job, Pause, RunMode
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Job, Pause, Requested, RunMode
 from tests.conftest import until
 from tests.engine import Engine
 

@@ -14,10 +14,10 @@ from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
 from longhaul.activities.plan import PlanActivities
-from longhaul.activities.tasks import end
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import ChunkRequest, ChunkResult, PlanRequest
+from longhaul.core.tasks import cancel_and_wait
 from tests.conftest import until
 from tests.engine import Engine
 
@@ -33,7 +33,7 @@ class WorkerProcess:
         """A job that was planned."""
         job_id = await self.engine.create(start=False, **parameters)
         parts = self.engine.parts
-        plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
+        plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
         request = PlanRequest(job_id=job_id, attempt=1, run_id="run-1")
         await ActivityEnvironment().run(plan.plan, request)
         return await self.engine.job(job_id)
@@ -102,13 +102,13 @@ async def open_process(
 ) -> AsyncIterator[WorkerProcess]:
     parts = engine.parts
     watch = FlagWatch(parts.flags)
-    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, reports=parts.reports)
+    runs = JobRuns(stores=parts.stores, watch=watch, catalog=parts.catalog, errors=parts.errors)
     runner = ItemRunner(
         database=parts.stores.database,
         journal=parts.journal,
         providers={},
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
     chunks = ChunkActivities(
         runs=runs,
@@ -119,4 +119,4 @@ async def open_process(
     )
     watching = asyncio.create_task(watch.run())
     yield WorkerProcess(engine, chunks)
-    await end([watching])
+    await cancel_and_wait([watching])

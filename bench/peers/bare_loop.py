@@ -15,7 +15,7 @@ from longhaul.activities.flush import MAX_QUEUED, MAX_ROWS
 from longhaul.adapters.postgres.database import _prepare_connection
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
-from longhaul.core.items import Done, Ended, Item
+from longhaul.core.items import Done, Item, ItemOutcome
 from longhaul.core.ports import CountChanges
 
 EPOCH = 1
@@ -36,7 +36,7 @@ class BareLoop:
         self._job_id = job_id
         self._items = items
         self._ordinals = iter(range(items))
-        self._results: asyncio.Queue[Ended] = asyncio.Queue(MAX_QUEUED)
+        self._results: asyncio.Queue[ItemOutcome] = asyncio.Queue(MAX_QUEUED)
 
     async def run(self, at_once: int) -> None:
         """Do every item and return when the last one is committed."""
@@ -58,16 +58,16 @@ class BareLoop:
             await self._write(batch)
             left -= len(batch)
 
-    async def _write(self, batch: list[Ended]) -> None:
+    async def _write(self, batch: list[ItemOutcome]) -> None:
         async with self._connection.transaction():
             await self._ledger.end(self._connection, self._job_id, batch)
             changes = CountChanges(done=len(batch))
             await self._jobs.count(self._connection, self._job_id, EPOCH, changes)
 
 
-async def _do(ordinal: int) -> Ended:
+async def _do(ordinal: int) -> ItemOutcome:
     """Do a trivial item."""
-    return Ended(Item(ordinal=ordinal, key=f"item-{ordinal}"), Done())
+    return ItemOutcome(Item(ordinal=ordinal, key=f"item-{ordinal}"), Done())
 
 
 async def main(job_id: str, items: int, at_once: int) -> None:

@@ -1,4 +1,4 @@
-"""The old design: one Celery task walks through the items of a job.
+"""The design that Longhaul replaces: one Celery task walks through the items of a job.
 
 Each result is upserted by itself with a synchronous driver; every tenth item a checkpoint and
 the progress go to Redis. Run by `celery -A bench.peers.celery_loop worker --pool=solo`.

@@ -36,7 +36,7 @@ SELECT $1, ordinal, 'item-' || ordinal FROM generate_series(0, $2 - 1) AS ordina
 
 
 async def celery(stack: Stack, items: int, seconds: float = 0.0) -> float:
-    """The old design: from the first item's start to the last one's commit."""
+    """The replaced design: from the first item's start to the last one's commit."""
     await _prepare(stack)
     job_id = str(uuid.uuid4())
     arguments = [

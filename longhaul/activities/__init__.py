@@ -1,1 +1,1 @@
-"""Side effects, asked for through ports: plan, run a chunk, write a control, finish."""
+"""What workers run: Temporal's activities, the item loop, job types, and actions of flows."""

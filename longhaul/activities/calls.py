@@ -236,7 +236,7 @@ def _with_complaint(request: ModelRequest, wrong: str) -> ModelRequest:
         instructions=request.instructions,
         prompt=(
             f"{request.prompt}\n\nYour last answer could not be used:\n{wrong}\n"
-            "Answer again, in full, with this mended."
+            "Answer again, in full, with this fixed."
         ),
         schema_name=request.schema_name,
         schema=request.schema,

@@ -16,11 +16,10 @@ from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRun, JobRuns
 from longhaul.activities.patience import patiently
 from longhaul.activities.slots import Slots
-from longhaul.activities.tasks import end
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.controls import Flag
 from longhaul.core.errors import Fenced, ProviderRejected, Unavailable
-from longhaul.core.items import Ended, Failed, Item, ItemState
+from longhaul.core.items import Failed, Item, ItemOutcome, ItemState
 from longhaul.core.jobs import RunMode
 from longhaul.core.messages import (
     STOPPED_BY_EPOCH,
@@ -34,6 +33,7 @@ from longhaul.core.messages import (
     ChunkResult,
 )
 from longhaul.core.ports import Ledger
+from longhaul.core.tasks import cancel_and_wait
 
 MAX_LOSSES = 3
 ABANDON_AFTER = timedelta(seconds=5)
@@ -97,7 +97,7 @@ class ChunkActivities:
                     chunk.stop(RunMode.NOW, why)
             return body.result()
         finally:
-            await end([leaving])
+            await cancel_and_wait([leaving])
 
 
 class _Chunk:
@@ -117,7 +117,7 @@ class _Chunk:
         self._runner = runner
         self._slots = slots
         self._alone_within = alone_within
-        self._heeded = request.generation
+        self._applied = request.generation
         self._queue: Iterator[Item] = iter(())
         self._lanes: list[asyncio.Task[None]] = []
         self._running = 0
@@ -128,11 +128,11 @@ class _Chunk:
         self._unavailable: Unavailable | None = None
         self._over = asyncio.Event()
 
-    def heed(self, flag: Flag) -> None:
-        """Do as a flag says that is newer than what was heeded before."""
-        if not flag.is_news(self._request.attempt, self._heeded):
+    def apply(self, flag: Flag) -> None:
+        """Do as a flag says that is newer than what was applied before."""
+        if not flag.is_news(self._request.attempt, self._applied):
             return
-        self._heeded = flag.generation
+        self._applied = flag.generation
         if flag.mode is not RunMode.RUN:
             self.stop(flag.mode, STOPPED_BY_PAUSE)
         elif self._stopped == STOPPED_BY_PAUSE and not self._over.is_set():
@@ -174,7 +174,7 @@ class _Chunk:
         if items:
             self._open_lanes(items)
             await self._over.wait()
-        await end(self._lanes, patience=ABANDON_AFTER.total_seconds())
+        await cancel_and_wait(self._lanes, patience=ABANDON_AFTER.total_seconds())
         for ended in self._lanes:
             if ended.done() and not ended.cancelled() and (fault := ended.exception()):
                 raise fault
@@ -224,7 +224,7 @@ class _Chunk:
         """Note an item before it starts, and have its result stored before anything follows."""
         if item.losses >= MAX_LOSSES:
             sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
-            self._hand_in(Ended(item, Failed("worker_lost", sentence)))
+            self._hand_in(ItemOutcome(item, Failed("worker_lost", sentence)))
             await self.tally.settled()
             return
         async with AsyncExitStack() as held:
@@ -272,7 +272,7 @@ class _Chunk:
             if self._stopped and not self._running:
                 self._over.set()
 
-    def _hand_in(self, ended: Ended) -> None:
+    def _hand_in(self, ended: ItemOutcome) -> None:
         self._run.flusher.add(ended, self.tally)
         ratio = self._run.job.options.stop_after_failure_ratio
         if ratio is None:

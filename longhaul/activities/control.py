@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
-from longhaul.core.controls import SYSTEM, Action, Control, Flag, Requested
-from longhaul.core.jobs import Job, JobStatus, path
+from longhaul.core.controls import SYSTEM, Action, Control, Flag
+from longhaul.core.jobs import Job, JobStatus, Requested, path
 from longhaul.core.messages import ControlWrite, ControlWritten
 from longhaul.core.ports import Flags, Stores, Transaction
+from longhaul.core.times import rfc3339
 
 
 class ControlActivities:
@@ -50,7 +51,7 @@ class ControlActivities:
         if job.generation < write.generation:
             return await self._apply(tx, job, write, write.controls, write.generation)
         noted = await self._jobs.controls_noted(tx, job, write.generation)
-        cancels = write.cancel and job.requested != Requested.CANCEL
+        cancels = write.cancel and job.requested is not Requested.CANCEL
         if len(write.controls) <= noted and not cancels:
             return job
         # Chunks that have heeded a generation would not heed it again with another mode.
@@ -84,5 +85,5 @@ class ControlActivities:
 def _details(control: Control) -> dict[str, object]:
     if control.action is Action.RESUME:
         return {"reason": control.reason}
-    until = control.until.isoformat() if control.until else None
+    until = rfc3339(control.until)
     return {"mode": control.mode, "reason": control.reason, "until": until}

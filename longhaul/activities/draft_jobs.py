@@ -10,15 +10,14 @@ from longhaul.activities.report_scope import (
     AttributeIds,
     RowId,
     check_attributes,
-    is_visible,
     resolved_report,
 )
 from longhaul.core.attributes import AttributeStore
 from longhaul.core.errors import InvalidInput
-from longhaul.core.items import Ended, Failed
+from longhaul.core.items import Failed, ItemOutcome
 from longhaul.core.job_types import ItemContext, Prepared
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
+from longhaul.core.principals import Principal, is_visible
 from longhaul.core.single_flight import SingleFlight
 from longhaul.core.versions import ReportVersion, VersionStatus, VersionStore
 
@@ -102,7 +101,7 @@ async def prepare_draft(
     )
 
 
-def no_draft_any_more(ended: Sequence[Ended], noun: str) -> Mapping[int, Failed]:
+def no_draft_any_more(ended: Sequence[ItemOutcome], noun: str) -> Mapping[int, Failed]:
     """Refuse every result, because the version has been submitted or decided on."""
     failed = Failed(
         "version_not_draft", f"The {noun} is no longer a draft; start a job for a new one."

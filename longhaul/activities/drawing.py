@@ -19,7 +19,7 @@ from longhaul.core.sampling import (
 from longhaul.core.sources import DataSource
 
 SHORTFALL: Mapping[Category, str] = {
-    Category.ANOMALY: "No other row breaks a rule, lacks a mandatory value or lies far off.",
+    Category.ANOMALY: "No other row breaks a rule, lacks a mandatory value or is an outlier.",
     Category.BOUNDARY: "No other row holds a first or last value of a rule or of the data.",
     Category.CLEAN: "No other row is free of suspicion.",
 }

@@ -2,19 +2,19 @@
 
 from temporalio import activity
 
-from longhaul.activities.ending import Endings
 from longhaul.activities.heartbeat import beating
 from longhaul.core.jobs import Job, JobFault, JobStatus
 from longhaul.core.messages import Finish, FinishRequest
 from longhaul.core.ports import Stores
+from longhaul.services.job_finisher import JobFinisher
 
 
 class FinishActivities:
     """Writes the terminal state and the result of an attempt."""
 
-    def __init__(self, *, stores: Stores, endings: Endings) -> None:
+    def __init__(self, *, stores: Stores, finisher: JobFinisher) -> None:
         self._stores = stores
-        self._endings = endings
+        self._finisher = finisher
 
     @activity.defn(name="finish")
     async def finish(self, request: FinishRequest) -> Finish:
@@ -26,7 +26,7 @@ class FinishActivities:
             job = await self._stores.jobs.lock(tx, request.job_id)
             if job is None or job.status.is_terminal or not _is_of(job, request):
                 return _answer(job)
-            ended = await self._endings.end(
+            ended = await self._finisher.finish(
                 tx,
                 job,
                 cancelled=request.cancelled,

@@ -19,9 +19,9 @@ class FlagWatch:
         self._watchers: list[tuple[str, Callable[[Flag], None]]] = []
 
     @contextmanager
-    def watching(self, job_id: str, heed: Callable[[Flag], None]) -> Iterator[None]:
-        """Call `heed` with the job's flag, again and again, while the block runs."""
-        watcher = (job_id, heed)
+    def watching(self, job_id: str, apply: Callable[[Flag], None]) -> Iterator[None]:
+        """Call `apply` with the job's flag, again and again, while the block runs."""
+        watcher = (job_id, apply)
         self._watchers.append(watcher)
         try:
             yield
@@ -33,7 +33,7 @@ class FlagWatch:
         while True:
             if watchers := list(self._watchers):
                 flags = await self._flags.read([job_id for job_id, _ in watchers])
-                for (_, heed), flag in zip(watchers, flags, strict=True):
+                for (_, apply), flag in zip(watchers, flags, strict=True):
                     if flag is not None:
-                        heed(flag)
+                        apply(flag)
             await asyncio.sleep(EVERY.total_seconds())

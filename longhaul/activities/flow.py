@@ -4,11 +4,11 @@ from temporalio import activity
 
 from longhaul.activities.flow_look import FlowParts, Look
 from longhaul.activities.heartbeat import beating
-from longhaul.activities.steering import Steering
-from longhaul.core.controls import SYSTEM, Action, Control, Requested
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.controls import SYSTEM, Action, Control
+from longhaul.core.jobs import Job, JobStatus, Requested
 from longhaul.core.messages import FlowRequest, FlowView, SteerRequest
 from longhaul.core.ports import Stores
+from longhaul.services.steering import Steering
 
 # One that drains may be told to stop now.
 _PAUSABLE = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.RESUMING, JobStatus.PAUSING})
@@ -58,12 +58,12 @@ class FlowActivities:
         if control is not None:
             if _concerns(control, child):
                 await self._steering.control(child, control)
-        elif child.requested != Requested.CANCEL or child.status is JobStatus.PENDING:
+        elif child.requested is not Requested.CANCEL or child.status is JobStatus.PENDING:
             await self._steering.cancel(child, SYSTEM)
 
 
 def _concerns(control: Control, child: Job) -> bool:
     # What was asked of it before and has not come about yet would come about after this.
     if control.action is Action.PAUSE:
-        return child.status in _PAUSABLE or child.requested == Requested.RESUME
-    return child.status in _RESUMABLE or child.requested == Requested.PAUSE
+        return child.status in _PAUSABLE or child.requested is Requested.RESUME
+    return child.status in _RESUMABLE or child.requested is Requested.PAUSE

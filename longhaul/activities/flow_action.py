@@ -6,31 +6,37 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio import activity
 
-from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.activities.heartbeat import beating
-from longhaul.activities.parents import end_steps
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import ItemFailed, JobError
 from longhaul.core.flows import ActionStep, Unresolved, fill
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, ItemState
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, ItemState
 from longhaul.core.jobs import Job
 from longhaul.core.messages import ActionRequest
-from longhaul.core.ports import Flows, LogTail, Reports, StepRow, Stores
+from longhaul.core.ports import ErrorReporter, Flows, LogTail, StepRow, Stores
 from longhaul.core.principals import owner_of
 from longhaul.core.step_actions import ActionContext, AnyAction
+from longhaul.services.flow_steps import results_so_far, steps_of
+from longhaul.services.parents import end_steps
 
 
 class ActionActivities:
     """Does what definitions name as actions."""
 
     def __init__(
-        self, *, stores: Stores, flows: Flows, catalog: Catalog, logs: LogTail, reports: Reports
+        self,
+        *,
+        stores: Stores,
+        flows: Flows,
+        catalog: Catalog,
+        logs: LogTail,
+        errors: ErrorReporter,
     ) -> None:
         self._stores = stores
         self._flows = flows
         self._catalog = catalog
         self._logs = logs
-        self._reports = reports
+        self._errors = errors
 
     @activity.defn(name="run_action")
     async def run(self, request: ActionRequest) -> None:
@@ -86,7 +92,7 @@ class ActionActivities:
             flow = await jobs.lock(tx, context.job.id)
             if flow is None or flow.epoch != context.job.epoch or flow.status.is_terminal:
                 return
-            ended = await end_steps(tx, jobs, ledger, flow, [Ended(item, result)])
+            ended = await end_steps(tx, jobs, ledger, flow, [ItemOutcome(item, result)])
             if save is not None and ended.version > flow.version:
                 action, parameters, output = save
                 await action.save(tx, context, parameters, output)
@@ -103,7 +109,7 @@ class ActionActivities:
                 return Failed("reference_missing", f"Step {context.step!r} cannot begin: {exc}.")
             case ValidationError():
                 return Failed("invalid_parameters", "The parameters do not fit the action.")
-        error_id = self._reports.file(exc, job_id=context.job.id, step=context.step)
+        error_id = self._errors.file(exc, job_id=context.job.id, step=context.step)
         return Failed("action_error", f"The action broke; the log has error {error_id}.")
 
 

@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import uuid_utils
 from pydantic import ValidationError
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.attempts import Attempts
-from longhaul.activities.parents import Parents, end_steps
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import JobError, SingletonBusy
@@ -20,32 +16,32 @@ from longhaul.core.flows import (
     ActionStep,
     ApprovalState,
     ApprovalStep,
-    Definition,
     Frontier,
     JobStep,
     Placed,
-    StepResult,
     Unresolved,
     fill,
     frontier,
-    placed,
-    results_of,
 )
-from longhaul.core.items import Ended, Failed, Item, ItemState
+from longhaul.core.items import Failed, Item, ItemOutcome
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.messages import FlowRequest, FlowView, LiveChild
 from longhaul.core.new_jobs import new_job
 from longhaul.core.ports import (
     Approval,
+    ErrorReporter,
     Flows,
     JobChanges,
     Jobs,
     Ledger,
-    Reports,
     StepRow,
     Transaction,
 )
 from longhaul.core.principals import check_may_start, owner_of
+from longhaul.services.approvals import Approvals
+from longhaul.services.attempts import Attempts
+from longhaul.services.flow_steps import results_so_far, steps_of
+from longhaul.services.parents import Parents, end_steps
 
 APPROVAL = "approval"
 
@@ -61,22 +57,7 @@ class FlowParts:
     approvals: Approvals
     attempts: Attempts
     parents: Parents
-    reports: Reports
-
-
-def steps_of(flow: Job) -> list[Placed]:
-    """The steps of a flow, as they were when it was created."""
-    return placed(Definition(steps=flow.parameters["steps"]))
-
-
-def results_so_far(steps: list[Placed], rows: Mapping[str, StepRow]) -> dict[str, Any]:
-    """What the steps that have ended leave to later ones, by the names of references."""
-    ended = {
-        key: StepResult(result=row.output.get("result"), job_id=row.output.get("job_id"))
-        for key, row in rows.items()
-        if row.state is ItemState.DONE and row.output is not None
-    }
-    return results_of(steps, ended)
+    errors: ErrorReporter
 
 
 class Look:
@@ -103,7 +84,9 @@ class Look:
         await self._read()
         refusals = [await self._take_wish(number) for number in range(len(self._request.wishes))]
         for key in self._request.lost:
-            await self._end(key, Failed("worker_lost", "The worker died again and again over it."))
+            await self._end(
+                key, Failed("worker_lost", "The worker died repeatedly while running it.")
+            )
         while True:
             before = self.flow.counts.ended
             await self._read()
@@ -219,7 +202,7 @@ class Look:
                 where = sorted({".".join(str(part) for part in e["loc"]) for e in exc.errors()})
                 sentence = f"The parameters do not fit the job type: {', '.join(where)[:300]}."
                 return Failed("invalid_parameters", sentence)
-        error_id = self._parts.reports.file(exc, job_id=self.flow.id, step=step.key)
+        error_id = self._parts.errors.file(exc, job_id=self.flow.id, step=step.key)
         return Failed("step_error", f"The step could not begin; the log has error {error_id}.")
 
     # Approvals.
@@ -248,7 +231,7 @@ class Look:
 
     async def _end(self, key: str, failure: Failed) -> None:
         row = self._rows[key]
-        ended = Ended(Item(ordinal=row.ordinal, key=key), failure)
+        ended = ItemOutcome(Item(ordinal=row.ordinal, key=key), failure)
         self.flow = await end_steps(
             self._tx, self._parts.jobs, self._parts.ledger, self.flow, [ended]
         )

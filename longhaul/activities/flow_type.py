@@ -22,10 +22,11 @@ from longhaul.core.flows import (
     placed,
 )
 from longhaul.core.items import Item, ItemResult, ItemState, NewItem
-from longhaul.core.job_types import ItemContext, JobType, Prepared, Types
+from longhaul.core.job_types import CatalogView, ItemContext, JobType, Prepared
 from longhaul.core.jobs import Counts, Ending, Job, JobFault, ending, failed
 from longhaul.core.ports import Flows, StepRow, Transaction
 from longhaul.core.principals import Principal, check_may_start
+from longhaul.services.flow_steps import steps_of
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -41,9 +42,9 @@ class FlowType(JobType[P], Generic[P]):
 
     def __init__(self, flows: Flows) -> None:
         self._flows = flows
-        self._catalog: Types | None = None
+        self._catalog: CatalogView | None = None
 
-    def join(self, catalog: Types) -> None:
+    def join(self, catalog: CatalogView) -> None:
         """Remember what steps may be made of."""
         self._catalog = catalog
 
@@ -94,7 +95,7 @@ class FlowType(JobType[P], Generic[P]):
         ]
 
     @property
-    def _types(self) -> Types:
+    def _types(self) -> CatalogView:
         assert self._catalog is not None, "a flow type is asked before it is in a catalog"
         return self._catalog
 
@@ -110,7 +111,7 @@ class FlowType(JobType[P], Generic[P]):
     async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
         """Failed if a required step has failed, whatever else was done."""
         rows = {row.key: row for row in await self._flows.steps(tx, job.id)}
-        steps = placed(Definition(steps=job.parameters["steps"]))
+        steps = steps_of(job)
         fault = frontier(steps, {key: row.state for key, row in rows.items()}).failed
         if fault is None:
             return ending(counts)

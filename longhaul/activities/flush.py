@@ -5,22 +5,21 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
-from longhaul.activities.tasks import end
+from longhaul.activities.patience import PATIENCE, patiently
 from longhaul.core.catalog import AnyJobType
 from longhaul.core.errors import Fenced, NotStored, Unavailable
-from longhaul.core.items import Done, Ended, Failed, ItemState
+from longhaul.core.items import Done, Failed, ItemOutcome, ItemState
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import STOPPED_BY_EPOCH, STOPPED_BY_OUTAGE
-from longhaul.core.ports import CountChanges, Reports, Stores
+from longhaul.core.ports import CountChanges, ErrorReporter, Stores
+from longhaul.core.tasks import cancel_and_wait
 
 MAX_ROWS = 200
 MAX_WAIT = timedelta(milliseconds=50)
-PATIENCE = timedelta(seconds=60)
 MAX_QUEUED = 5 * MAX_ROWS
 WRITES_AT_ONCE = 2
-
-_RETRY = 0.2
 
 
 class Tally:
@@ -33,18 +32,18 @@ class Tally:
         self._settled = asyncio.Event()
         self._settled.set()
 
-    def handed_in(self, ended: Ended) -> None:
+    def handed_in(self, ended: ItemOutcome) -> None:
         """One more result is on its way."""
         self._waiting.add(ended.item.ordinal)
         self._settled.clear()
 
-    def stored(self, ended: Ended) -> None:
+    def stored(self, ended: ItemOutcome) -> None:
         """One result has been stored, or found to be there already."""
         self.ended += 1
         self.marks.append("F" if ended.state is ItemState.FAILED else ".")
         self.let_go(ended)
 
-    def let_go(self, ended: Ended) -> None:
+    def let_go(self, ended: ItemOutcome) -> None:
         """One result needs no more waiting for."""
         self._waiting.discard(ended.item.ordinal)
         if not self._waiting:
@@ -64,7 +63,7 @@ class BatchWriter:
         self._ledger = stores.ledger
         self._job_type = job_type
 
-    async def write(self, job: Job, batch: Sequence[Ended]) -> tuple[Job, list[Ended]]:
+    async def write(self, job: Job, batch: Sequence[ItemOutcome]) -> tuple[Job, list[ItemOutcome]]:
         """Store a batch; return the row that it left and the results as they were stored.
 
         Raises:
@@ -85,12 +84,12 @@ class BatchWriter:
         return row, results
 
 
-def _unless(refused: Mapping[int, Failed], ended: Ended) -> Ended:
+def _unless(refused: Mapping[int, Failed], ended: ItemOutcome) -> ItemOutcome:
     refusal = refused.get(ended.item.ordinal)
     return ended if refusal is None else replace(ended, result=refusal)
 
 
-def _changes(kept: Sequence[Ended]) -> CountChanges:
+def _changes(kept: Sequence[ItemOutcome]) -> CountChanges:
     states = [ended.state for ended in kept]
     return CountChanges(
         done=states.count(ItemState.DONE),
@@ -113,7 +112,7 @@ class Flusher:
         self,
         job: Job,
         writer: BatchWriter,
-        reports: Reports,
+        errors: ErrorReporter,
         on_row: Callable[[Job], None],
         on_stop: Callable[[RunMode, str], None],
         patience: timedelta = PATIENCE,
@@ -121,12 +120,12 @@ class Flusher:
         self.broken: Unavailable | NotStored | None = None
         self._job = job
         self._writer = writer
-        self._reports = reports
+        self._errors = errors
         self._on_row = on_row
         self._on_stop = on_stop
-        self._patience = patience.total_seconds()
+        self._patience = patience
         self._fenced = False
-        self._queue: deque[tuple[Ended, Tally]] = deque()
+        self._queue: deque[tuple[ItemOutcome, Tally]] = deque()
         self._work = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = False
@@ -135,7 +134,7 @@ class Flusher:
         self._writers = asyncio.Semaphore(WRITES_AT_ONCE)
         self._task = asyncio.create_task(self._run())
 
-    def add(self, ended: Ended, tally: Tally) -> None:
+    def add(self, ended: ItemOutcome, tally: Tally) -> None:
         """Hand in a result; the tally learns when it is stored."""
         tally.handed_in(ended)
         self._queue.append((ended, tally))
@@ -160,7 +159,7 @@ class Flusher:
         self._work.set()
         self._full.set()
         await asyncio.wait({self._task}, timeout=1)
-        await end([self._task])
+        await cancel_and_wait([self._task])
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -175,7 +174,7 @@ class Flusher:
                 next_write = loop.time() + MAX_WAIT.total_seconds()
                 writes.create_task(self._write(self._next_batch()))
 
-    def _next_batch(self) -> list[tuple[Ended, Tally]]:
+    def _next_batch(self) -> list[tuple[ItemOutcome, Tally]]:
         batch = [self._queue.popleft() for _ in range(min(MAX_ROWS, len(self._queue)))]
         if not self._queue:
             self._work.clear()
@@ -183,11 +182,11 @@ class Flusher:
             self._full.clear()
         return batch
 
-    async def _write(self, batch: list[tuple[Ended, Tally]]) -> None:
+    async def _write(self, batch: list[tuple[ItemOutcome, Tally]]) -> None:
         try:
             await self._store(batch)
         except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
-            error_id = self._reports.file(exc, job_id=self._job.id, step="flush")
+            error_id = self._errors.file(exc, job_id=self._job.id, step="flush")
             self.broken = NotStored(error_id)
             self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
         finally:
@@ -202,44 +201,47 @@ class Flusher:
         except TimeoutError:
             pass
 
-    async def _store(self, batch: list[tuple[Ended, Tally]]) -> None:
+    async def _store(self, batch: list[tuple[ItemOutcome, Tally]]) -> None:
         if self._fenced or self.broken:
             _let_go(batch)
             return
-        loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._patience
-        while True:
-            try:
-                row, results = await self._writer.write(self._job, [one for one, _ in batch])
-            except Fenced:
-                self._fenced = True
-                self._give_up(batch, RunMode.NOW, STOPPED_BY_EPOCH)
-                return
-            except Unavailable as exc:
-                self._ready.clear()
-                if loop.time() >= give_up:
-                    self.broken = exc
-                    self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
-                    return
-                await asyncio.sleep(_RETRY)
-            except Exception as exc:  # noqa: BLE001 - one row that cannot be stored fails alone
-                await self._store_one_by_one(batch, exc)
-                return
-            else:
-                break
+        rows = [one for one, _ in batch]
+        try:
+            row, results = await patiently(partial(self._try_to_write, rows), self._patience)
+        except Fenced:
+            self._fenced = True
+            self._give_up(batch, RunMode.NOW, STOPPED_BY_EPOCH)
+            return
+        except Unavailable as exc:
+            self.broken = exc
+            self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
+            return
+        except Exception as exc:  # noqa: BLE001 - one row that cannot be stored fails alone
+            await self._store_one_by_one(batch, exc)
+            return
         self._on_row(row)
         for result, (_, tally) in zip(results, batch, strict=True):
             tally.stored(result)
         if len(self._queue) < MAX_QUEUED:
             self._ready.set()
 
-    async def _store_one_by_one(self, batch: list[tuple[Ended, Tally]], exc: Exception) -> None:
+    async def _try_to_write(self, rows: list[ItemOutcome]) -> tuple[Job, list[ItemOutcome]]:
+        try:
+            return await self._writer.write(self._job, rows)
+        except Unavailable:
+            # Nothing new is to start while nothing can be stored.
+            self._ready.clear()
+            raise
+
+    async def _store_one_by_one(
+        self, batch: list[tuple[ItemOutcome, Tally]], exc: Exception
+    ) -> None:
         if len(batch) > 1:
             for one in batch:
                 await self._store([one])
             return
         ((ended, tally),) = batch
-        error_id = self._reports.file(exc, job_id=self._job.id, item_key=ended.item.key)
+        error_id = self._errors.file(exc, job_id=self._job.id, item_key=ended.item.key)
         if isinstance(ended.result, Failed):
             # Not even the failure can be stored: a fault of ours, for the chunk to report.
             self.broken = NotStored(error_id)
@@ -250,12 +252,12 @@ class Flusher:
         )
         await self._store([(replace(ended, result=failure), tally)])
 
-    def _give_up(self, batch: list[tuple[Ended, Tally]], mode: RunMode, why: str) -> None:
+    def _give_up(self, batch: list[tuple[ItemOutcome, Tally]], mode: RunMode, why: str) -> None:
         self._on_stop(mode, why)
         self._ready.set()
         _let_go(batch)
 
 
-def _let_go(batch: Sequence[tuple[Ended, Tally]]) -> None:
+def _let_go(batch: Sequence[tuple[ItemOutcome, Tally]]) -> None:
     for ended, tally in batch:
         tally.let_go(ended)

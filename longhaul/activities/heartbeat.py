@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from longhaul.activities.tasks import end
+from longhaul.core.tasks import cancel_and_wait
 
 BEAT = timedelta(seconds=1)
 
@@ -19,7 +19,7 @@ async def beating(details: Callable[[], object] = lambda: None) -> AsyncIterator
     try:
         yield
     finally:
-        await end([beats])
+        await cancel_and_wait([beats])
 
 
 async def _beat(details: Callable[[], object]) -> None:

@@ -12,9 +12,9 @@ from longhaul.activities.job_runs import JobRun
 from longhaul.activities.patience import patiently
 from longhaul.core.calls import CallPlace
 from longhaul.core.errors import Fenced, ItemFailed, JobError, ProviderRejected, Unavailable
-from longhaul.core.items import Ended, Failed, Item, ItemResult
+from longhaul.core.items import Failed, Item, ItemOutcome, ItemResult
 from longhaul.core.job_types import ItemContext
-from longhaul.core.ports import CallJournal, Database, LogTail, Reports
+from longhaul.core.ports import CallJournal, Database, ErrorReporter, LogTail
 
 _FIRST_WAIT = 0.5
 
@@ -29,16 +29,16 @@ class ItemRunner:
         journal: CallJournal,
         providers: Mapping[str, Provider],
         logs: LogTail,
-        reports: Reports,
+        errors: ErrorReporter,
     ) -> None:
         self._database = database
         self._journal = journal
         self._providers = providers
         self._logs = logs
-        self._reports = reports
+        self._errors = errors
         self._clocks = ItemClocks()
 
-    async def run(self, run: JobRun, item: Item) -> Ended:
+    async def run(self, run: JobRun, item: Item) -> ItemOutcome:
         """Do an item, again if it asks for that, and say how it ended.
 
         Raises:
@@ -64,7 +64,7 @@ class ItemRunner:
                     await asyncio.sleep(_FIRST_WAIT * 2 ** (tries - 1))
                     continue
                 result = Failed(exc.item_code, exc.sentence)
-            return Ended(item, result, round((time.monotonic() - started) * 1000), tries)
+            return ItemOutcome(item, result, round((time.monotonic() - started) * 1000), tries)
 
     async def _once(self, run: JobRun, item: Item) -> ItemResult:
         limit = run.job_type.item_timeout
@@ -89,7 +89,7 @@ class ItemRunner:
     def _fault(self, run: JobRun, item: Item, exc: BaseException) -> Failed:
         if isinstance(exc, JobError):
             return Failed(exc.code, exc.sentence)
-        error_id = self._reports.file(exc, job_id=run.job.id, item_key=item.key)
+        error_id = self._errors.file(exc, job_id=run.job.id, item_key=item.key)
         return Failed(
             "item_error", f"The item broke the job type's code; the log has error {error_id}."
         )

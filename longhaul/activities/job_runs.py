@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from longhaul.activities.flag_watch import FlagWatch
-from longhaul.activities.flush import PATIENCE, BatchWriter, Flusher
-from longhaul.activities.patience import patiently
-from longhaul.activities.tasks import end
+from longhaul.activities.flush import BatchWriter, Flusher
+from longhaul.activities.patience import PATIENCE, patiently
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
-from longhaul.core.ports import JobBoard, Live, Reports, Stores
+from longhaul.core.ports import ErrorReporter, JobBoard, Live, Stores
 from longhaul.core.stop_loss import FailureWindow
+from longhaul.core.tasks import cancel_and_wait
 
 _SHOW_AT_MOST_EVERY = 0.05
 _SHOW_AT_LEAST_EVERY = 1.0
@@ -26,7 +26,7 @@ _RATE_OVER = 10
 class Stoppable(Protocol):
     """A chunk, as far as its job is concerned."""
 
-    def heed(self, flag: Flag) -> None:
+    def apply(self, flag: Flag) -> None:
         """Stop if the flag says so."""
 
     def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
@@ -58,14 +58,14 @@ class JobRun:
         if job.version > self.job.version:
             self.job = job
             self._changed.set()
-            self.heed(self._flag)
+            self.apply(self._flag)
 
     @property
     def _flag(self) -> Flag:
         job = self.job
         return Flag(attempt=job.attempt, generation=job.generation, mode=job.mode)
 
-    def heed(self, flag: Flag) -> None:
+    def apply(self, flag: Flag) -> None:
         """Pass a flag on to every chunk."""
         if flag.is_news(self.job.attempt, self.generation):
             self.generation = flag.generation
@@ -73,7 +73,7 @@ class JobRun:
                 # Whoever resumes a job has seen what failed.
                 self.window = FailureWindow()
         for chunk in list(self._chunks):
-            chunk.heed(flag)
+            chunk.apply(flag)
 
     def stop(self, mode: RunMode, why: str) -> None:
         """Stop every chunk."""
@@ -85,7 +85,7 @@ class JobRun:
         """Let a chunk hear of flags while the block runs, and of the row's at once."""
         self._chunks.add(chunk)
         # The row may know of a pause that was settled before the chunk came.
-        chunk.heed(self._flag)
+        chunk.apply(self._flag)
         try:
             yield
         finally:
@@ -141,14 +141,14 @@ class JobRuns:
         stores: Stores,
         watch: FlagWatch,
         catalog: Catalog,
-        reports: Reports,
+        errors: ErrorReporter,
         patience: timedelta = PATIENCE,
     ) -> None:
         self._stores = stores
         self._board = stores.board
         self._watch = watch
         self._catalog = catalog
-        self._reports = reports
+        self._errors = errors
         self._patience = patience
         self._runs: dict[tuple[str, int], _Shared] = {}
 
@@ -185,11 +185,11 @@ class JobRuns:
         return JobRun(
             job,
             job_type,
-            lambda run: Flusher(job, writer, self._reports, run.saw, run.stop, self._patience),
+            lambda run: Flusher(job, writer, self._errors, run.saw, run.stop, self._patience),
         )
 
     async def _show(self, run: JobRun) -> None:
-        with self._watch.watching(run.job.id, run.heed):
+        with self._watch.watching(run.job.id, run.apply):
             await run.show(self._board)
 
     async def _close(self, shared: "_Shared") -> None:
@@ -197,7 +197,7 @@ class JobRuns:
             shared.shower.cancel()  # before anything may cancel us
         await shared.run.flusher.close()
         if shared.shower is not None:
-            await end([shared.shower])
+            await cancel_and_wait([shared.shower])
         await self._board.post(shared.run.job)
         await self._board.post_live(shared.run.job.id, Live(in_flight=0, rate_per_second=0.0))
 

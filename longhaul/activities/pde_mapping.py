@@ -12,12 +12,11 @@ from longhaul.activities.report_scope import (
     RowId,
     attribute_items,
     check_attributes,
-    is_visible,
     resolved_report,
 )
 from longhaul.core.attributes import Attribute
 from longhaul.core.errors import InvalidInput, ItemFailed
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.mappings import (
@@ -33,7 +32,7 @@ from longhaul.core.mappings import (
     Standing,
 )
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, Role
+from longhaul.core.principals import Principal, Role, is_visible
 from longhaul.core.single_flight import SingleFlight
 from longhaul.core.sources import Sources
 
@@ -171,17 +170,17 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         return Done(_output(proposal), rows=proposal)
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Refuse the results of attributes that people have decided on meanwhile."""
         ids = {one.item.ordinal: int(one.item.payload["attribute_id"]) for one in ended}
         decided = await self._store.hold(tx, sorted(ids.values()))
         failed = Failed(
-            "decided_meanwhile", "A person decided on the mapping while the job was at it."
+            "decided_meanwhile", "A person decided on the mapping while the job was running."
         )
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store the mappings in the place of those that nobody has decided on."""
         mappings = [
             NewMapping(
@@ -254,7 +253,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
             for column in table.columns
         ]
         if not columns:
-            raise ItemFailed("no_columns", "The report's data sources hold no table to map to.")
+            raise ItemFailed("no_columns", "The report's data sources have no table to map to.")
         context.log("columns_found", columns=len(columns), sources=len(sources))
         return await asyncio.to_thread(self._finder.index, columns, names)
 

@@ -8,11 +8,11 @@ from temporalio import activity
 
 from longhaul.activities.heartbeat import beating
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import SYSTEM, Requested
-from longhaul.core.errors import JobError, PlanFailed
-from longhaul.core.jobs import Counts, Job, JobStatus, move
+from longhaul.core.controls import SYSTEM
+from longhaul.core.errors import JobError, Overtaken, PlanFailed
+from longhaul.core.jobs import Counts, Job, JobStatus, Requested, move
 from longhaul.core.messages import OpenSpans, Plan, PlanRequest, SpansRequest
-from longhaul.core.ports import Reports, Stores, Transaction
+from longhaul.core.ports import ErrorReporter, Stores, Transaction
 
 # How many jobs of a process list their items at once. Each holds a connection meanwhile, be it
 # for an hour, and the chunks of others need some as well.
@@ -22,13 +22,13 @@ LISTING = 10
 class PlanActivities:
     """Plans attempts and pages through what they leave open."""
 
-    def __init__(self, *, stores: Stores, catalog: Catalog, reports: Reports) -> None:
+    def __init__(self, *, stores: Stores, catalog: Catalog, errors: ErrorReporter) -> None:
         self._database = stores.database
         self._jobs = stores.jobs
         self._ledger = stores.ledger
         self._board = stores.board
         self._catalog = catalog
-        self._reports = reports
+        self._errors = errors
         self._listing = asyncio.Semaphore(LISTING)
 
     @activity.defn(name="plan")
@@ -51,7 +51,7 @@ class PlanActivities:
                 total = await self._list_items(tx, job)
             job = await self._jobs.lock(tx, request.job_id)
             if job is None or not _is_for(job, request):
-                raise _Overtaken
+                raise Overtaken
             if job.status is JobStatus.PENDING:
                 job = await self._begin(tx, job, request.run_id, total)
             page = await self._ledger.open_page(tx, job.id, 0)
@@ -64,8 +64,8 @@ class PlanActivities:
             concurrency=job.options.concurrency,
             stop_ratio=job.options.stop_after_failure_ratio,
             deadline=job.deadline,
-            pause=job.pause if job.requested == Requested.PAUSE else None,
-            cancel_requested=job.requested == Requested.CANCEL,
+            pause=job.pause if job.requested is Requested.PAUSE else None,
+            cancel_requested=job.requested is Requested.CANCEL,
             priority=job.priority,
         )
 
@@ -106,7 +106,7 @@ class PlanActivities:
         except JobError:
             raise
         except Exception as exc:
-            error_id = self._reports.file(exc, job_id=job.id, step="items")
+            error_id = self._errors.file(exc, job_id=job.id, step="items")
             raise PlanFailed(error_id) from exc
 
     async def _begin(self, tx: Transaction, job: Job, run_id: str, total: int) -> Job:
@@ -125,13 +125,6 @@ class PlanActivities:
         )
         await self._jobs.audit(tx, job, "started", SYSTEM, {"total": total, "open": counts.open})
         return job
-
-
-class _Overtaken(JobError):
-    """The job was cancelled or replaced while its items were listed."""
-
-    code = "overtaken"
-    retryable = True
 
 
 def _is_for(job: Job, request: PlanRequest) -> bool:

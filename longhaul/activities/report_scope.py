@@ -1,4 +1,4 @@
-"""What the jobs on a report have in common: who sees it, and which of its attributes are meant."""
+"""What the jobs on a report have in common: which report, and which of its attributes."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
@@ -9,7 +9,6 @@ from longhaul.core.attributes import AttributeStore, Listed
 from longhaul.core.errors import InvalidInput
 from longhaul.core.items import NewItem
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
 from longhaul.core.sentences import some_of
 
 _MOST_NAMED = 20
@@ -29,11 +28,6 @@ def resolved_report(cycle_id: int | None, report_id: int | None) -> tuple[int, i
     if cycle_id is None or report_id is None:
         raise InvalidInput("The parameters were not resolved when the job was created.")
     return cycle_id, report_id
-
-
-def is_visible(lob: str, principal: Principal) -> bool:
-    """Whether the caller may know of a report of this line of business."""
-    return principal.is_admin or principal.works_for(lob)
 
 
 async def check_attributes(

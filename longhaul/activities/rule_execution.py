@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from longhaul.activities.rule_scans import RuleScans, TableJudged
 from longhaul.core.errors import InvalidInput, ItemFailed, NothingApproved
-from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem
+from longhaul.core.items import Done, Item, ItemOutcome, ItemResult, NewItem
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, Role
+from longhaul.core.principals import Principal, Role, is_visible
 from longhaul.core.rule_execution import (
     ApprovedRule,
     Fault,
@@ -24,7 +24,7 @@ from longhaul.core.rule_execution import (
     Verdict,
     score,
 )
-from longhaul.core.rules import RuleStore, RuleVersion
+from longhaul.core.rules import RuleStore
 
 
 class RuleExecutionParameters(BaseModel):
@@ -34,16 +34,16 @@ class RuleExecutionParameters(BaseModel):
 
     version_id: UUID = Field(description="the rule version; its approved rules are executed")
     sample_size: int | None = Field(
-        None, ge=1, le=2**31, description="look at no more rows of a table; all when absent"
+        None, ge=1, le=2**31, description="check at most this many rows of a table; all when absent"
     )
     sample_percentage: float | None = Field(
-        None, gt=0, le=100, description="look at about such a share of the rows; all when absent"
+        None, gt=0, le=100, description="check about this percentage of the rows; all when absent"
     )
 
     @model_validator(mode="after")
     def _one_sample(self) -> Self:
         if self.sample_size is not None and self.sample_percentage is not None:
-            raise ValueError("sample_size and sample_percentage exclude each other")
+            raise ValueError("sample_size and sample_percentage cannot be combined")
         return self
 
     @property
@@ -83,7 +83,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
         """
         version_id = str(parameters.version_id)
         version = await self._rules.version(tx, version_id)
-        if version is None or not _is_visible(version, principal):
+        if version is None or not is_visible(version.lob, principal):
             raise InvalidInput(
                 f"There is no rule version {version_id}.", (("/parameters/version_id", "unknown"),)
             )
@@ -127,7 +127,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
             raise ItemFailed(outcome.code, outcome.sentence)
         return Done(_output(found, outcome), rows=found)
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store what became of the rules."""
         results = [
             new
@@ -194,8 +194,3 @@ def _quality(totals: ResultTotals) -> Mapping[str, Any]:
             name: score(one.passed, one.considered) for name, one in dimensions.items()
         },
     }
-
-
-def _is_visible(version: RuleVersion, principal: Principal) -> bool:
-    # Reports of another line of business answer as if there were none.
-    return principal.is_admin or principal.lob in (None, version.lob)

@@ -14,7 +14,7 @@ from longhaul.activities.draft_jobs import (
 )
 from longhaul.activities.report_scope import attribute_items
 from longhaul.core.errors import ItemFailed
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
@@ -121,14 +121,14 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         )
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Refuse every result when the version is no longer a draft."""
         if await self._store.hold_draft(tx, job.parameters["version_id"]):
             return {}
         return no_draft_any_more(ended, NOUN)
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store the rules in the place of those that nobody has decided on."""
         rules = [
             NewRules(

@@ -13,7 +13,7 @@ from longhaul.activities.draft_jobs import DraftParameters, no_draft_any_more, p
 from longhaul.activities.drawing import Drawing, draw_all
 from longhaul.activities.report_scope import AttributeIds
 from longhaul.core.errors import InvalidInput, ItemFailed
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
@@ -63,7 +63,7 @@ class SamplingParameters(DraftParameters):
         None, ge=0, lt=2**63, description="the same seed and data give the same samples"
     )
     attribute_ids: AttributeIds | None = Field(
-        None, description="those in scope when absent: as scoping was approved, else all"
+        None, description="when absent those of the approved scoping, else all"
     )
 
     @field_validator("distribution", mode="before")
@@ -73,7 +73,7 @@ class SamplingParameters(DraftParameters):
             return given
         lowered = {key.lower() if isinstance(key, str) else key: given[key] for key in given}
         if len(lowered) < len(given):
-            raise ValueError("a category stands twice")
+            raise ValueError("a category occurs twice")
         return lowered
 
     @field_validator("distribution")
@@ -174,7 +174,7 @@ class SamplingType(JobType[SamplingParameters]):
         )
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Refuse results for a set that is no draft any more, and rows that are in it already."""
         set_id = job.parameters["version_id"]
@@ -185,7 +185,7 @@ class SamplingType(JobType[SamplingParameters]):
         again = Failed("row_taken", "The source has changed, and the row was drawn before.")
         return {ordinal: again for ordinal, one in hashes.items() if one in taken}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store samples in the place of those that nobody has decided on."""
         samples = _samples(ended)
         if samples:
@@ -247,7 +247,7 @@ def _wanted(parameters: SamplingParameters) -> Mapping[Category, int]:
     return split(parameters.target_sample_size, parameters.distribution)
 
 
-def _samples(ended: Sequence[Ended]) -> list[tuple[NewSample, Frame]]:
+def _samples(ended: Sequence[ItemOutcome]) -> list[tuple[NewSample, Frame]]:
     return [one.result.rows for one in ended if isinstance(one.result, Done) and one.result.rows]
 
 

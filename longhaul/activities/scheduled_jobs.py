@@ -14,6 +14,7 @@ from longhaul.core.new_jobs import new_job
 from longhaul.core.ports import Stores, Transaction
 from longhaul.core.principals import check_may_start
 from longhaul.core.schedules import Firing, FiringOutcome, FiringRequest, Firings, Schedule
+from longhaul.core.times import rfc3339
 
 _STILL_RUNNING = "The job of an earlier firing has not ended."
 _BUSY = "Such a job is already running for this report."
@@ -82,7 +83,7 @@ class ScheduledJobActivities:
             metadata={
                 **wanted["metadata"],
                 "schedule_id": schedule.id,
-                "scheduled_at": request.scheduled_at.isoformat(),
+                "scheduled_at": rfc3339(request.scheduled_at),
             },
         )
         job = await self._stores.jobs.insert(tx, new)

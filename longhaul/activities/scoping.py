@@ -14,7 +14,7 @@ from longhaul.activities.draft_jobs import (
 )
 from longhaul.activities.report_scope import attribute_items
 from longhaul.core.errors import ItemFailed
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
@@ -128,7 +128,7 @@ class ScopingType(JobType[ScopingParameters]):
         )
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Refuse what may no longer be stored: the version is closed, or people have decided."""
         version_id = job.parameters["version_id"]
@@ -137,11 +137,11 @@ class ScopingType(JobType[ScopingParameters]):
         ids = {one.item.ordinal: int(one.item.payload["attribute_id"]) for one in ended}
         decided = await self._store.hold_decided(tx, version_id, sorted(ids.values()))
         failed = Failed(
-            "decided_meanwhile", "A person decided on the attribute while the job was at it."
+            "decided_meanwhile", "A person decided on the attribute while the job was running."
         )
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store the recommendations in the place of those that nobody has decided on."""
         recommendations = [
             NewRecommendation(

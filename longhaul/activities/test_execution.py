@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from longhaul.activities.report_scope import RowId, is_visible
+from longhaul.activities.report_scope import RowId
 from longhaul.core.cases import (
     MOST_ROWS,
     Case,
@@ -25,18 +25,18 @@ from longhaul.core.cases import (
 from longhaul.core.comparison import compare
 from longhaul.core.errors import InvalidInput, ItemFailed
 from longhaul.core.extraction import Documents, Extraction, Extractor, Question
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Prepared, Queue, for_provider
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, Role
+from longhaul.core.principals import Principal, Role, is_visible
 from longhaul.core.sentences import some_of
 
 QUERY = "query"
 
 # What the row that a sample was drawn from says about itself: fit for a look, not for trust.
 _OF_ITSELF = 0.5
-_ITSELF = "As the row says it that the sample was drawn from; no other evidence was given."
+_ITSELF = "As in the row that the sample was drawn from; no other evidence was given."
 
 _MOST_NAMED = 20
 
@@ -191,13 +191,13 @@ class CaseExecutionType(JobType[CaseParameters]):
         )
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Refuse nothing, but keep other jobs from numbering the same cases."""
         await self._store.hold(tx, [one.case_id for one in _executions(ended)])
         return {}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store executions, each the latest of its case, with its audit."""
         await self._store.record(tx, job, _executions(ended))
 
@@ -276,7 +276,7 @@ class CaseExecutionType(JobType[CaseParameters]):
         return first
 
 
-def _executions(ended: Sequence[Ended]) -> list[Execution]:
+def _executions(ended: Sequence[ItemOutcome]) -> list[Execution]:
     return [
         one.result.rows
         for one in ended
@@ -293,7 +293,7 @@ def _column(case: Case, row: Mapping[str, Any]) -> str:
             return name
     raise ItemFailed(
         "evidence_ambiguous",
-        "The query answers several columns; name one `value`, or like the attribute.",
+        "The query returns several columns; name one `value`, or like the attribute.",
     )
 
 
@@ -316,7 +316,7 @@ def _read(values: Sequence[str | None], column: str, keys: Mapping[str, str]) ->
         value=values[0] if found else None,
         keys=keys if found else {},
         confidence=1.0 if found else 0.0,
-        rationale="As the source says it." if found else "The source has no such row.",
+        rationale="As in the source." if found else "The source has no such row.",
         provider=QUERY,
         location={"rows": len(values), "column": column} if found else {},
     )

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from longhaul.activities.decisions import Decisions
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.step_actions import ActionContext, StepAction
+from longhaul.services.decisions import Decisions
 
 PersonId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 

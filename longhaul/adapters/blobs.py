@@ -43,7 +43,7 @@ class ObjectBlobs:
             raise BlobMissing(key) from exc
         except (BaseError, OSError) as exc:
             raise _away() from exc
-        # What somebody has damaged is not the content that the hash stands for.
+        # A damaged file is not the content of this hash.
         if await asyncio.to_thread(blob_key, content) != key:
             raise BlobMissing(key)
         return content
@@ -53,7 +53,7 @@ def open_blobs(settings: BlobSettings, data_dir: Path) -> ObjectBlobs:
     """Open the store that the settings name; nothing is sent before it is used.
 
     Raises:
-        ValueError: The URL is none of a bucket.
+        ValueError: The URL is not that of a bucket.
     """
     if settings.url is None:
         return ObjectBlobs(LocalStore(data_dir.absolute() / "documents", mkdir=True))

@@ -1,4 +1,4 @@
-"""Asks the engines themselves whether they take a regular expression: RE2 and PostgreSQL."""
+"""Asks RE2 and PostgreSQL whether they accept a regular expression."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ PATIENCE = timedelta(seconds=2)
 MEMORY = "64MB"
 CACHED = 1_000
 
-# Both engines take these and read them differently: \b is a word boundary to one and a
+# Both engines accept these and read them differently: \b is a word boundary to one and a
 # backspace to the other, \B a backslash, \x swallows as many digits as follow; the letters and
 # blanks of a class are those of ASCII to one, and of all alphabets to the other; (?m) keeps a
 # dot from a new line in one of them only.
@@ -42,7 +42,7 @@ _TOO_COMPLEX = f"PostgreSQL finds the pattern too complex. {_SIMPLER}"
 class BothDialects:
     """Accepts a pattern only if RE2 (files, through DuckDB) and PostgreSQL both do.
 
-    That rules out look-around and back-references, and with them patterns that take forever.
+    That excludes look-around and back-references, and so patterns that take forever.
     """
 
     def __init__(self, database: Database) -> None:
@@ -65,7 +65,7 @@ class BothDialects:
         reason = await asyncio.to_thread(self._re2.refusal, pattern)
         if reason is None:
             reason = await self._postgres_refusal(pattern)
-        # That it took too long may have been the server's bad moment.
+        # Taking too long may be due to a busy server.
         if reason != _TOO_COMPLEX:
             self._known[pattern] = reason
         if len(self._known) > CACHED:
@@ -73,7 +73,7 @@ class BothDialects:
         return reason
 
     def close(self) -> None:
-        """Let go of the engine in this process."""
+        """Close the engine in this process."""
         self._re2.close()
 
     async def _postgres_refusal(self, pattern: str) -> str | None:
@@ -115,7 +115,7 @@ class Re2:
         return None
 
     def close(self) -> None:
-        """Let go of the engine."""
+        """Close the engine."""
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -126,7 +126,7 @@ def _unfit(pattern: str) -> str | None:
     if not 1 <= len(pattern) <= MAX_PATTERN:
         return f"The pattern must have 1 to {MAX_PATTERN} characters."
     if "\0" in pattern or any("\ud800" <= char <= "\udfff" for char in pattern):
-        return "The pattern holds a character that cannot be stored."
+        return "The pattern contains a character that cannot be stored."
     found = _AMBIGUOUS.search(pattern)
     if found:
         what = found["escape"] or found["class"] or found["flags"]

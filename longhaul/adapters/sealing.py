@@ -1,4 +1,4 @@
-"""Seals small secrets before they are stored: AES-256-GCM, keys by id, the newest seals."""
+"""Encrypts small secrets before they are stored: AES-256-GCM, keys by id, the newest encrypts."""
 
 import os
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ NONCE_BYTES = 12
 
 
 class CannotOpen(Exception):
-    """The key is not known any more, or what was sealed has been changed."""
+    """The key is no longer known, or the sealed secret was changed."""
 
 
 class Sealer:
-    """Opens what any of its keys has sealed."""
+    """Opens what was sealed with any of its keys."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id.encode(): AESGCM(key) for key_id, key in keys.items()}
@@ -39,7 +39,7 @@ class Sealer:
         return bytes([len(self._newest)]) + self._newest + nonce + sealed
 
     def open(self, sealed: bytes, owner: str) -> str:
-        """What was sealed for an owner.
+        """Open a secret of an owner.
 
         Raises:
             CannotOpen: It cannot be opened.

@@ -34,7 +34,7 @@ _PREFIX = "LONGHAUL_"
 
 
 def _empty_is_none(cls: type[BaseModel], value: object, info: ValidationInfo) -> object:
-    """Take a variable that is set to nothing for one that is not given, where that is allowed."""
+    """Treat an empty variable as not given, where the setting is optional."""
     field = cls.model_fields[info.field_name or ""]
     return None if value == "" and NoneType in get_args(field.annotation) else value
 
@@ -75,11 +75,11 @@ class ApiSettings(Part):
 
     @property
     def near_host(self) -> str:
-        """Where this machine itself reaches it: one that listens everywhere, on loopback."""
+        """The host by which this machine reaches it; loopback if it listens everywhere."""
         return _LOOPBACK.get(self.host, self.host)
 
     def url(self, port: int | None = None) -> str:
-        """Where this machine itself reaches it, on the port that was taken in the end."""
+        """The address by which this machine reaches it, on the given port."""
         host = f"[{self.near_host}]" if ":" in self.near_host else self.near_host
         return f"http://{host}:{port or self.port}"
 
@@ -121,11 +121,18 @@ class LlmSettings(Part):
         "offline", description="offline (rules without a model), openai or anthropic"
     )
     model: str = Field("", description="the model's name; the provider's usual one when empty")
-    base_url: str | None = Field(None, description="another address that speaks the same API")
+    base_url: str | None = Field(
+        None, description="another address with the same API; the provider's own when empty"
+    )
     api_key: SecretStr | None = Field(None, description="the provider's key")
-    requests_per_minute: int = Field(60, ge=1, description="of all workers together")
+    requests_per_minute: int = Field(
+        60, ge=1, description="requests to the provider a minute, by all workers together"
+    )
     tokens_per_minute: int | None = Field(
-        None, ge=1, description="of all workers together; no limit when empty"
+        None,
+        ge=1,
+        description="tokens to and from the provider a minute, by all workers together; no limit "
+        "when empty",
     )
 
 
@@ -137,7 +144,9 @@ class WorkerSettings(Part):
     )
     max_in_flight: int = Field(400, ge=1, description="items of all jobs in flight at once")
     max_memory_mb: int | None = Field(
-        None, ge=1, description="a worker that uses more drains and exits; no bound when empty"
+        None,
+        ge=1,
+        description="MB of memory above which a worker drains and exits; no limit when empty",
     )
 
     @field_validator("queues", mode="before")
@@ -147,13 +156,17 @@ class WorkerSettings(Part):
 
 
 class LimitSettings(Part):
-    """What the installation says about job types instead of what they say themselves."""
+    """Limits of job types; they replace those that the types set."""
 
     max_running: Annotated[Mapping[str, int], NoDecode] = Field(
-        {}, description="type=number, separated by commas: so many at once; 0 lifts the limit"
+        {},
+        description="jobs of a type that run at once, as type=number, separated by commas; 0 is no "
+        "limit",
     )
     starts_per_minute: Annotated[Mapping[str, int], NoDecode] = Field(
-        {}, description="type=number, separated by commas: so many a minute; 0 lifts the limit"
+        {},
+        description="jobs of a type that start in a minute, as type=number, separated by commas; 0 "
+        "is no limit",
     )
 
     @field_validator("max_running", "starts_per_minute", mode="before")
@@ -178,8 +191,8 @@ class WebhookSettings(Part):
     )
     keys: SecretStr | None = Field(
         None,
-        description="id:base64 of 32 bytes, separated by commas, newest first: encrypt the secrets "
-        "of webhooks; those of LONGHAUL_ENCRYPTION__KEYS when empty",
+        description="keys that encrypt the secrets of webhooks, each as id:base64 of 32 bytes, "
+        "separated by commas, newest first; those of LONGHAUL_ENCRYPTION__KEYS when empty",
     )
 
     @field_validator("keys")
@@ -198,7 +211,7 @@ class RetentionSettings(Part):
     """How long what has ended is kept."""
 
     days: int | None = Field(
-        90, ge=1, description="jobs are deleted so long after their end; never when empty"
+        90, ge=1, description="days after its end when a job is deleted; never when empty"
     )
 
     @property
@@ -211,7 +224,10 @@ class OfflineSettings(Part):
     """The offline analyst."""
 
     seconds_per_item: float = Field(
-        0.0, ge=0, description="lets it take its time, for demonstrations and tests"
+        0.0,
+        ge=0,
+        description="seconds that the offline analyst waits for each item, for demonstrations and "
+        "tests",
     )
 
 
@@ -224,16 +240,16 @@ class BlobSettings(Part):
     endpoint: str | None = Field(None, description="address of another service that speaks S3")
     region: str = Field("us-east-1", description="the bucket's region")
     max_mb: int = Field(
-        50, ge=1, le=MAX_BLOB // _MIB, description="a document that the API takes in"
+        50, ge=1, le=MAX_BLOB // _MIB, description="MB of the largest document that the API accepts"
     )
     access_key_id: str | None = Field(
-        None, description="the key's id; AWS's own ways to find credentials when empty"
+        None, description="S3 access key id; AWS's usual ways to find credentials when empty"
     )
-    secret_access_key: SecretStr | None = Field(None, description="the key")
+    secret_access_key: SecretStr | None = Field(None, description="S3 secret access key")
 
     @property
     def max_bytes(self) -> int:
-        """What a document may have that the API takes in."""
+        """The bytes of the largest document that the API accepts."""
         return self.max_mb * _MIB
 
     @field_validator("url")
@@ -248,24 +264,26 @@ class SourceSettings(Part):
     """What reading a data source may cost."""
 
     statement_seconds: float = Field(
-        600, gt=0, description="one query on a data source, or one reading of its file"
+        600, gt=0, description="seconds for one query on a data source, or one reading of its file"
     )
-    lock_seconds: float = Field(5, gt=0, description="waiting for a locked source table")
-    memory_mb: int = Field(1024, ge=64, description="reading a file; more goes to the disk")
+    lock_seconds: float = Field(5, gt=0, description="seconds to wait for a locked source table")
+    memory_mb: int = Field(
+        1024, ge=64, description="MB of memory to read a file; the rest goes to disk"
+    )
     scratch: Path | None = Field(
         None,
-        description="files are copied below this folder while they are read; the system's folder "
-        "for temporary files when empty",
+        description="folder for copies of files while they are read; the system's folder for "
+        "temporary files when empty",
     )
     folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (),
-        description="files of data sources lie below these, separated by commas; the folder "
-        "`sources` of the data folder when empty",
+        description="folders that files of data sources may lie in, separated by commas; the "
+        "folder `sources` of the data folder when empty",
     )
     secrets: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="variables that hold the DSN of a data source, separated by commas: what its "
-        "`secret_ref` may name",
+        description="names of variables that hold the DSN of a data source, separated by commas; a "
+        "source's `secret_ref` may name these",
     )
 
     @field_validator("folders", "secrets", mode="before")
@@ -278,7 +296,9 @@ class EncryptionSettings(Part):
     """Encryption of what Temporal stores."""
 
     keys: SecretStr | None = Field(
-        None, description="id:base64 of 32 bytes, separated by commas, newest first"
+        None,
+        description="keys that encrypt what Temporal stores, each as id:base64 of 32 bytes, "
+        "separated by commas, newest first",
     )
 
     @field_validator("keys")
@@ -310,13 +330,12 @@ class CliSettings(Part):
 
     url: str | None = Field(
         None,
-        description="where the API is, as https://longhaul.example; the one of this machine when "
-        "empty",
+        description="address of the API, as https://longhaul.example; this machine's when empty",
     )
     token: SecretStr | None = Field(
         None,
-        description="a token of yours; when empty the command signs one for an Admin with the "
-        "secret, where it has it",
+        description="your token; when empty the command signs one for an Admin, if it has the "
+        "secret",
     )
 
     @field_validator("url")
@@ -368,7 +387,7 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="where traces go; none are made when empty",
+        description="address that traces are sent to; none are made when empty",
     )
 
     @model_validator(mode="after")
@@ -390,7 +409,7 @@ class Settings(BaseSettings):
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """A sentence for each variable that was meant to be a setting and is none.
+    """A sentence for each variable that looks like a setting and is not one.
 
     Not every name of ours is meant so: a data source's secret may have any, and Kubernetes tells
     of a service "longhaul" by LONGHAUL_PORT=tcp://… and others. What looks like a group's, or

@@ -1,4 +1,4 @@
-"""What a sample tells about the rows it was drawn from, by the formulas of auditing."""
+"""What a sample shows about the rows it was drawn from, by the formulas of auditing."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil, floor, prod
@@ -17,14 +17,14 @@ _HALVINGS = 100
 def required_size(
     confidence: float, tolerable: float, expected: float = 0.0, population: int | None = None
 ) -> int:
-    """How many rows must be drawn at random, and how many may be wrong, to be so confident.
+    """How many rows must be drawn at random, and how many may be wrong, for a confidence.
 
     The binomial distribution stands for a large population; for one of known size it is the
     hypergeometric.
 
     Args:
-        tolerable: The share of wrong rows that would just not be accepted.
-        expected: The share that is expected, and allowed for.
+        tolerable: The lowest share of wrong rows that is not accepted.
+        expected: The share that is expected and allowed.
     """
     low, high = 1, population or _MOST
     if _chance(high, tolerable, expected, population) > 1 - confidence:
@@ -45,9 +45,9 @@ def required_size(
 
 
 def achieved_confidence(strata: Sequence[Stratum], tolerable: float) -> float:
-    """How sure it is, when no row of the sample is wrong, that fewer than the tolerable are.
+    """The confidence, if no row of the sample is wrong, that fewer than the tolerable are.
 
-    However the wrong rows may be spread over the strata.
+    It holds for every spread of wrong rows over the strata.
     """
     if not any(one.rows and one.drawn for one in strata):
         return 0.0
@@ -55,7 +55,7 @@ def achieved_confidence(strata: Sequence[Stratum], tolerable: float) -> float:
 
 
 def upper_limit(strata: Sequence[Stratum], confidence: float) -> float:
-    """The share of wrong rows that is not exceeded with this confidence, when none was found."""
+    """The upper limit of the share of wrong rows with this confidence, if none was found."""
     rows = sum(one.rows for one in strata)
     low, high = 0, rows
     while low < high:
@@ -68,7 +68,7 @@ def upper_limit(strata: Sequence[Stratum], confidence: float) -> float:
 
 
 class AuditStatistics:
-    """Says what a sample of some size is worth."""
+    """Computes what a sample shows."""
 
     def basis(self, rows: int, clean: Sequence[Stratum], *, size: int) -> Mapping[str, Any]:
         """The confidence that a sample gives, by the hypergeometric distribution.
@@ -100,7 +100,7 @@ class AuditStatistics:
 
 
 def _most_hidden(strata: Sequence[Stratum], wrong: int) -> float:
-    """How likely no wrong row is drawn, where they are spread so that this is likeliest."""
+    """The highest probability, over all spreads, that no wrong row is drawn."""
     return prod(
         (one.rows - hidden - turn) / (one.rows - turn)
         for one, hidden in zip(strata, _best_hidden(strata, wrong), strict=True)
@@ -109,7 +109,7 @@ def _most_hidden(strata: Sequence[Stratum], wrong: int) -> float:
 
 
 def _best_hidden(strata: Sequence[Stratum], wrong: int) -> list[int]:
-    """How many wrong rows each stratum holds where the fewest are likely to be found.
+    """The spread of wrong rows over the strata that is hardest to detect.
 
     One more is found least likely where the most rows are left for each that is drawn, and likelier
     with each: all strata are filled down to the same of these ratios.

@@ -1,5 +1,9 @@
 """Puts the routes together into one application."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
@@ -21,16 +25,18 @@ from longhaul.api.routes import (
 from longhaul.api.routes import (
     reports as report_routes,
 )
+from longhaul.api.routes.dependencies import principal_of
 from longhaul.api.schemas import Problem
 from longhaul.api.services import Services
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 
 PREFIX = "/api/v1"
 
-# For older clients each router is mounted without the prefix too, outside the schema.
+# Clients of the Celery system that Longhaul replaces call these routers without the prefix, so
+# they are mounted there too, outside the schema.
 ROUTERS = {"jobs": jobs.router, "versions": versions.router, "phases": phases.router}
 
-# No older client knows these.
+# Those clients do not know these.
 NEW_ROUTERS = {
     "cases": cases.router,
     "reports": report_routes.router,
@@ -39,7 +45,7 @@ NEW_ROUTERS = {
 }
 
 
-def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> FastAPI:
+def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -> FastAPI:
     """Build the application around services that are open already."""
     app = FastAPI(
         title="Longhaul",
@@ -47,11 +53,16 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
         version="1",
         middleware=[Middleware(Timing, metrics=metrics), Middleware(BodyLimit)],
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
+        # Every request carries a token, so no page of somebody else's can send one.
+        strict_content_type=False,
     )
+    app.openapi = partial(_schema, app.openapi)  # type: ignore[method-assign]
     app.state.services = services
     app.state.metrics = metrics
-    install_errors(app, reports)
-    json = [Depends(check_nesting)]
+    install_errors(app, errors)
+    # Nothing of a request is judged before it is known whose it is.
+    known = [Depends(principal_of)]
+    json = [*known, Depends(check_nesting)]
     # Before the versions' own routes, one of which takes any word in this place.
     app.include_router(
         suites.router, prefix=f"{PREFIX}/versions", tags=["versions"], dependencies=json
@@ -62,6 +73,19 @@ def create_app(services: Services, metrics: ApiMetrics, reports: Reports) -> Fas
     for name, router in NEW_ROUTERS.items():
         app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name], dependencies=json)
     # Its bodies are no JSON, and large.
-    app.include_router(documents.router, prefix=f"{PREFIX}/cases", tags=["cases"])
-    app.include_router(health.router, tags=["health"], dependencies=json)
+    app.include_router(
+        documents.router, prefix=f"{PREFIX}/cases", tags=["cases"], dependencies=known
+    )
+    app.include_router(health.router, tags=["health"])
     return app
+
+
+def _schema(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The OpenAPI schema, in which errors have the media type that they are sent with."""
+    schema = make()
+    for path in schema["paths"].values():
+        for operation in path.values():
+            for status in ("4XX", "5XX"):
+                content = operation["responses"][status]["content"]
+                content["application/problem+json"] = content.pop("application/json")
+    return schema

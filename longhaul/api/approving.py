@@ -5,24 +5,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.flow_look import results_so_far, steps_of
 from longhaul.adapters.postgres.flows import PostgresFlows
-from longhaul.api.job_object import rfc3339
 from longhaul.api.schemas import ApproveRequest
+from longhaul.core.approvers import Decision
 from longhaul.core.catalog import Catalog
-from longhaul.core.errors import Forbidden, NotFound, TemporalUnavailable, WrongState
+from longhaul.core.errors import Forbidden, TemporalUnavailable, WrongState
 from longhaul.core.flows import (
     ApprovalState,
     ApprovalStep,
-    Decision,
     Placed,
     Unresolved,
     resolve,
 )
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
-from longhaul.core.principals import Principal, is_among, may_control, may_see
+from longhaul.core.principals import Principal, is_among, may_control, visible_to
+from longhaul.core.times import rfc3339
+from longhaul.services.approvals import Approvals
+from longhaul.services.flow_steps import results_so_far, steps_of
 
 WITHDRAWN = "withdrawn"
 
@@ -58,9 +58,7 @@ class Approving:
             WrongState: The job has ended, or the step does not wait.
         """
         async with self._database.begin() as tx:
-            flow = await self._jobs.lock(tx, job_id)
-            if flow is None or not may_see(principal, flow):
-                raise NotFound("There is no such job.")
+            flow = visible_to(principal, await self._jobs.lock(tx, job_id))
             if flow.status.is_terminal:
                 raise WrongState(f"The job is {flow.status}: nothing can be approved any more.")
             asked = await self._flows.approvals(tx, flow.id, flow.attempt)
@@ -157,19 +155,13 @@ class Approving:
             NotFound: There is no such job for the caller.
         """
         async with self._database.begin() as tx:
-            flow = await self._read(tx, principal, job_id)
+            flow = visible_to(principal, await self._jobs.read(tx, job_id))
             approvals = await self._flows.every_approval(tx, flow.id)
             rows = {row.key: row for row in await self._flows.steps(tx, flow.id)}
         steps = _steps(self._catalog, flow)
         by_key = {step.key: step for step in steps}
         results = results_so_far(steps, rows)
         return {"approvals": [_approval_object(flow, one, by_key, results) for one in approvals]}
-
-    async def _read(self, tx: Transaction, principal: Principal, job_id: str) -> Job:
-        flow = await self._jobs.read(tx, job_id)
-        if flow is None or not may_see(principal, flow):
-            raise NotFound("There is no such job.")
-        return flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +202,7 @@ def _check_may_decide(principal: Principal, flow: Job, step: ApprovalStep) -> No
         if not is_among(principal, step.approvers, flow.lob):
             raise Forbidden("This step waits for somebody else's approval.")
     elif not may_control(principal, flow):
-        raise Forbidden("This step waits for the approval of those who steer the job.")
+        raise Forbidden("This step waits for the approval of somebody who may control the job.")
 
 
 def _names_somebody(step: ApprovalStep) -> bool:

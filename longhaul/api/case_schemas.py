@@ -137,7 +137,9 @@ class ReviewRequest(Request):
     """Says how a test ended."""
 
     result: Verdict
-    reason: Description = Field("", description="needed but for `pass` where the outcome is match")
+    reason: Description = Field(
+        "", description="required, except for `pass` where the outcome is match"
+    )
     execution: RowId | None = Field(
         None, description="the number of the execution that was looked at; the latest when absent"
     )
@@ -147,7 +149,7 @@ class GivenView(BaseModel):
     """What became of evidence that was given."""
 
     attached: int
-    unchanged: int = Field(description="cases where it was what counted before")
+    unchanged: int = Field(description="cases that had it as their current evidence already")
 
 
 class GivenDocumentView(GivenView):

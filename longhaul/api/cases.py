@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any
 
-from longhaul.activities.casework import Casework
 from longhaul.adapters.documents.reader import check_document
 from longhaul.api.case_schemas import QueryRequest, ReviewRequest
 from longhaul.api.cursors import cut, read_case_cursor
@@ -24,6 +23,7 @@ from longhaul.core.errors import (
 )
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
+from longhaul.services.casework import Casework
 
 MOST_SHOWN = 100
 
@@ -218,7 +218,7 @@ class Cases:
 
     async def _receive(self, upload: Upload) -> bytes:
         too_large = BodyTooLarge(
-            f"The document is too large: {self._max_document // _MIB} MB are the most."
+            f"The document is too large; the limit is {self._max_document // _MIB} MB."
         )
         if (upload.announced or 0) > self._max_document:
             raise too_large
@@ -234,7 +234,7 @@ class Cases:
                     patience.reschedule(end + size / _LOWEST_RATE)
         except TimeoutError:
             raise MalformedRequest(
-                f"The document came too slowly: {_LOWEST_RATE // _KIB} KiB a second are the least."
+                f"The upload is too slow; the minimum is {_LOWEST_RATE // _KIB} KiB/s."
             ) from None
         return b"".join(parts)
 
@@ -256,7 +256,7 @@ async def _place(places: asyncio.Semaphore) -> AsyncIterator[None]:
         async with asyncio.timeout(_WAIT):
             await places.acquire()
     except TimeoutError:
-        raise Unavailable("Too many documents are on their way; try again later.") from None
+        raise Unavailable("Too many document transfers are in progress; try again later.") from None
     try:
         yield
     finally:

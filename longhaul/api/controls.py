@@ -6,18 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from longhaul.activities.attempts import Attempts
-from longhaul.activities.ending import Endings
-from longhaul.activities.steering import Steering
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.retention import PostgresRetention
 from longhaul.api.schemas import PatchRequest, PauseRequest, RetryRequest
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.errors import Forbidden, NotFound, WrongState
-from longhaul.core.jobs import Job, JobStatus, RunMode
-from longhaul.core.ports import Database, JobBoard, Ledger, Stores, Workflows
-from longhaul.core.principals import Principal, may_control, may_see
+from longhaul.core.controls import Action, Control
+from longhaul.core.errors import Forbidden, WrongState
+from longhaul.core.jobs import Job, JobStatus, Requested, RunMode
+from longhaul.core.ports import Database, JobBoard, Jobs, Ledger, Stores, Workflows
+from longhaul.core.principals import Principal, existing, may_control, visible_to
 from longhaul.core.upkeep import Traces
+from longhaul.services.attempts import Attempts
+from longhaul.services.job_finisher import JobFinisher
+from longhaul.services.steering import Steering
 
 PATIENCE = timedelta(seconds=1)
 LOOK_EVERY = timedelta(milliseconds=20)
@@ -48,13 +47,13 @@ class Controls:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         ledger: Ledger,
         retention: PostgresRetention,
         board: JobBoard,
         traces: Traces,
         workflows: Workflows,
-        endings: Endings,
+        finisher: JobFinisher,
         wake: Callable[[], None],
         check: Callable[[], None],
     ) -> None:
@@ -68,12 +67,12 @@ class Controls:
         self._steering = Steering(
             stores=Stores(database=database, jobs=jobs, ledger=ledger, board=board),
             workflows=workflows,
-            endings=endings,
+            finisher=finisher,
             check=check,
         )
 
     async def pause(self, principal: Principal, job_id: str, body: PauseRequest) -> Answer:
-        """Pause a job; of a paused one, nothing happens.
+        """Pause a job; a paused one takes a new time or reason.
 
         Raises:
             NotFound: There is no such job for the caller.
@@ -82,7 +81,7 @@ class Controls:
         """
         job = await self._read(principal, job_id)
         _refuse_if_ended(job, "paused")
-        if job.status is JobStatus.PAUSED and job.requested != Requested.RESUME:
+        if _is_paused_so(job, body):
             return Answer(job, accepted=False)
         control = Control(
             action=Action.PAUSE,
@@ -102,7 +101,7 @@ class Controls:
         """
         job = await self._read(principal, job_id)
         _refuse_if_ended(job, "resumed")
-        if job.status not in _PAUSED and job.requested != Requested.PAUSE:
+        if job.status not in _PAUSED and job.requested is not Requested.PAUSE:
             if job.status is JobStatus.PENDING:
                 raise WrongState("The job is pending: it has not been paused.")
             return Answer(job, accepted=False)
@@ -135,9 +134,7 @@ class Controls:
         """
         await self._read(principal, job_id)
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, job_id))
             options = body.options.over(job.options)
             job = await self._attempts.begin(
                 tx, job, by=principal.sub, keys=body.keys, options=options
@@ -156,9 +153,7 @@ class Controls:
         await self._read(principal, job_id)
         changes = body.model_dump(exclude_none=True)
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, job_id))
             _refuse_if_ended(job, "changed")
             if changes:
                 job = await self._jobs.update(tx, job, **changes)
@@ -175,9 +170,7 @@ class Controls:
         """
         await self._read(principal, job_id)
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, job_id))
             if not job.status.is_terminal:
                 raise WrongState(f"The job is {job.status}: cancel it before you purge it.")
             if await self._jobs.has_live_steps(tx, job_id):
@@ -194,11 +187,9 @@ class Controls:
 
     async def _read(self, principal: Principal, job_id: str) -> Job:
         async with self._database.begin() as tx:
-            job = await self._jobs.read(tx, job_id)
-        if job is None or not may_see(principal, job):
-            raise NotFound("There is no such job.")
+            job = visible_to(principal, await self._jobs.read(tx, job_id))
         if not may_control(principal, job):
-            raise Forbidden("You may see this job and answer what it asks, not steer it.")
+            raise Forbidden("You may see this job and decide on its approvals, but not control it.")
         return job
 
     async def _steer(self, job: Job, control: Control) -> Answer:
@@ -220,6 +211,14 @@ class Controls:
             if shown is not None and shown.version > job.version:
                 job = shown
         return job
+
+
+def _is_paused_so(job: Job, body: PauseRequest) -> bool:
+    """Whether a job is paused and stays so, for as long and for the reason that is asked for."""
+    if job.status is not JobStatus.PAUSED or job.requested is Requested.RESUME:
+        return False
+    until, reason = (job.pause.until, job.pause.reason) if job.pause else (None, "")
+    return body.until in (None, until) and body.reason in ("", reason)
 
 
 def _refuse_if_ended(job: Job, done: str) -> None:

@@ -8,9 +8,6 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
-from longhaul.activities.decisions import Decisions
-from longhaul.activities.mapping_by_hand import MappingByHand
-from longhaul.activities.rule_editing import RuleEditing
 from longhaul.api.approving import Approving
 from longhaul.api.cursors import (
     cut,
@@ -20,30 +17,33 @@ from longhaul.api.cursors import (
     read_job_cursor,
 )
 from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
-from longhaul.api.job_object import rfc3339
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     Choice,
     DecisionStore,
     EntryFilter,
     Kind,
-    Step,
     Version,
+    VersionAction,
     VersionFilter,
 )
 from longhaul.core.errors import NotFound
-from longhaul.core.flows import Decision
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.rule_edits import RuleChange
+from longhaul.core.times import rfc3339
+from longhaul.services.decisions import Decisions
+from longhaul.services.manual_mappings import ManualMappings
+from longhaul.services.rule_editing import RuleEditing
 
 # What only the database needs of a row; and the job that proposed it, which is its owner's to know.
 _HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place", "job_id", "ordinal"})
 
 # What a step of a version says to the flows that wait for it.
-_ANSWERS: Mapping[Step, Decision] = {
-    Step.APPROVE: Decision.APPROVED,
-    Step.REJECT: Decision.REJECTED,
+_ANSWERS: Mapping[VersionAction, Decision] = {
+    VersionAction.APPROVE: Decision.APPROVED,
+    VersionAction.REJECT: Decision.REJECTED,
 }
 
 # Finds the version that a path names, for a caller who may see it.
@@ -60,14 +60,14 @@ class Deciding:
         store: DecisionStore,
         decisions: Decisions,
         editing: RuleEditing,
-        by_hand: MappingByHand,
+        manual_mappings: ManualMappings,
         approving: Approving,
     ) -> None:
         self._database = database
         self._store = store
         self._decisions = decisions
         self._editing = editing
-        self._by_hand = by_hand
+        self._manual_mappings = manual_mappings
         self._approving = approving
 
     def version(self, principal: Principal, version_id: str, kind: Kind | None = None) -> Find:
@@ -76,7 +76,7 @@ class Deciding:
         async def find(tx: Transaction) -> Version:
             found = await self._decisions.version(tx, principal, version_id)
             if kind not in (None, found.kind):
-                raise NotFound(f"The version holds {found.kind}, no {kind}.")
+                raise NotFound(f"The version has {found.kind}, not {kind}.")
             return found
 
         return find
@@ -113,7 +113,7 @@ class Deciding:
         """
         async with self._database.begin() as tx:
             version = await find(tx)
-            counts = await self._store.tally(tx, version)
+            counts = await self._store.counts(tx, version)
         return {**_version_object(version), "counts": asdict(counts)}
 
     async def read(self, find: Find) -> Version:
@@ -138,7 +138,7 @@ class Deciding:
         async with self._database.begin() as tx:
             version = await find(tx)
             rows = await self._store.entries(tx, version, wanted, limit=limit + 1, after=after)
-            counts = await self._store.tally(tx, version)
+            counts = await self._store.counts(tx, version)
         page, next_cursor = cut(rows, limit, itemgetter("line_no", "place", "entry_id"))
         return {
             "kind": version.kind,
@@ -173,7 +173,7 @@ class Deciding:
             "reviewer": done.reviewer,
             "decided": done.decided,
             "unchanged": done.unchanged,
-            "counts": asdict(done.tally),
+            "counts": asdict(done.counts),
         }
 
     async def edit_rule(
@@ -203,27 +203,29 @@ class Deciding:
         """
         after = read_form_cursor(cursor)
         async with self._database.begin() as tx:
-            found = await self._by_hand.unmapped(tx, await find(tx), limit=limit + 1, after=after)
+            found = await self._manual_mappings.unmapped(
+                tx, await find(tx), limit=limit + 1, after=after
+            )
         page, next_cursor = cut(found, limit, itemgetter("line_no", "attribute_id"))
         return {"attributes": [dict(row) for row in page], "next_cursor": next_cursor}
 
-    async def map_by_hand(
+    async def map_manually(
         self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest
     ) -> dict[str, Any]:
         """Map an attribute to a column that its report's sources have.
 
         Raises:
-            As `MappingByHand.column` and `MappingByHand.put`.
+            As `ManualMappings.column` and `ManualMappings.put`.
         """
         async with self._database.begin() as tx:
             version = await find(tx)
-            source = await self._by_hand.source(
+            source = await self._manual_mappings.source(
                 tx, principal, version, attribute_id, body.data_source
             )
-        column = await self._by_hand.column(source, body.table, body.column)
+        column = await self._manual_mappings.column(source, body.table, body.column)
         async with self._database.begin() as tx:
             version = await find(tx)
-            entry_id = await self._by_hand.put(
+            entry_id = await self._manual_mappings.put(
                 tx, principal, version, attribute_id, column, body.as_mapping()
             )
             (row,) = await self._store.entries(
@@ -232,25 +234,25 @@ class Deciding:
         return _entry_object(row)
 
     async def take(
-        self, principal: Principal, find: Find, step: Step, reason: str
+        self, principal: Principal, find: Find, action: VersionAction, reason: str
     ) -> dict[str, Any]:
         """Submit, approve or reject a version; the flows that wait for that are answered.
 
         Raises:
             As `Decisions.take`.
         """
-        decision = _ANSWERS.get(step)
+        decision = _ANSWERS.get(action)
         flows: Sequence[Job] = ()
         async with self._database.begin() as tx:
             version = await find(tx)
             if decision is not None:
                 flows = await self._approving.lock_flows_about(tx, version.id)
-            moved = await self._decisions.take(tx, principal, version, step, reason)
+            moved = await self._decisions.take(tx, principal, version, action, reason)
             if decision is not None:
                 flows = await self._approving.answer_about(
                     tx, principal, flows, version.id, decision, reason
                 )
-            counts = await self._store.tally(tx, moved)
+            counts = await self._store.counts(tx, moved)
         await self._approving.tell(flows)
         return {**_version_object(moved), "counts": asdict(counts)}
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from longhaul.api.schemas import Request, Text, Verbatim
-from longhaul.core.decisions import Decision, Reviewer
+from longhaul.core.approvers import Decision
+from longhaul.core.decisions import Reviewer
 from longhaul.core.manual_mappings import ManualMapping
 from longhaul.core.mappings import Level, MappingType, SecurityClass
 
@@ -25,7 +26,7 @@ class DecisionRequest(Request):
     reviewer: Reviewer | None = Field(
         None,
         alias="as",
-        description="for whom, where the caller's roles leave that open",
+        description="as whom, if the caller may decide as both",
     )
     ids: list[EntryId] | None = Field(None, min_length=1, max_length=MOST_AT_ONCE)
     attribute_ids: list[RowId] | None = Field(None, min_length=1, max_length=MOST_AT_ONCE)

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from pydantic_core import to_json
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.webhooks import LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import CannotOpen, Sealer
 from longhaul.core.errors import Unavailable
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.core.webhooks import WAITS, Try, signed_headers
 
 AT_ONCE = 16
@@ -37,13 +37,13 @@ class Deliverer:
         webhooks: PostgresWebhooks,
         sender: WebhookSender,
         sealer: Sealer,
-        reports: Reports,
+        errors: ErrorReporter,
         waits: Sequence[timedelta] = WAITS,
     ) -> None:
         self._webhooks = webhooks
         self._sender = sender
         self._sealer = sealer
-        self._reports = reports
+        self._errors = errors
         self._waits = waits
         self._due = asyncio.Event()
         self._sending: dict[asyncio.Task[None], str] = {}
@@ -62,14 +62,14 @@ class Deliverer:
                 except Unavailable:
                     pass
                 except Exception as exc:  # noqa: BLE001 - one odd delivery must not end them all
-                    self._reports.file(exc, step="deliver")
+                    self._errors.file(exc, step="deliver")
                 try:
                     async with asyncio.timeout(LOOK_EVERY.total_seconds()):
                         await self._due.wait()
                 except TimeoutError:
                     continue
         finally:
-            await end(list(self._sending))
+            await cancel_and_wait(list(self._sending))
 
     async def _start_due(self) -> None:
         room = AT_ONCE - len(self._sending)
@@ -93,13 +93,13 @@ class Deliverer:
             # The lease runs out, and the same delivery is sent again.
             return
         except Exception as exc:  # noqa: BLE001 - as above
-            self._reports.file(exc, step="deliver")
+            self._errors.file(exc, step="deliver")
 
     async def _try(self, delivery: LeasedDelivery) -> Try:
         try:
             return await self._send(delivery)
         except Exception as exc:  # noqa: BLE001 - a fault of ours counts as a try, or it repeats for ever
-            self._reports.file(exc, step="deliver")
+            self._errors.file(exc, step="deliver")
             return Try(error="fault")
 
     async def _send(self, delivery: LeasedDelivery) -> Try:

@@ -10,7 +10,7 @@ from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import TemporalUnavailable, Unavailable
 from longhaul.core.jobs import Job
-from longhaul.core.ports import Reports, Workflows
+from longhaul.core.ports import ErrorReporter, Workflows
 
 AT_ONCE = 32
 MOST_REFUSALS = 10_000
@@ -36,13 +36,13 @@ class Dispatcher:
         workflows: Workflows,
         catalog: Catalog,
         metrics: ApiMetrics,
-        reports: Reports,
+        errors: ErrorReporter,
     ) -> None:
         self._queue = queue
         self._workflows = workflows
         self._catalog = catalog
         self._metrics = metrics
-        self._reports = reports
+        self._errors = errors
         self._due = asyncio.Event()
         self._refusals: dict[str, int] = {}
         self._log = structlog.get_logger("longhaul.dispatcher")
@@ -60,7 +60,7 @@ class Dispatcher:
             except Unavailable:
                 wait = LOOK_EVERY
             except Exception as exc:  # noqa: BLE001 - the only starter must not die of one job
-                self._reports.file(exc, step="dispatch")
+                self._errors.file(exc, step="dispatch")
                 wait = LOOK_EVERY
             try:
                 async with asyncio.timeout(wait.total_seconds()):
@@ -93,7 +93,7 @@ class Dispatcher:
         except TemporalUnavailable:
             return _AWAY_WAIT
         except Exception as exc:  # noqa: BLE001 - a job that cannot be started keeps no other waiting
-            self._reports.file(exc, job_id=job.id, step="dispatch")
+            self._errors.file(exc, job_id=job.id, step="dispatch")
             return STARTED_AGAIN_AFTER
         if started:
             self._metrics.dispatched.inc()

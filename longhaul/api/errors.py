@@ -9,9 +9,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from longhaul.adapters.postgres.database import Refused
 from longhaul.core import errors
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 
 STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -32,10 +34,14 @@ STATUS: Mapping[type[errors.JobError], HTTPStatus] = {
 
 RETRY_AFTER_SECONDS = 2
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+_NOT_LET_IN = "The database refuses our login; the operator has to mend that."
+
 _NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 
 
-def install_errors(app: FastAPI, reports: Reports) -> None:
+def install_errors(app: FastAPI, reporter: ErrorReporter) -> None:
     """Answer every error as problem+json."""
 
     async def on_job_error(request: Request, exc: Exception) -> JSONResponse:
@@ -54,12 +60,18 @@ def install_errors(app: FastAPI, reports: Reports) -> None:
         if status is HTTPStatus.BAD_REQUEST:
             # The one thing that FastAPI calls so.
             return _of_job_error(request, errors.MalformedRequest(_NO_BODY))
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            return _of_wrong_method(request)
         response = problem(request, status, code=_snake(status), detail=status.description)
         response.headers.update(exc.headers or {})
         return response
 
+    async def on_refused(request: Request, exc: Exception) -> JSONResponse:
+        reporter.file(exc, path=request.url.path)
+        return _of_job_error(request, errors.Unavailable(_NOT_LET_IN))
+
     async def on_anything(request: Request, exc: Exception) -> JSONResponse:
-        error_id = reports.file(exc, path=request.url.path)
+        error_id = reporter.file(exc, path=request.url.path)
         return problem(
             request,
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -70,6 +82,7 @@ def install_errors(app: FastAPI, reports: Reports) -> None:
     app.add_exception_handler(errors.JobError, on_job_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Refused, on_refused)
     app.add_exception_handler(Exception, on_anything)
 
 
@@ -124,6 +137,21 @@ def _of_job_error(request: Request, exc: errors.JobError) -> JSONResponse:
     return response
 
 
+def _of_wrong_method(request: Request) -> JSONResponse:
+    # The framework names the methods of the first route at this path, which is not all.
+    allowed = ", ".join(method for method in METHODS if _takes(request, method))
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    detail = f"{request.method} is not possible here; possible: {allowed}."
+    response = problem(request, status, code=_snake(status), detail=detail)
+    response.headers["Allow"] = allowed
+    return response
+
+
+def _takes(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+
 def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONResponse:
     found = exc.errors()
     if any(error["loc"][0] == "path" for error in found):
@@ -144,7 +172,7 @@ def _field(error: Mapping[str, Any]) -> dict[str, str]:
     """Where something is wrong, as a JSON pointer, and what."""
     where = error["loc"][1:]
     if error["type"] == "json_invalid":
-        what = f"The body is no JSON at character {where[0]}: {error['ctx']['error']}."
+        what = f"The body is not valid JSON at character {where[0]}: {error['ctx']['error']}."
         return {"pointer": "", "detail": what}
     return {"pointer": "".join(f"/{part}" for part in where), "detail": error["msg"]}
 

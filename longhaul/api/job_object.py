@@ -1,4 +1,4 @@
-"""The job object of the contract: a row, and what is known live, as clients see it."""
+"""The job object as clients see it: the row, and what is known live."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,17 @@ from typing import Any
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.ports import Row, Shown
+from longhaul.core.times import rfc3339
 
 # Waiting this long without a sign of life means that no worker has taken the job up.
 NO_WORKER_AFTER = timedelta(seconds=10)
 
 _ACTIVE = frozenset({JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.RESUMING})
+_PAUSED = frozenset({JobStatus.PAUSING, JobStatus.PAUSED})
 
 
 class JobObjects:
-    """Renders rows; knows the older clients' names of job types.
+    """Renders rows; knows the names that the replaced Celery system had for job types.
 
     Args:
         limited: The job types whose jobs may have to wait for others of their type.
@@ -27,7 +29,7 @@ class JobObjects:
         self._limited = limited
 
     def render(self, job: Job, shown: Shown) -> dict[str, Any]:
-        """The job object, with every key of the contract."""
+        """The job object; every key is always there."""
         counts = job.counts
         return {
             "job_id": job.id,
@@ -93,11 +95,6 @@ class JobObjects:
         # A row may outlive its type: someone has uninstalled the package that brought it.
         known = self._catalog.get(job_type) if job_type in self._catalog else None
         return known.task_name or job_type if known else job_type
-
-
-def rfc3339(time: datetime | None) -> str | None:
-    """A time as the contract writes it: UTC, microseconds, `Z`."""
-    return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def item_object(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +164,8 @@ def _error_detail(job: Job) -> dict[str, Any] | None:
 
 
 def _pause(job: Job) -> dict[str, Any] | None:
-    if job.pause is None:
+    # One that is on its way is shown by `requested`.
+    if job.pause is None or job.status not in _PAUSED:
         return None
     return {
         "mode": job.pause.mode,

@@ -4,16 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import uvicorn
 from redis.asyncio import Redis
 from temporalio.client import Client
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.casework import Casework
-from longhaul.activities.ending import Endings
-from longhaul.activities.quality_report import QualityReports
-from longhaul.activities.tasks import end
 from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.cases import PostgresCases
@@ -40,7 +36,7 @@ from longhaul.adapters.sealing import Sealer
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.evidence import for_queries
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.logs import LoggedErrors, configure_logging
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect
@@ -60,7 +56,7 @@ from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
 from longhaul.api.reconciler import Reconciler
-from longhaul.api.reports import BankReports
+from longhaul.api.reports import Reports
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedules import Schedules
 from longhaul.api.services import Services
@@ -70,18 +66,26 @@ from longhaul.api.webhooks import Webhooks
 from longhaul.core.catalog import Catalog
 from longhaul.core.job_types import Resources
 from longhaul.core.limits import TypeLimit, type_limits
-from longhaul.core.ports import Reports, Stores
+from longhaul.core.ports import ErrorReporter, Stores
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.decisions import (
     build_decisions,
-    build_mapping_by_hand,
+    build_manual_mappings,
     build_rule_editing,
     build_rule_suites,
 )
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
+from longhaul.services.approvals import Approvals
+from longhaul.services.casework import Casework
+from longhaul.services.job_finisher import JobFinisher
+from longhaul.services.quality_reports import QualityReports
 
 CONNECTIONS = 20
+
+# Whoever waits for an answer is told that Temporal is away before his client gives up.
+TEMPORAL_PATIENCE = timedelta(seconds=1)
 
 # Open streams would keep a leaving process alive.
 SHUTDOWN_SECONDS = 2
@@ -94,10 +98,10 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
-    metrics, reports = ApiMetrics(), LoggedReports()
-    async with open_services(settings, types, metrics, reports) as services:
+    metrics, errors = ApiMetrics(), LoggedErrors()
+    async with open_services(settings, types, metrics, errors) as services:
         config = uvicorn.Config(
-            create_app(services, metrics, reports),
+            create_app(services, metrics, errors),
             host=settings.api.host,
             port=settings.api.port,
             log_config=None,
@@ -109,7 +113,7 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, types: Sequence[str], metrics: ApiMetrics, reports: LoggedReports
+    settings: Settings, types: Sequence[str], metrics: ApiMetrics, errors: LoggedErrors
 ) -> AsyncIterator[Services]:
     """Open what the API needs, with what runs beside the requests.
 
@@ -121,8 +125,10 @@ async def open_services(
             open_servers(settings, connections=CONNECTIONS) as (database, redis),
             WebhookSender.open(allow_private=settings.webhooks.allow_private) as sender,
         ):
-            client = await connect(settings.encryption.read(), traced, lazy=True)
-            parts = _build_parts(settings, types, database, redis, client, reports)
+            client = await connect(
+                settings.encryption.read(), traced, lazy=True, retry_for=TEMPORAL_PATIENCE
+            )
+            parts = _build_parts(settings, types, database, redis, client, errors)
             background = _build_background(parts, sender, metrics)
             async with background.running():
                 yield _build_services(parts, background)
@@ -141,9 +147,9 @@ class _Parts:
     stores: Stores
     workflows: TemporalWorkflows
     timers: TemporalSchedules
-    endings: Endings
+    finisher: JobFinisher
     sealer: Sealer
-    reports: Reports
+    errors: ErrorReporter
 
 
 def _build_parts(
@@ -152,7 +158,7 @@ def _build_parts(
     database: PostgresDatabase,
     redis: Redis,
     client: Client,
-    reports: Reports,
+    errors: ErrorReporter,
 ) -> _Parts:
     resources = build_resources(settings, database)
     catalog = load_catalog(resources, types)
@@ -172,9 +178,9 @@ def _build_parts(
         stores=stores,
         workflows=TemporalWorkflows(client),
         timers=TemporalSchedules(client),
-        endings=Endings(stores=stores, catalog=catalog, reports=reports),
+        finisher=JobFinisher(stores=stores, catalog=catalog, errors=errors),
         sealer=Sealer(settings.webhooks.read() or settings.encryption.read()),
-        reports=reports,
+        errors=errors,
     )
 
 
@@ -194,7 +200,7 @@ class _Background:
         try:
             yield
         finally:
-            await end(tasks)
+            await cancel_and_wait(tasks)
 
 
 def _build_background(parts: _Parts, sender: WebhookSender, metrics: ApiMetrics) -> _Background:
@@ -204,26 +210,26 @@ def _build_background(parts: _Parts, sender: WebhookSender, metrics: ApiMetrics)
             workflows=parts.workflows,
             catalog=parts.catalog,
             metrics=metrics,
-            reports=parts.reports,
+            errors=parts.errors,
         ),
         reconciler=Reconciler(
             database=parts.database,
             jobs=PostgresJobs(),
             candidates=PostgresReconciliation(parts.database),
             workflows=parts.workflows,
-            endings=parts.endings,
+            finisher=parts.finisher,
             board=parts.stores.board,
             metrics=metrics,
-            reports=parts.reports,
+            errors=parts.errors,
         ),
         deliverer=Deliverer(
             webhooks=PostgresWebhooks(parts.database),
             sender=sender,
             sealer=parts.sealer,
-            reports=parts.reports,
+            errors=parts.errors,
         ),
         keeper=ScheduleKeeper(
-            store=PostgresSchedules(parts.database), temporal=parts.timers, reports=parts.reports
+            store=PostgresSchedules(parts.database), temporal=parts.timers, errors=parts.errors
         ),
     )
 
@@ -256,7 +262,7 @@ def _build_services(parts: _Parts, background: _Background) -> Services:
             store=PostgresDecisions(),
             decisions=build_decisions(),
             editing=build_rule_editing(parts.resources.regexes),
-            by_hand=build_mapping_by_hand(parts.resources.sources),
+            manual_mappings=build_manual_mappings(parts.resources.sources),
             approving=approving,
         ),
         cases=Cases(
@@ -273,7 +279,7 @@ def _build_services(parts: _Parts, background: _Background) -> Services:
             allow_private=settings.webhooks.allow_private,
             wake=background.deliverer.wake,
         ),
-        reports=BankReports(
+        reports=Reports(
             database=database,
             store=PostgresReports(),
             sources=SourceSessions(for_queries(parts.resources.sources)),
@@ -302,7 +308,7 @@ def _build_controls(parts: _Parts, background: _Background) -> Controls:
         board=parts.stores.board,
         traces=RedisTraces(parts.redis),
         workflows=parts.workflows,
-        endings=parts.endings,
+        finisher=parts.finisher,
         wake=background.dispatcher.wake,
         check=background.reconciler.check,
     )

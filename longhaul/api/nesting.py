@@ -23,7 +23,7 @@ async def check_nesting(request: Request) -> None:
     except (ValueError, RecursionError):
         return  # no JSON: whoever wants a body says so
     if _is_deeper(body, MAX_DEPTH):
-        raise InvalidInput(f"The body is nested too deeply: {MAX_DEPTH} levels are the most.")
+        raise InvalidInput(f"The body is nested too deeply; the limit is {MAX_DEPTH} levels.")
 
 
 def _is_deeper(value: object, limit: int) -> bool:

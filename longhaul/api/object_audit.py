@@ -6,10 +6,10 @@ from typing import Any
 
 from longhaul.adapters.postgres.object_audit import Audited, PostgresObjectAudit
 from longhaul.api.cursors import cut, read_audit_cursor
-from longhaul.api.job_object import rfc3339
 from longhaul.core.errors import NotFound
 from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
+from longhaul.core.times import rfc3339
 
 
 class ObjectAudit:

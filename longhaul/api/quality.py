@@ -1,12 +1,10 @@
 """Reads the quality report of a job for whoever may see the job."""
 
-from longhaul.activities.quality_report import QualityReports
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.reading import Reading
-from longhaul.core.errors import NotFound
-from longhaul.core.ports import Database
-from longhaul.core.principals import Principal
+from longhaul.core.ports import Database, Jobs
+from longhaul.core.principals import Principal, existing
 from longhaul.core.quality_report import QualityReport
+from longhaul.services.quality_reports import QualityReports
 
 _HTML = ("text/html", "text/*", "*/*")
 _JSON = ("application/json", "application/*", "*/*")
@@ -19,7 +17,7 @@ class QualityReading:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         reading: Reading,
         reports: QualityReports,
     ) -> None:
@@ -36,9 +34,7 @@ class QualityReading:
         """
         await self._reading.job(principal, job_id)
         async with self._database.begin() as tx:
-            job = await self._jobs.read(tx, job_id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.read(tx, job_id))
             return await self._reports.of(tx, job)
 
 

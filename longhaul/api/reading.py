@@ -6,8 +6,7 @@ from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.queries import ItemFilter, JobFilter, PostgresQueries
+from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.api.cursors import (
     cut,
     read_job_cursor,
@@ -15,11 +14,12 @@ from longhaul.api.cursors import (
     read_time_cursor,
     write_cursor,
 )
-from longhaul.api.job_object import JobObjects, call_object, item_object, rfc3339
-from longhaul.core.errors import NotFound
+from longhaul.api.job_object import JobObjects, call_object, item_object
+from longhaul.core.job_filters import ItemFilter, JobFilter
 from longhaul.core.jobs import TERMINAL, Job, JobStatus
-from longhaul.core.ports import Database, JobBoard, LogTail, Row, Shown
-from longhaul.core.principals import Principal, may_see
+from longhaul.core.ports import Database, JobBoard, Jobs, LogTail, Row, Shown
+from longhaul.core.principals import Principal, visible_to
+from longhaul.core.times import rfc3339
 
 # Jobs that no worker shows anything live of.
 _AT_REST = TERMINAL | {JobStatus.PENDING}
@@ -37,7 +37,7 @@ class Reading:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         queries: PostgresQueries,
         board: JobBoard,
         logs: LogTail,
@@ -208,9 +208,7 @@ class Reading:
                 job = await self._jobs.read(tx, job_id)
             if job is not None:
                 await self._board.post(job)
-        if job is None or not may_see(principal, job):
-            raise NotFound("There is no such job.")
-        return job, shown
+        return visible_to(principal, job), shown
 
     async def _page(
         self, jobs: Sequence[Job], limit: int

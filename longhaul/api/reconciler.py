@@ -6,22 +6,22 @@ from datetime import timedelta
 
 import structlog
 
-from longhaul.activities.ending import Endings
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
 from longhaul.adapters.telemetry.metrics import ApiMetrics
-from longhaul.core.controls import SYSTEM, Requested
+from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import Unavailable
-from longhaul.core.jobs import Job, JobFault, JobStatus, Pause, RunMode
+from longhaul.core.jobs import Job, JobFault, JobStatus, Pause, Requested, RunMode
 from longhaul.core.ports import (
     Database,
+    ErrorReporter,
     JobBoard,
-    Reports,
+    Jobs,
     RunStatus,
     Transaction,
     WorkflowRun,
     Workflows,
 )
+from longhaul.services.job_finisher import JobFinisher
 
 EVERY = timedelta(seconds=30)
 
@@ -58,13 +58,13 @@ class Reconciler:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         candidates: PostgresReconciliation,
         workflows: Workflows,
-        endings: Endings,
+        finisher: JobFinisher,
         board: JobBoard,
         metrics: ApiMetrics,
-        reports: Reports,
+        errors: ErrorReporter,
         every: timedelta = EVERY,
         quiet_for: timedelta = QUIET_FOR,
     ) -> None:
@@ -72,10 +72,10 @@ class Reconciler:
         self._jobs = jobs
         self._candidates = candidates
         self._workflows = workflows
-        self._endings = endings
+        self._finisher = finisher
         self._board = board
         self._metrics = metrics
-        self._reports = reports
+        self._errors = errors
         self._every = every
         self._quiet_for = quiet_for
         self._wanted = asyncio.Event()
@@ -95,7 +95,7 @@ class Reconciler:
             except Unavailable:
                 self._log.info("reconciliation_put_off")
             except Exception as exc:  # noqa: BLE001 - the next look may succeed
-                self._reports.file(exc, step="reconcile")
+                self._errors.file(exc, step="reconcile")
             try:
                 async with asyncio.timeout(self._every.total_seconds()):
                     await self._wanted.wait()
@@ -103,62 +103,62 @@ class Reconciler:
                 continue
 
     async def look(self, quiet_for: timedelta) -> int:
-        """Compare every job that was quiet so long with its workflow; how many were mended."""
-        mended = 0
+        """Compare every job that was quiet so long with its workflow; how many were repaired."""
+        repaired = 0
         async with self._candidates.alone() as alone:
             if not alone:
                 return 0
             async for page in self._candidates.quiet(quiet_for):
                 for start in range(0, len(page), AT_ONCE):
-                    mended += await self._compare(page[start : start + AT_ONCE])
-        return mended
+                    repaired += await self._compare(page[start : start + AT_ONCE])
+        return repaired
 
     async def _compare(self, jobs: Sequence[Job]) -> int:
-        """Compare some jobs with their workflows; how many were mended.
+        """Compare some jobs with their workflows; how many were repaired.
 
         Raises:
             Unavailable: Of none of them could anything be said.
         """
         asked = (self._workflows.describe(job.id) for job in jobs)
         runs = await asyncio.gather(*asked, return_exceptions=True)
-        mended, away = 0, []
+        repaired, away = 0, []
         for job, run in zip(jobs, runs, strict=True):
             try:
                 if isinstance(run, BaseException):
                     raise run
-                mended += await self._mend_found(job, _find(job, run))
+                repaired += await self._repair_found(job, _find(job, run))
             except Unavailable as exc:
                 away.append(exc)
             except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
-                self._reports.file(exc, step="reconcile", job_id=job.id)
+                self._errors.file(exc, step="reconcile", job_id=job.id)
         if len(away) == len(jobs):
             raise away[0]
-        return mended
+        return repaired
 
-    async def _mend_found(self, job: Job, found: str | None) -> bool:
+    async def _repair_found(self, job: Job, found: str | None) -> bool:
         if found is None:
             return False
         async with self._database.begin() as tx:
             now = await self._jobs.lock(tx, job.id)
             if now is None or now.version != job.version:
                 return False
-            mended = await self._mend(tx, now, found)
-        if mended is not None:
-            self._log.warning("job_mended", job_id=job.id, found=found, status=mended.status)
+            repaired = await self._repair(tx, now, found)
+        if repaired is not None:
+            self._log.warning("job_repaired", job_id=job.id, found=found, status=repaired.status)
             self._metrics.repaired.labels(found).inc()
-            await self._board.post(mended)
-        return mended is not None
+            await self._board.post(repaired)
+        return repaired is not None
 
-    async def _mend(self, tx: Transaction, job: Job, found: str) -> Job | None:
+    async def _repair(self, tx: Transaction, job: Job, found: str) -> Job | None:
         match found:
             case "terminated":
-                return await self._endings.end(tx, job, fault=_TERMINATED)
+                return await self._finisher.finish(tx, job, fault=_TERMINATED)
             case "failed":
-                return await self._endings.end(tx, job, fault=_FAILED)
+                return await self._finisher.finish(tx, job, fault=_FAILED)
             case "cancelled":
-                return await self._endings.end(tx, job, cancelled=True)
+                return await self._finisher.finish(tx, job, cancelled=True)
             case "closed":
-                ended = await self._endings.end(tx, job)
+                ended = await self._finisher.finish(tx, job)
                 return ended or await self._restart(tx, job)
             case _:
                 return await self._restart(tx, job)
@@ -183,8 +183,7 @@ def _wanted(job: Job) -> Requested | None:
     """What an attempt that begins again has still to hear: the last request, else the pause."""
     if job.requested is None:
         return Requested.PAUSE if job.pause is not None else None
-    requested = Requested(job.requested)
-    return None if requested is Requested.RESUME else requested
+    return None if job.requested is Requested.RESUME else job.requested
 
 
 def _find(job: Job, run: WorkflowRun | None) -> str | None:

@@ -56,11 +56,11 @@ class SourceRequest(Request):
     kind: SourceKind
     location: Words = Field(
         "",
-        description="a file or a folder of files, as it is named below the folders of sources; of "
-        "PostgreSQL a schema, a schema.table, or nothing for all that may be read",
+        description="a file or a folder, relative to a folder of sources; for PostgreSQL a schema, "
+        "a schema.table, or nothing for all that may be read",
     )
     secret_ref: SecretRef | None = Field(
-        None, description="of PostgreSQL: the bound variable that holds the DSN"
+        None, description="for PostgreSQL: the bound variable that holds the DSN"
     )
 
     @model_validator(mode="after")
@@ -71,7 +71,7 @@ class SourceRequest(Request):
         elif self.secret_ref is not None:
             raise ValueError("files have no `secret_ref`")
         elif not self.location:
-            raise ValueError("say as `location` which file it is")
+            raise ValueError("give the file as `location`")
         return self
 
     def as_source(self) -> DataSource:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from operator import itemgetter
 from typing import Any
 
-from longhaul.activities.report_scope import is_visible
 from longhaul.adapters.postgres.data_sources import data_sources, data_sources_of
 from longhaul.adapters.postgres.reports import PostgresReports, store_report, store_source
 from longhaul.api.cursors import cut, read_audit_cursor, read_form_cursor
@@ -21,14 +20,14 @@ from longhaul.core.errors import (
 )
 from longhaul.core.forms import FormAttribute, what_differs
 from longhaul.core.ports import Database, Row, Transaction
-from longhaul.core.principals import Principal, Role, check_holds
+from longhaul.core.principals import Principal, Role, check_holds, is_visible
 from longhaul.core.sources import DataSource, Sources, SourceTable, refusal_of
 
 BRINGS_REPORTS = frozenset({Role.ADMIN, Role.TEST_EXECUTIVE})
 ADDS_SOURCES = frozenset({Role.ADMIN, Role.DATA_EXECUTIVE})
 
 
-class BankReports:
+class Reports:
     """Answers the routes of reports.
 
     Args:
@@ -48,7 +47,7 @@ class BankReports:
             InvalidInput: The form cannot be read.
             AlreadyThere: The report is in this cycle with another form, or is another's.
         """
-        check_holds(principal, BRINGS_REPORTS, "Reports are brought")
+        check_holds(principal, BRINGS_REPORTS, "Reports are imported")
         form = await asyncio.to_thread(body.read_form)
         async with self._database.begin() as tx:
             known = await self._store.take(tx, body.name)
@@ -119,7 +118,7 @@ class BankReports:
             await self._find(tx, principal, report_id)
             cycles = [one["cycle_id"] for one in await self._store.in_cycles(tx, [report_id])]
             if not cycles or cycle_id not in (None, *cycles):
-                raise NotFound("The report is in no such cycle.")
+                raise NotFound("The report is not in this cycle.")
             chosen = cycle_id or cycles[-1]
             found = await self._store.form(tx, chosen, report_id, limit=limit + 1, after=after)
         page, next_cursor = cut(found, limit, itemgetter("line_no", "attribute_id"))
@@ -247,8 +246,7 @@ class BankReports:
             raise refusal_of(exc, "/location") from None
         if not any(table.columns for table in tables):
             raise InvalidInput(
-                "There is no table that could be read: check the location, and what the data "
-                "source lets us read.",
+                "No table can be read: check the location, and the permissions in the data source.",
                 (("/location", "nothing to read"),),
             )
         return tables
@@ -260,9 +258,11 @@ def _line_of_business(principal: Principal, body: ReportRequest, known: Row | No
         raise AlreadyThere("A report of this name cannot be made here: choose another name.")
     lob = body.lob or (known["lob"] if known else principal.lob)
     if lob is None:
-        raise InvalidInput("Say whose report it is.", (("/lob", "needed: your token names none"),))
+        raise InvalidInput(
+            "Give the report's line of business.", (("/lob", "required: your token names none"),)
+        )
     if not is_visible(lob, principal):
-        raise Forbidden("You bring reports of your own line of business only.")
+        raise Forbidden("You can only import reports of your own line of business.")
     return lob
 
 
@@ -273,8 +273,8 @@ def _check_same(known: Row, lob: str, regulation: str) -> None:
     ):
         if stored != given:
             raise AlreadyThere(
-                f"The report is there with another {what}, {stored!r}: leave that out, or choose "
-                "another name."
+                f"The report already exists with another {what}, {stored!r}: leave it out, or "
+                "choose another name."
             )
 
 
@@ -284,8 +284,8 @@ def _check_same_form(
     difference = what_differs(before, form)
     if difference:
         raise AlreadyThere(
-            f"The report is in the cycle {body.cycle!r} with another form already: {difference}. "
-            "Bring the changed form into a new cycle; what was decided in this one stays with it."
+            f"The report already has another form in the cycle {body.cycle!r}: {difference}. "
+            "Import the changed form into a new cycle; this cycle keeps its decisions."
         )
 
 

@@ -8,7 +8,7 @@ import structlog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.core.errors import InvalidInput, Unavailable
-from longhaul.core.ports import Reports
+from longhaul.core.ports import ErrorReporter
 from longhaul.core.upkeep import UPKEEP
 
 SYNC_EVERY = timedelta(seconds=10)
@@ -21,11 +21,11 @@ class ScheduleKeeper:
     """Runs in every API process; locks keep them out of each other's way."""
 
     def __init__(
-        self, *, store: PostgresSchedules, temporal: TemporalSchedules, reports: Reports
+        self, *, store: PostgresSchedules, temporal: TemporalSchedules, errors: ErrorReporter
     ) -> None:
         self._store = store
         self._temporal = temporal
-        self._reports = reports
+        self._errors = errors
         self._compare_at = 0.0
         self._log = structlog.get_logger("longhaul.schedules")
 
@@ -39,14 +39,14 @@ class ScheduleKeeper:
             except Unavailable:
                 self._log.info("schedules_put_off")
             except Exception as exc:  # noqa: BLE001 - one odd schedule must not end them all
-                self._reports.file(exc, step="schedules")
+                self._errors.file(exc, step="schedules")
             await asyncio.sleep(SYNC_EVERY.total_seconds())
 
     async def sync(self, schedule_id: str) -> None:
         """Tell Temporal of a schedule now.
 
         Raises:
-            InvalidInput: Temporal does not take its times.
+            InvalidInput: Temporal does not accept its times.
             TemporalUnavailable: It will be told later.
         """
         async with self._store.alone_with(schedule_id) as alone:

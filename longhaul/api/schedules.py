@@ -8,13 +8,13 @@ from uuid import uuid4
 from longhaul.adapters.postgres.retention import PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.temporal.schedules import TemporalSchedules
-from longhaul.api.job_object import rfc3339
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.api.schedule_schemas import ScheduleRequest
 from longhaul.api.submission import Submission
 from longhaul.core.errors import Forbidden, InvalidInput, NotFound, TemporalUnavailable
 from longhaul.core.principals import Principal
 from longhaul.core.schedules import Firing, Schedule
+from longhaul.core.times import rfc3339
 from longhaul.core.upkeep import UPKEEP
 
 MAX_OF_ONE_OWNER = 100

@@ -92,7 +92,7 @@ class JobRequest(Request):
 
 def _in_the_future(time: datetime) -> datetime:
     if time <= datetime.now(UTC):
-        raise ValueError("the time is over already")
+        raise ValueError("the time is in the past")
     return time
 
 
@@ -125,7 +125,7 @@ class RetryOptions(Request):
 class RetryRequest(Request):
     """Asks for another attempt: all failed items, or the named ones of them."""
 
-    items: Literal["failed"] | list[Text] = "failed"
+    items: Literal["failed"] | list[Verbatim] = "failed"
     options: RetryOptions = RetryOptions()
 
     @property
@@ -245,7 +245,7 @@ class JobView(BaseModel):
 
 
 class ResumedJobView(JobView):
-    """A resumed job goes on under the same id; older clients look for it here."""
+    """A resumed job keeps its id; clients of the replaced Celery system read it here."""
 
     original_job_id: str
 

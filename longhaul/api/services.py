@@ -11,7 +11,7 @@ from longhaul.api.health import Health
 from longhaul.api.object_audit import ObjectAudit
 from longhaul.api.quality import QualityReading
 from longhaul.api.reading import Reading
-from longhaul.api.reports import BankReports
+from longhaul.api.reports import Reports
 from longhaul.api.schedules import Schedules
 from longhaul.api.submission import Submission
 from longhaul.api.suites import Suites
@@ -35,6 +35,6 @@ class Services:
     suites: Suites
     webhooks: Webhooks
     object_audit: ObjectAudit
-    reports: BankReports
+    reports: Reports
     schedules: Schedules
     health: Health

@@ -12,14 +12,13 @@ import uuid_utils
 from pydantic import ValidationError
 
 from longhaul.adapters.postgres.idempotency import PostgresIdempotency
-from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.api.schemas import JobRequest
 from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.errors import IdempotencyConflict, InvalidInput, SingletonBusy
 from longhaul.core.job_types import Prepared
 from longhaul.core.jobs import Job
 from longhaul.core.new_jobs import new_job, singleton_key
-from longhaul.core.ports import Database, NewJob, Transaction
+from longhaul.core.ports import Database, Jobs, NewJob, Transaction
 from longhaul.core.principals import Principal, check_may_start, may_see
 
 _ROUNDS = 3
@@ -45,7 +44,7 @@ class Submission:
         self,
         *,
         database: Database,
-        jobs: PostgresJobs,
+        jobs: Jobs,
         idempotency: PostgresIdempotency,
         catalog: Catalog,
         wake: Callable[[], None],
@@ -99,8 +98,9 @@ class Submission:
                 async for _ in job_type.items(tx, prepared.parameters):
                     count += 1
                 raise _RollBack
-        resolved = prepared.parameters.model_dump(mode="json")
-        return DryRun(job_type=job_type.name, parameters=resolved, items=count)
+        # As they were read: what `prepare` has found or made may be gone in a moment.
+        read = parameters.model_dump(mode="json")
+        return DryRun(job_type=job_type.name, parameters=read, items=count)
 
     def read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
         """The job type and the parameters that a body asks for.
@@ -120,7 +120,10 @@ class Submission:
                 ("/".join(("/parameters", *(str(part) for part in error["loc"]))), error["msg"])
                 for error in errors
             )
-            raise InvalidInput("The parameters do not fit the job type.", fields) from None
+            where, why = fields[0]
+            raise InvalidInput(
+                f"The parameters do not fit the job type. {where}: {why}", fields
+            ) from None
 
     async def _create(
         self,

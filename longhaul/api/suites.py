@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from longhaul.activities.rule_suites import RuleSuites
 from longhaul.api.deciding import Find
 from longhaul.core.ports import Database
 from longhaul.core.principals import Principal
 from longhaul.core.rule_suites import Added
-from longhaul.core.suites import SuiteRule
+from longhaul.core.suite_files import SuiteRule
+from longhaul.services.rule_suites import RuleSuites
 
 
 class Suites:

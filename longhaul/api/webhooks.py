@@ -7,10 +7,10 @@ from uuid import uuid4
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.api.cursors import cut, read_job_cursor
-from longhaul.api.job_object import rfc3339
 from longhaul.core.errors import InvalidInput, NotFound
 from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
+from longhaul.core.times import rfc3339
 from longhaul.core.webhooks import check_url, new_secret
 
 MAX_OF_ONE_OWNER = 20
@@ -47,7 +47,7 @@ class Webhooks:
         check_url(url, allow_private=self._allow_private)
         if not self._sealer.can_seal:
             raise InvalidInput(
-                "This installation has no key to keep secrets with: set LONGHAUL_WEBHOOKS__KEYS."
+                "This installation has no key to encrypt secrets: set LONGHAUL_WEBHOOKS__KEYS."
             )
         webhook_id, secret = str(uuid4()), new_secret()
         row = await self._store.add(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -11,22 +12,39 @@ from longhaul.adapters.settings import Settings
 from longhaul.cli.client import open_client
 from longhaul.cli.output import print_json
 
+
+def _job_id(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not the id of a job.") from None
+
+
+def _key(text: str | None) -> str | None:
+    if text is not None and not text.isascii():
+        raise typer.BadParameter("use ASCII characters only")
+    return text
+
+
+JobId = Annotated[str, typer.Argument(help="the job's id", callback=_job_id)]
+IdempotencyKey = Annotated[
+    str | None, typer.Option(help="the same key, the same job", callback=_key)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
 Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
-JobId = Annotated[str, typer.Argument(help="the job's id")]
 Parameter = Annotated[
     list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
 ]
 Parameters = Annotated[str, typer.Option(help="all parameters as one JSON object")]
-Metadata = Annotated[str, typer.Option(help="of the caller's own, as one JSON object")]
+Metadata = Annotated[str, typer.Option(help="your own metadata, as one JSON object")]
 Concurrency = Annotated[int | None, typer.Option(help="items in flight at once")]
-Priority = Annotated[int | None, typer.Option(min=0, max=10, help="higher is sooner")]
+Priority = Annotated[int | None, typer.Option(min=0, max=10, help="higher starts first")]
 StopLoss = Annotated[
     float | None, typer.Option(help="pause when more than this share of the latest items failed")
 ]
 Deadline = Annotated[
-    float | None, typer.Option(help="give up so many seconds after the attempt has started")
+    float | None, typer.Option(help="give up this many seconds after the attempt has started")
 ]
 
 

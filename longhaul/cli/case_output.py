@@ -49,7 +49,7 @@ def print_given(answer: Mapping[str, Any]) -> None:
     """What became of evidence that was given."""
     if "document" in answer:
         console.print(f"{answer['file_name']}: {answer['size']:,} bytes, {answer['document']}")
-    console.print(f"{answer['attached']} test cases have it now, {answer['unchanged']} had it.")
+    console.print(f"Attached to {answer['attached']} test cases, {answer['unchanged']} unchanged.")
 
 
 def _print_evidence(evidence: Iterable[Mapping[str, Any]]) -> None:

@@ -24,13 +24,11 @@ from longhaul.cli.evidence import give_document
 from longhaul.core.cases import EvidenceKind, ExecutionOutcome
 from longhaul.core.casework import CaseStatus, Verdict
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at test cases, give evidence, say how each test ended."
-)
+app = typer.Typer(no_args_is_help=True, help="List test cases, attach evidence, review results.")
 
 CaseId = Annotated[int, typer.Argument(help="the test case's id")]
 Sample = Annotated[
-    list[str] | None, typer.Option(help="every test case of this sample's id; repeatable")
+    list[str] | None, typer.Option(help="all test cases of this sample id; repeatable")
 ]
 CaseIds = Annotated[list[int] | None, typer.Argument(metavar="CASE...", help="their ids")]
 
@@ -40,17 +38,17 @@ def list_cases(
     cycle: Annotated[int | None, typer.Option(help="only of this cycle")] = None,
     report: Annotated[int | None, typer.Option(help="only of this report")] = None,
     attribute: Annotated[
-        list[int] | None, typer.Option(help="only of this attribute's id; repeatable")
+        list[int] | None, typer.Option(help="only of this attribute id; repeatable")
     ] = None,
     sample: Annotated[
-        list[str] | None, typer.Option(help="only of this sample's id; repeatable")
+        list[str] | None, typer.Option(help="only of this sample id; repeatable")
     ] = None,
     status: Annotated[list[CaseStatus] | None, typer.Option(help="only these; repeatable")] = None,
     outcome: Annotated[
         list[ExecutionOutcome] | None, typer.Option(help="only these; repeatable")
     ] = None,
     evidence: Annotated[
-        list[EvidenceKind] | None, typer.Option(help="only where this counts; repeatable")
+        list[EvidenceKind] | None, typer.Option(help="only with this kind of evidence; repeatable")
     ] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -143,8 +141,8 @@ def attach_query(
 @app.command()
 def review(
     case_id: CaseId,
-    result: Annotated[Verdict, typer.Argument(help="what you say")],
-    reason: Annotated[str, typer.Option(help="needed but to pass what matches")] = "",
+    result: Annotated[Verdict, typer.Argument(help="the verdict")],
+    reason: Annotated[str, typer.Option(help="required, except to pass a match")] = "",
     execution: Annotated[
         int | None, typer.Option(help="the number of the execution that you looked at")
     ] = None,
@@ -162,7 +160,7 @@ def _wanted(cases: list[int] | None, samples: list[str] | None) -> list[int]:
         with open_client(Settings()) as api:
             wanted += [one["id"] for one in api.each("/cases", "cases", {"sample_id": samples})]
     if not wanted:
-        raise typer.BadParameter("name test cases by their ids, or by --sample one that has some")
+        raise typer.BadParameter("give ids of test cases, or --sample")
     return list(dict.fromkeys(wanted))
 
 

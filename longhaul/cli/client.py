@@ -1,10 +1,9 @@
-"""Speaks to the API as the contract says, and turns its answers into exit codes."""
+"""Calls the API, and turns its answers into exit codes."""
 
 import getpass
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import IntEnum
 from typing import Any, Self
 
 import httpx2
@@ -13,6 +12,7 @@ import typer
 
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.settings import AuthMode, Settings
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.principals import Role
 
 PREFIX = "/api/v1"
@@ -20,16 +20,6 @@ TIMEOUT = timedelta(seconds=30)
 TOKEN_LIFETIME = timedelta(hours=12)
 
 MOST_A_PAGE = 1_000
-
-
-class ExitCode(IntEnum):
-    """What the command's exit code means."""
-
-    DONE = 0
-    JOB_FAILED = 1
-    WRONG_USAGE = 2
-    CANNOT_REACH = 3
-    INTERRUPTED = 130
 
 
 class Away(Exception):

@@ -44,7 +44,7 @@ def print_counts(counts: Mapping[str, int]) -> None:
 
 def print_decided(answer: Mapping[str, Any]) -> None:
     """What a request to decide came to."""
-    console.print(f"{answer['decided']} decided, {answer['unchanged']} said so before.")
+    console.print(f"{answer['decided']} decided, {answer['unchanged']} unchanged.")
     print_counts(answer["counts"])
 
 

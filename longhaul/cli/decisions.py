@@ -7,14 +7,16 @@ import typer
 
 from longhaul.cli import decision_output as output
 from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
-from longhaul.core.decisions import Decision, EntryStatus, Kind, Reviewer
+from longhaul.core.approvers import Decision
+from longhaul.core.decisions import EntryStatus, Kind, Reviewer
 from longhaul.core.versions import VersionStatus
 
 Reason = Annotated[str, typer.Option(help="for people; needed to reject")]
 VersionId = Annotated[str, typer.Argument(help="the version's id")]
 
 versions_app = typer.Typer(
-    no_args_is_help=True, help="Look at versions of rules, recommendations and samples; move them."
+    no_args_is_help=True,
+    help="List, submit, approve and reject versions of rules, recommendations and samples.",
 )
 
 
@@ -93,10 +95,10 @@ def _list_entries(kind: Kind) -> Callable[..., None]:
             list[EntryStatus] | None, typer.Option(help="only these; repeatable")
         ] = None,
         attribute: Annotated[
-            list[int] | None, typer.Option(help="only of this attribute's id; repeatable")
+            list[int] | None, typer.Option(help="only of this attribute id; repeatable")
         ] = None,
         waiting_for: Annotated[
-            Reviewer | None, typer.Option(help="only what they have still to decide on")
+            Reviewer | None, typer.Option(help="only what waits for this reviewer")
         ] = None,
         limit: Limit = 100,
         cursor: Cursor = None,
@@ -118,19 +120,19 @@ def _list_entries(kind: Kind) -> Callable[..., None]:
 def _decide(kind: Kind) -> Callable[..., None]:
     def decide(
         of: Annotated[str, _owner_id(kind)],
-        decision: Annotated[Decision, typer.Argument(help="what you say")],
+        decision: Annotated[Decision, typer.Argument(help="the decision")],
         entry: Annotated[
-            list[str] | None, typer.Option("--id", help="this one; repeatable")
+            list[str] | None, typer.Option("--id", help="id of an entry; repeatable")
         ] = None,
         attribute: Annotated[
-            list[int] | None, typer.Option(help="what waits of this attribute; repeatable")
+            list[int] | None, typer.Option(help="what waits for you of this attribute; repeatable")
         ] = None,
         everything: Annotated[
             bool, typer.Option("--all", help="everything that waits for you")
         ] = False,
         reason: Reason = "",
         reviewer: Annotated[
-            Reviewer | None, typer.Option("--as", help="for whom, if you may for both")
+            Reviewer | None, typer.Option("--as", help="as whom, if you may decide as both")
         ] = None,
         as_json: AsJson = False,
     ) -> None:

@@ -16,7 +16,7 @@ from longhaul.adapters.postgres.reports import PHASES
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
-from longhaul.cli.client import ApiClient, ExitCode
+from longhaul.cli.client import ApiClient
 from longhaul.cli.demo_cycle import (
     TESTER,
     Job,
@@ -34,6 +34,7 @@ from longhaul.cli.demo_evidence import (
 from longhaul.cli.demo_table import show_cycle
 from longhaul.cli.output import console, print_json
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.quality_report import QualityReport
 
 FORM = "a1"
@@ -59,7 +60,7 @@ def run_demo(settings: Settings, *, as_json: bool) -> ExitCode:
     console.stderr = as_json
     with _stack() as is_ready:
         if not is_ready:
-            return ExitCode.JOB_FAILED
+            return ExitCode.FAILED
         folder = DataFolder(settings.data_dir)
         sample = run_on_postgres(_load(postgres_dsn(settings)))
         write_anomalies(folder.path / "sample" / "anomalies.csv", sample.anomalies)
@@ -68,10 +69,10 @@ def run_demo(settings: Settings, *, as_json: bool) -> ExitCode:
         if as_json:
             print_json(flow)
         if not _is_completed("flow", flow):
-            return ExitCode.JOB_FAILED
+            return ExitCode.FAILED
         compared = _compare_with_statements(people.tester, sample, folder)
         if not _is_completed("comparison", compared):
-            return ExitCode.JOB_FAILED
+            return ExitCode.FAILED
         where = f"/jobs/{flow['job_id']}/report"
         report = QualityReport.model_validate(people.tester.call("GET", where))
         page = folder.path / "sample" / "report.html"

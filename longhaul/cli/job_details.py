@@ -35,7 +35,7 @@ def approvals(job_id: JobId, as_json: AsJson = False) -> None:
 
 def approve(
     job_id: JobId,
-    step: Annotated[str | None, typer.Option(help="needed while more than one waits")] = None,
+    step: Annotated[str | None, typer.Option(help="required if more than one waits")] = None,
     reject: Annotated[bool, typer.Option("--reject", help="reject instead")] = False,
     reason: Annotated[str, typer.Option(help="for people")] = "",
     as_json: AsJson = False,
@@ -50,7 +50,7 @@ def approve(
 def items(
     job_id: JobId,
     state: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
-    error_code: Annotated[str | None, typer.Option(help="only what failed so")] = None,
+    error_code: Annotated[str | None, typer.Option(help="only with this error code")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
     as_json: AsJson = False,

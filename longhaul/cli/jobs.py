@@ -11,6 +11,7 @@ from longhaul.cli.asking import (
     Concurrency,
     Cursor,
     Deadline,
+    IdempotencyKey,
     JobId,
     Limit,
     Metadata,
@@ -24,11 +25,12 @@ from longhaul.cli.asking import (
     read_parameters,
     show,
 )
-from longhaul.cli.client import ApiClient, ExitCode, open_client
+from longhaul.cli.client import ApiClient, open_client
 from longhaul.cli.watch import exit_code, watch
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.jobs import TERMINAL, JobStatus
 
-app = typer.Typer(no_args_is_help=True, help="Submit, list, watch and steer jobs.")
+app = typer.Typer(no_args_is_help=True, help="Submit, list, watch and control jobs.")
 
 _ACTIVE = [status for status in JobStatus if status not in TERMINAL]
 
@@ -46,7 +48,7 @@ def submit(
     description: Annotated[str, typer.Option(help="for people")] = "",
     start_at: Annotated[str | None, typer.Option(help="not before then; RFC 3339")] = None,
     delay: Annotated[float | None, typer.Option(help="not before so many seconds")] = None,
-    idempotency_key: Annotated[str | None, typer.Option(help="the same key, the same job")] = None,
+    idempotency_key: IdempotencyKey = None,
     validate_only: Annotated[bool, typer.Option(help="start nothing")] = False,
     wait: Annotated[bool, typer.Option(help="follow the job to its end")] = False,
     as_json: AsJson = False,
@@ -143,7 +145,9 @@ def pause(
     job_id: JobId,
     mode: Annotated[str, typer.Option(help="drain or now")] = "drain",
     reason: Annotated[str, typer.Option(help="for people")] = "",
-    until: Annotated[str | None, typer.Option(help="resume by itself then; RFC 3339")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="resume automatically at this time; RFC 3339")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Pause a job."""
@@ -188,7 +192,7 @@ def change(
     """Change how a job is run while it runs; its priority counts when it next has to start."""
     body = given(concurrency=concurrency, priority=priority, description=description)
     if not body:
-        raise typer.BadParameter("say what to change: --concurrency, --priority, --description")
+        raise typer.BadParameter("give what to change: --concurrency, --priority, --description")
     _print_job(ask("PATCH", f"/jobs/{job_id}", body=body), as_json=as_json)
 
 

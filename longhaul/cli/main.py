@@ -25,10 +25,11 @@ from longhaul.cli import (
     webhooks,
 )
 from longhaul.cli.asking import AsJson
-from longhaul.cli.client import ExitCode, sign_token, whoami
+from longhaul.cli.client import sign_token, whoami
 from longhaul.cli.demo import run_demo
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
 from longhaul.core.decisions import Kind
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.principals import Role
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
@@ -78,7 +79,7 @@ def worker(types: Types = None) -> None:
 
 @app.command()
 def migrate(
-    to: Annotated[str, typer.Option(help="a revision; `base` takes everything down")] = "head",
+    to: Annotated[str, typer.Option(help="a revision; `base` drops everything")] = "head",
     as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date."""
@@ -96,7 +97,7 @@ def token(
     sub: Annotated[str | None, typer.Option(help="user id; yours when not given")] = None,
     role: Annotated[list[str] | None, typer.Option(help="repeatable")] = None,
     lob: Annotated[
-        str | None, typer.Option(help="the one line of business it is good for; all if not given")
+        str | None, typer.Option(help="restrict it to this line of business; all if not given")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

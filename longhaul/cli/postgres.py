@@ -10,8 +10,8 @@ import typer
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.postgres.database import Refused
 from longhaul.adapters.settings import Settings
-from longhaul.cli.client import ExitCode
 from longhaul.core.errors import Unavailable
+from longhaul.core.exit_codes import ExitCode
 
 _Result = TypeVar("_Result")
 

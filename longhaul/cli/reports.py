@@ -11,7 +11,7 @@ from longhaul.cli import output
 from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
 from longhaul.core.sources import SourceKind, kind_of_file
 
-app = typer.Typer(no_args_is_help=True, help="Bring reports, and say where their rows are.")
+app = typer.Typer(no_args_is_help=True, help="Import reports and add their data sources.")
 
 ReportId = Annotated[int, typer.Argument(help="the report's id")]
 
@@ -27,7 +27,7 @@ def import_form(
     regulation: Annotated[str | None, typer.Option(help="such as FR Y-14M")] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="a file, as it is named below the server's folder of sources"),
+        typer.Option(help="a file, relative to the server's folder of sources"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,16 +79,16 @@ def add_source(
     location: Annotated[
         str,
         typer.Argument(
-            help="a file or folder, as it is named below the server's folder of sources; of a "
+            help="a file or folder, relative to the server's folder of sources; for a "
             "database a schema or schema.table"
         ),
     ] = "",
     kind: Annotated[
-        SourceKind | None, typer.Option(help="what the file's name does not say")
+        SourceKind | None, typer.Option(help="the kind, if the file's name does not show it")
     ] = None,
     name: Annotated[str | None, typer.Option(help="the file's if not given")] = None,
     secret_ref: Annotated[
-        str | None, typer.Option(help="of a database: the bound variable with its DSN")
+        str | None, typer.Option(help="for a database: the bound variable with its DSN")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -127,7 +127,7 @@ def _source(
     guessed = SourceKind.POSTGRESQL if secret_ref else kind_of_file(location)
     kind = kind or guessed
     if kind is None:
-        raise typer.BadParameter("say what it is, as --kind or --secret-ref", param_hint="--kind")
+        raise typer.BadParameter("give --kind or --secret-ref", param_hint="--kind")
     name = name or PurePath(location).name or secret_ref
     return {"location": location, "kind": kind, **given(name=name, secret_ref=secret_ref)}
 
@@ -139,7 +139,7 @@ def _print_imported(answer: Mapping[str, Any]) -> None:
             "cycle": f"{answer['cycle_id']} ({answer['cycle']})",
             "phases": ", ".join(f"{id} {name}" for name, id in answer["phase_ids"].items()),
             "attributes": str(answer["attributes"]),
-            "new": "yes" if answer["created"] else "no, it was there already",
+            "new": "yes" if answer["created"] else "no, it existed already",
         }
     )
     if "source" in answer:

@@ -16,14 +16,14 @@ from longhaul.adapters.sources.rule_evaluator import SourceRuleEvaluator
 from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.cli import output
 from longhaul.cli.asking import AsJson, ask, given, read_object, show, write_file
-from longhaul.cli.client import ExitCode
 from longhaul.cli.decision_output import print_entries
 from longhaul.core.decisions import Kind
 from longhaul.core.errors import ItemFailed
+from longhaul.core.exit_codes import ExitCode
 from longhaul.core.expectations import BadExpectation
 from longhaul.core.rule_execution import Fault, Judged, TableRule
 from longhaul.core.sources import SUFFIXES, DataSource, SourceKind, kind_of_file
-from longhaul.core.suites import BadSuite, SuiteRule, check_shape, read_suite
+from longhaul.core.suite_files import BadSuite, SuiteRule, check_shape, read_suite
 from longhaul.job_types.resources import source_access
 
 VersionId = Annotated[str, typer.Argument(help="the rule version's id")]
@@ -86,7 +86,7 @@ def edit(
     rule_type: Annotated[str | None, typer.Option(help="completeness, validity, …")] = None,
     severity: Annotated[str | None, typer.Option(help="low, medium, high or critical")] = None,
     rationale: Annotated[str | None, typer.Option(help="why it should hold")] = None,
-    reference: Annotated[str | None, typer.Option(help="the regulation's place")] = None,
+    reference: Annotated[str | None, typer.Option(help="the place in the regulation")] = None,
     order: Annotated[int | None, typer.Option(help="when it is executed")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,14 +103,16 @@ def edit(
         execution_order=order,
     )
     if not change:
-        raise typer.BadParameter("say what to change, as --severity or --kwargs")
+        raise typer.BadParameter("give what to change, such as --severity or --kwargs")
     answer = ask("PATCH", f"/versions/{version_id}/rules/{rule_id}", body=change)
     show(answer, lambda rule: print_entries(Kind.RULES, [rule]), as_json=as_json)
 
 
 def export(
     version_id: VersionId,
-    file: Annotated[Path | None, typer.Option("-o", help="where to; printed if absent")] = None,
+    file: Annotated[
+        Path | None, typer.Option("-o", help="the file to write; printed if absent")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Take the rules of a version out as a Great Expectations suite."""
@@ -137,7 +139,7 @@ def import_suite(
 
 
 def _print_added(answer: Mapping[str, Any]) -> None:
-    typer.echo(f"{answer['added']} rules added, {answer['known']} known already.")
+    typer.echo(f"{answer['added']} rules added, {answer['known']} there already.")
 
 
 def _read_rules(path: Path) -> Sequence[SuiteRule]:

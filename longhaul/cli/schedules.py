@@ -23,7 +23,7 @@ from longhaul.cli.asking import (
     show,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Start jobs again and again, by time.")
+app = typer.Typer(no_args_is_help=True, help="Start jobs on a schedule.")
 
 ScheduleId = Annotated[str, typer.Argument(help="the schedule's id")]
 
@@ -40,7 +40,7 @@ def create(
     concurrency: Concurrency = None,
     priority: Priority = None,
     description: Annotated[str, typer.Option(help="for people")] = "",
-    paused: Annotated[bool, typer.Option(help="let it not fire by itself yet")] = False,
+    paused: Annotated[bool, typer.Option(help="create it paused")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a job again and again."""

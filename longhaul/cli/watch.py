@@ -16,8 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from longhaul.cli.client import ApiClient, Away, ExitCode
+from longhaul.cli.client import ApiClient, Away
 from longhaul.cli.output import console
+from longhaul.core.exit_codes import ExitCode
 
 TERMINAL = ("completed", "failed", "cancelled")
 
@@ -49,7 +50,7 @@ def watch(
 
 def exit_code(job: Job) -> ExitCode:
     """What a finished job means for the command."""
-    return ExitCode.DONE if job["status"] == "completed" else ExitCode.JOB_FAILED
+    return ExitCode.DONE if job["status"] == "completed" else ExitCode.FAILED
 
 
 def _looks(client: ApiClient, job_id: str, console: Console, patience: timedelta) -> Iterator[Job]:
@@ -72,7 +73,7 @@ def _look(client: ApiClient, job_id: str, console: Console, patience: timedelta)
                 away_since = now
                 console.print(f"{exc}\nThe job goes on without it; trying again for a minute.")
             if now - away_since >= patience.total_seconds():
-                console.print("It is still away.")
+                console.print("It still does not answer.")
                 raise typer.Exit(ExitCode.CANNOT_REACH) from None
             time.sleep(TRY_EVERY)
         else:

@@ -10,14 +10,14 @@ from longhaul.cli import output
 from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
 from longhaul.core.notices import Event
 
-app = typer.Typer(no_args_is_help=True, help="Tell a server of yours what becomes of your jobs.")
+app = typer.Typer(no_args_is_help=True, help="Send events of your jobs to a server.")
 
 WebhookId = Annotated[str, typer.Argument(help="the webhook's id")]
 
 
 @app.command()
 def create(
-    url: Annotated[str, typer.Argument(help="where to send to, as https://…")],
+    url: Annotated[str, typer.Argument(help="the address to send to, as https://…")],
     event: Annotated[
         list[Event] | None, typer.Option(help="only these; repeatable; all when not given")
     ] = None,

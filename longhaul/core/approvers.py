@@ -1,22 +1,30 @@
-"""Who is asked to approve: people by their ids, and whoever holds a role."""
+"""Who is asked to approve, people by their ids or whoever holds a role; and what they say."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Decision(StrEnum):
+    """What a person says when asked."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approvers:
-    """Those who may see a job because it asks them, or will.
+    """Those who may see a job because it asks them to approve, or will.
 
     Attributes:
-        users: People by their ids.
-        roles: Whoever holds one of these, within the job's line of business.
+        users: People by id.
+        roles: Everybody who holds one of these, within the job's line of business.
     """
 
     users: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
 
     def __or__(self, other: "Approvers") -> "Approvers":
-        """All of both, each once."""
+        """Both together, each once."""
         return Approvers(
             users=tuple(dict.fromkeys((*self.users, *other.users))),
             roles=tuple(dict.fromkeys((*self.roles, *other.roles))),

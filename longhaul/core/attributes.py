@@ -1,4 +1,4 @@
-"""An attribute of a report: one field of the form, as the testing team knows it."""
+"""An attribute of a report: one field of the form, as the testing team sees it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from longhaul.core.ports import Transaction
 
 
 class Obligation(StrEnum):
-    """Whether the form demands a value."""
+    """Whether the form requires a value."""
 
     MANDATORY = "Mandatory"
     CONDITIONAL = "Conditional"
@@ -22,7 +22,7 @@ class Attribute:
     """One field of a report.
 
     Attributes:
-        format: The form's own words, such as "Character(32)"; may be empty.
+        format: As the form writes it, such as "Character(32)"; may be empty.
         is_cde: Whether it is a critical data element.
         sample_values: The first values of the source, as JSON has them.
         column: The physical column that feeds it; None while it is not mapped.
@@ -56,7 +56,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What it takes to list an attribute, and to go on after it."""
+    """What is needed to list an attribute and to continue after it."""
 
     id: int
     name: str
@@ -69,7 +69,7 @@ class AttributeStore(Protocol):
     async def foreign(
         self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int]
     ) -> Sequence[int]:
-        """Those ids that are no active attributes of the report in this cycle."""
+        """The ids that are not active attributes of the report in this cycle."""
 
     async def page(
         self,

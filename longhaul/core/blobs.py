@@ -4,14 +4,14 @@ import hashlib
 import re
 from typing import Protocol
 
-# What a document may have: beyond it nobody reads it, and several are held in memory at once.
+# The most bytes of a document; several are held in memory at once.
 MAX_BLOB = 50 * 1024 * 1024
 
 _KEY = re.compile("[0-9a-f]{64}")
 
 
 class BlobMissing(LookupError):
-    """The store holds nothing under this hash."""
+    """The store has nothing under this hash."""
 
 
 class BlobTooLarge(ValueError):
@@ -37,7 +37,7 @@ class BlobStore(Protocol):
 
         Raises:
             BlobMissing: There is none.
-            BlobTooLarge: What is stored there is larger than it may be.
+            BlobTooLarge: What is stored there is larger than `MAX_BLOB`.
         """
 
 
@@ -53,5 +53,5 @@ def blob_key(content: bytes) -> str:
 
 
 def is_blob_key(key: str) -> bool:
-    """Whether the text can be a hash at all, and so names nothing outside the store."""
+    """Whether the text has the form of a hash, and so cannot name anything outside the store."""
     return _KEY.fullmatch(key) is not None

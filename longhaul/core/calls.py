@@ -21,7 +21,7 @@ class CallPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """One request to a model, in the provider's absence of opinion.
+    """One request to a model, independent of the provider.
 
     Attributes:
         schema: JSON Schema that the answer must satisfy.
@@ -64,7 +64,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """What came back, and what it cost.
+    """The answer, and what it cost.
 
     Attributes:
         input_tokens: All of them, cached ones included.
@@ -81,10 +81,10 @@ class ModelReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentCall:
-    """One call on its way.
+    """One call that was sent.
 
     Attributes:
-        token: Names this very call, so that journalling it twice counts once.
+        token: Identifies this call, so that journalling it twice counts once.
     """
 
     place: CallPlace

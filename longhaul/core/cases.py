@@ -15,7 +15,7 @@ from longhaul.core.jobs import Job
 from longhaul.core.ports import Transaction
 from longhaul.core.sources import DataSource
 
-# Of evidence with more rows than this nobody says that they agree.
+# Evidence with more rows than this is not compared.
 MOST_ROWS = 10
 
 
@@ -37,10 +37,10 @@ class ExecutionReason(StrEnum):
 
 
 class ExecutionOutcome(StrEnum):
-    """How what was found stands to what was expected; no verdict on the test.
+    """How the found value compares with the expected one; not a verdict on the test.
 
-    `unchanged` is no match: the row that the sample was drawn from still says what it said then,
-    and nobody else has been asked.
+    `unchanged` is not a match: the row that the sample was drawn from has not changed, and there
+    is no other evidence.
     """
 
     MATCH = "match"
@@ -54,11 +54,11 @@ class Evidence:
     """One piece of evidence of a test case.
 
     Attributes:
-        content_hash: Of a document, in the blob store.
-        query: Read-only SQL with named parameters, such as `%(loan)s`; those that are called like
-            a key of the record, such as `%(Loan Number)s`, have its value.
-        table: Of the row in the source that the sample was drawn from.
-        keys: Names that row: values by physical column.
+        content_hash: The document's key in the blob store.
+        query: Read-only SQL with named parameters, such as `%(loan)s`; one that is named
+            like a key of the record, such as `%(Loan Number)s`, has its value.
+        table: The table of the source row that the sample was drawn from.
+        keys: Identify that row: values by physical column.
     """
 
     id: int
@@ -78,13 +78,13 @@ class Case:
     """A test case as it is executed.
 
     Attributes:
-        keys: What names the record: values by the names of the key attributes; None where it
-            has none.
-        identifying: The names of those keys that tell it from most others; looked up where the
+        keys: Identify the record: values by the names of the key attributes; None if a value is
+            missing.
+        identifying: The names of the keys that tell it from most others; only looked up if the
             evidence is a document.
-        evidence: What people gave, newest first; else the row in the source. None without any.
+        evidence: The newest that people attached; else the row in the source. None without any.
         executions: How often it has been executed.
-        last_evidence_id: What the latest execution looked at.
+        last_evidence_id: The evidence of the latest execution.
     """
 
     id: int
@@ -113,7 +113,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedCase:
-    """What it takes to list a test case.
+    """What is needed to list a test case.
 
     Attributes:
         sample: The sample's number within its set, from 1.
@@ -126,7 +126,7 @@ class ListedCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseReport:
-    """Whose test cases they are."""
+    """The report that test cases belong to."""
 
     cycle_id: int
     report_id: int
@@ -137,7 +137,7 @@ class CaseReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDocument:
-    """A document that is in the blob store already."""
+    """A document that is already in the blob store."""
 
     content_hash: str
     content_type: str
@@ -147,10 +147,10 @@ class NewDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewQuery:
-    """A query that is to be evidence.
+    """A query to attach as evidence.
 
     Attributes:
-        parameters: The same for all cases; they count more than the keys of the record.
+        parameters: The same for all cases; they override the keys of the record.
     """
 
     data_source_id: int
@@ -172,15 +172,15 @@ class CaseStore(Protocol):
         """
 
     async def report(self, tx: Transaction, cycle_id: int, report_id: int) -> CaseReport | None:
-        """A report in a cycle; None when the cycle does not hold it."""
+        """A report in a cycle; None when it is not in the cycle."""
 
     async def make_cases_of_report(self, tx: Transaction, cycle_id: int, report_id: int) -> None:
-        """Make what is missing of the test cases of the report's approved sample set."""
+        """Make the missing test cases of the report's approved sample set."""
 
     async def reports_of(
         self, tx: Transaction, case_ids: Sequence[int]
     ) -> Mapping[int, CaseReport]:
-        """Whose test cases some ids are; ids that are none are left out."""
+        """The reports that test cases belong to; ids of no test case are left out."""
 
     async def page(
         self,
@@ -190,7 +190,7 @@ class CaseStore(Protocol):
         case_ids: Sequence[int] | None,
         after: int,
     ) -> Sequence[ListedCase]:
-        """The next active test cases behind an id, all or the named; empty at the end."""
+        """The next active test cases after an id, of all or of the named ones; empty at the end."""
 
     async def case(self, tx: Transaction, case_id: int) -> Case | None:
         """Read an active test case with its evidence."""
@@ -199,7 +199,7 @@ class CaseStore(Protocol):
         """Keep others from executing these cases until the transaction ends."""
 
     async def record(self, tx: Transaction, job: Job, executions: Sequence[Execution]) -> None:
-        """Store executions of cases that are held: numbered, the latest, each with its audit."""
+        """Store executions of held cases as their latest, numbered, each with its audit."""
 
     async def totals(self, tx: Transaction, job_id: str) -> Mapping[ExecutionOutcome, int]:
         """Count what a job has stored by outcome."""
@@ -224,20 +224,20 @@ class EvidenceSources(Protocol):
 
     Every method raises:
         ItemFailed: The source cannot be read, or refuses the query; the code says why.
-        Unavailable: The source lies in our own database, which did not answer.
+        Unavailable: The source is in our own database, which did not answer.
     """
 
     async def query(
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
-        """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
+        """The rows of a query, every value as a text; at most `MOST_ROWS` and one more."""
 
     async def rows(
         self, source: DataSource, table: str, column: str, keys: Mapping[str, str]
     ) -> Sequence[str | None]:
         """The values of a column in the rows with these keys, as texts.
 
-        Of more than `MOST_ROWS` rows there is one more value.
+        At most `MOST_ROWS` and one more.
         """
 
 
@@ -247,8 +247,8 @@ def outcome_of(
     """Name the outcome of an execution.
 
     Args:
-        was_there: Whether the evidence speaks of the record at all: a missing value that was
-            seen to be missing is something found.
+        was_there: Whether the evidence has the record: a value that is missing there is a
+            finding.
     """
     if extraction.value is None and not was_there:
         return ExecutionOutcome.NOT_FOUND

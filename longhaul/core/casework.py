@@ -1,4 +1,4 @@
-"""What people do with test cases: look at them, give evidence, and say how each test ended."""
+"""What people do with test cases: list them, attach evidence, and review executions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ WORKS_ON_CASES = DECIDES[Reviewer.TESTER]
 
 
 class CaseStatus(StrEnum):
-    """Where a test case stands: what its latest execution says, if it has one."""
+    """The status of a test case: that of its latest execution, if it has one."""
 
     NOT_EXECUTED = "not_executed"
     PENDING_REVIEW = "pending_review"
@@ -25,7 +25,7 @@ class CaseStatus(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a person says of an execution; no job ever does."""
+    """A person's verdict on an execution; jobs never set it."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -34,11 +34,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFilter:
-    """Which active test cases a list holds; what is empty or None does not narrow it.
+    """Which active test cases to list; fields that are empty or None do not filter.
 
     Attributes:
-        outcomes: Of the latest execution.
-        evidence: The kind of what counts.
+        outcomes: Those of the latest execution.
+        evidence: The kind of the current evidence.
     """
 
     cycle_id: int | None = None
@@ -53,10 +53,10 @@ class CaseFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCase:
-    """A test case that is kept to a transaction.
+    """A test case that is locked by a transaction.
 
     Attributes:
-        keys: The names of what names its record.
+        keys: The names of the record's keys.
     """
 
     id: int
@@ -68,10 +68,10 @@ class HeldCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What became of evidence that was given for some test cases.
+    """The result of attaching evidence to test cases.
 
     Attributes:
-        unchanged: Cases where it was what counted before.
+        unchanged: Cases that had it as their current evidence already.
     """
 
     attached: int
@@ -98,24 +98,24 @@ class CaseworkStore(Protocol):
     async def page(
         self, tx: Transaction, wanted: CaseFilter, *, limit: int, after: CasePlace | None
     ) -> Sequence[Mapping[str, Any]]:
-        """One page of active test cases, each report's in the order of its form."""
+        """One page of active test cases, by report and in the order of its form."""
 
     async def find(self, tx: Transaction, case_id: int) -> Mapping[str, Any] | None:
-        """A test case as it is listed, also one that is no longer active."""
+        """A test case as it is listed, active or not."""
 
     async def evidence(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Any]:
-        """The evidence of a test case, what counts first."""
+        """The evidence of a test case, the current one first."""
 
     async def executions(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Any]:
-        """The executions of a test case, newest first, each with what people said of it."""
+        """The executions of a test case, newest first, each with its reviews."""
 
     async def hold(self, tx: Transaction, case_ids: Collection[int]) -> Sequence[HeldCase]:
-        """Keep test cases to this transaction; ids that are none are left out."""
+        """Lock test cases; ids of no test case are left out."""
 
     async def document(
         self, tx: Transaction, content_hash: str, lob: str | None
     ) -> NewDocument | None:
-        """A document that is evidence in a line of business, in any when that is None."""
+        """A document that is evidence in a line of business; in any if that is None."""
 
     async def document_of(
         self, tx: Transaction, case_id: int, content_hash: str
@@ -125,7 +125,7 @@ class CaseworkStore(Protocol):
     async def having_document(
         self, tx: Transaction, case_ids: Collection[int], document: NewDocument
     ) -> Collection[int]:
-        """Those of some test cases whose evidence that counts is this document."""
+        """The test cases whose current evidence is this document."""
 
     async def sources(self, tx: Transaction, report_id: int) -> Collection[DataSource]:
         """The data sources of a report."""
@@ -133,10 +133,10 @@ class CaseworkStore(Protocol):
     async def having_query(
         self, tx: Transaction, case_ids: Collection[int], query: NewQuery
     ) -> Collection[int]:
-        """Those of some test cases whose evidence that counts is this query."""
+        """The test cases whose current evidence is this query."""
 
     async def latest(self, tx: Transaction, case_id: int) -> LatestExecution | None:
-        """The latest execution of a test case that is held."""
+        """The latest execution of a held test case."""
 
     async def review(
         self,
@@ -154,10 +154,10 @@ def check_latest(latest: LatestExecution | None, number: int | None) -> LatestEx
     """The execution that a verdict is about.
 
     Args:
-        number: That of the execution which the person has looked at; None leaves it to us.
+        number: That of the execution which the person has reviewed; None for the latest.
 
     Raises:
-        WrongState: There is none, or another one has taken its place.
+        WrongState: There is none, or there is a later one.
     """
     if latest is None:
         raise WrongState("The test case has not been executed: there is nothing to review yet.")
@@ -170,7 +170,7 @@ def check_latest(latest: LatestExecution | None, number: int | None) -> LatestEx
 
 
 def check_verdict(verdict: Verdict, outcome: ExecutionOutcome, reason: str) -> None:
-    """Refuse a verdict without a reason, unless what was found speaks for itself.
+    """Refuse a verdict without a reason, unless it is a pass of a match.
 
     Raises:
         InvalidInput: It needs one.
@@ -178,6 +178,6 @@ def check_verdict(verdict: Verdict, outcome: ExecutionOutcome, reason: str) -> N
     speaks_for_itself = verdict is Verdict.PASS and outcome is ExecutionOutcome.MATCH
     if not speaks_for_itself and not reason.strip():
         raise InvalidInput(
-            f"Say why: the outcome is {outcome}, and the verdict {verdict}.",
+            f"Give a reason: the outcome is {outcome}, and the verdict {verdict}.",
             (("/reason", "must not be empty"),),
         )

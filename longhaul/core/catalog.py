@@ -54,7 +54,7 @@ class Catalog:
         return job_type
 
     def is_flow(self, name: str) -> bool:
-        """Whether the jobs of a type are flows; what is not installed is none."""
+        """Whether the jobs of a type are flows; False for a type that is not installed."""
         return name in self and self.get(name).is_flow
 
     def action(self, name: str) -> AnyAction:

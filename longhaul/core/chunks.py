@@ -29,9 +29,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A stretch of ordinals for one activity.
+    """A range of ordinals for one activity.
 
-    Items between `first` and `last` that have ended meanwhile are passed over, so that
+    Items between `first` and `last` that have ended meanwhile are skipped, so that
     one chunk may cover many spans.
 
     Attributes:
@@ -90,7 +90,7 @@ def chunk_size(
     Args:
         at_once: Items that the lane runs at the same time.
         item_seconds: How long one item took lately, or None before anything is known.
-        left: Items still to hand out, where that is known: the last ones are shared
+        left: Items not handed out yet, if known: the last ones are shared
             out, so that no lane is idle while another has a queue.
         lane_count: How many lanes share them.
     """

@@ -1,6 +1,6 @@
-"""Compares an expected value with a found one the way a person would read both.
+"""Compares an expected value with a found one as a person would read them.
 
-It says how they differ and decides nothing: whether a test passes is for people.
+It says how they differ; people decide whether the test passes.
 """
 
 import json
@@ -18,7 +18,7 @@ from longhaul.core.formats import DataType
 
 
 class Kind(StrEnum):
-    """As what two values were compared."""
+    """The type as which two values were compared."""
 
     MISSING = "missing"
     NUMBER = "number"
@@ -30,13 +30,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How a found value stands to the expected one.
+    """How a found value compares with the expected one.
 
     Attributes:
-        kind: As what both were read.
-        difference: Found less expected, of numbers; of dates in days. None where there is none.
-        expected: As it was read, in one way of writing; None when it is missing.
-        notes: What was overlooked to call them equal: `case`, `padding`, `percent`, ….
+        kind: The type as which both were read.
+        difference: Found minus expected, for dates in days. None where it cannot be computed.
+        expected: As it was read, in normal form; None when it is missing.
+        notes: Differences that were ignored: `case`, `padding`, `percent`, ….
     """
 
     equal: bool
@@ -60,7 +60,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as somebody wrote it."""
+    """A number as it was written."""
 
     value: Decimal
     is_percent: bool = False
@@ -69,7 +69,7 @@ class Number:
 def compare(expected: object, found: object, data_type: DataType) -> Comparison:
     """Compare two values of an attribute.
 
-    Values that do not read as the attribute's type are compared as texts.
+    Values that cannot be read as the attribute's type are compared as texts.
     """
     left, right = _text(expected), _text(found)
     if left is None or right is None:
@@ -94,7 +94,7 @@ _ENGLISH = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _EUROPEAN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _PLAIN = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
-# A number of more digits than this is an account or a joke.
+# A number with more digits than this is not an amount.
 _LONGEST = 100
 
 # Digits that no sum of two such numbers exceeds, with exponents of three digits.
@@ -264,12 +264,12 @@ def _compare_texts(left: str, right: str) -> Comparison:
     )
 
 
-# 1\u00b2 is not 12, and what stands in a circle or a fraction is no digit either.
+# 1\u00b2 is not 12, and a digit in a circle or a fraction is not one either.
 _MEANING = ("<super>", "<circle>", "<fraction>")
 
 
 def _usual(text: str) -> str:
-    """A text in its usual characters, but for those whose form means something."""
+    """A text in normal characters, except those whose form has a meaning."""
     parts = (
         char
         if unicodedata.decomposition(char).startswith(_MEANING)
@@ -280,7 +280,7 @@ def _usual(text: str) -> str:
 
 
 def _text(value: object) -> str | None:
-    """A value as text without the space around it; None when there is nothing in it."""
+    """A value as text without the space around it; None when it is empty."""
     if value is None:
         return None
     if isinstance(value, bool):

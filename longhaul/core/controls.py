@@ -1,4 +1,4 @@
-"""Pause and resume: what people and services ask for, and what it comes to."""
+"""Pause and resume: what is asked for, and what follows from it."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -23,14 +23,6 @@ class Action(StrEnum):
 
     PAUSE = "pause"
     RESUME = "resume"
-
-
-class Requested(StrEnum):
-    """A control that is on its way to the workflow."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +59,7 @@ class Flag:
         return cls(attempt=int(attempt), generation=int(generation), mode=RunMode(mode))
 
     def is_news(self, attempt: int, generation: int) -> bool:
-        """Whether whoever has heeded a generation of an attempt has still to heed this."""
+        """Whether this is newer than a generation of an attempt that was applied."""
         return self.attempt == attempt and self.generation > generation
 
 
@@ -109,7 +101,7 @@ def read_time(value: object) -> datetime | None:
     """Read a time that a client sent.
 
     Raises:
-        InvalidInput: It is no RFC 3339 time, or has no time zone.
+        InvalidInput: It is not an RFC 3339 time, or has no time zone.
     """
     if value is None or value == "":
         return None
@@ -128,13 +120,13 @@ def read_time(value: object) -> datetime | None:
 
 
 def clean_text(value: object) -> str:
-    """A text of somebody else's as it can be stored: no NUL, no half of a character, not long."""
+    """A caller's text as it can be stored: no NUL, no half of a surrogate pair, not long."""
     text = "" if value is None else str(value)
     return text[:MAX_TEXT].replace("\0", "").encode(errors="replace").decode()
 
 
 def _request_id(value: object) -> str:
-    """A workflow carries 500 of them along, so what is long stands for itself as a hash."""
+    """A workflow carries 500 of them, so a long one is replaced by its hash."""
     text = clean_text(value)
     if len(text) <= LONGEST_REQUEST_ID:
         return text
@@ -142,10 +134,10 @@ def _request_id(value: object) -> str:
 
 
 def settle(current: Pause | None, controls: Iterable[Control]) -> Pause | None:
-    """What a sequence of requests comes to: a pause, or None for running.
+    """The result of a sequence of requests: a pause, or None for running.
 
-    The last request decides. A second pause may only tighten the mode of the one it
-    finds: what was already told to stop now is not asked to drain.
+    The last request decides. A second pause can only tighten the mode of the
+    first: after `now` it cannot become `drain`.
     """
     pause = current
     for control in controls:

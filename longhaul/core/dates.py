@@ -16,13 +16,13 @@ class Precision(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A date or time as somebody wrote it; what was not written is the first there is."""
+    """A date or time as it was written; parts that were not written are their first value."""
 
     at: datetime
     precision: Precision
 
     def cut(self, precision: Precision) -> "Moment":
-        """The same, as somebody would have written it who cares no further."""
+        """The same moment, cut to a precision."""
         at = self.at
         if precision <= Precision.DAY:
             at = at.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -39,7 +39,7 @@ class Moment:
         return f"{self.at.year:04}" + self.at.strftime(form.removeprefix("%Y"))
 
 
-# Month before day where both could be meant: the forms and their banks are American.
+# Month before day where both are possible: the forms and their banks are American.
 _DAYS = (
     ("%Y%m%d", r"[0-9]{8}"),
     ("%Y-%m-%d", r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"),
@@ -80,7 +80,7 @@ _STAMP = re.compile(r"[0-9]{14}")
 def read_moment(text: str) -> Moment | None:
     """Read a date, a month or a time; None when the text is none of them.
 
-    Of a time with a zone the moment is UTC; without one it is taken as it stands.
+    A time with a zone is converted to UTC; without one it is taken as it is.
     """
     text = " ".join(text.split())
     for forms, precision in ((_DAYS, Precision.DAY), (_MONTHS, Precision.MONTH)):

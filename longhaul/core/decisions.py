@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from longhaul.core.approvers import Decision
 from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
@@ -27,34 +28,27 @@ class Kind(StrEnum):
 
 
 class Reviewer(StrEnum):
-    """Whose decision it is; each has a column of its own."""
+    """Whose decision it is; each has its own column."""
 
     TESTER = "tester"
     REPORT_OWNER = "report_owner"
 
     @property
     def person(self) -> str:
-        """How sentences call the reviewer."""
+        """The reviewer's name in sentences."""
         return self.replace("_", " ")
 
 
-class Decision(StrEnum):
-    """What a reviewer says."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
 class EntryStatus(StrEnum):
-    """What both decisions come to."""
+    """The status that follows from both decisions."""
 
     PENDING = "pending"
     APPROVED = "approved"
     REJECTED = "rejected"
 
 
-class Step(StrEnum):
-    """What moves a version."""
+class VersionAction(StrEnum):
+    """An action that changes a version's status."""
 
     SUBMIT = "submit"
     APPROVE = "approve"
@@ -67,24 +61,24 @@ DECIDES: Mapping[Reviewer, frozenset[Role]] = {
     Reviewer.REPORT_OWNER: frozenset({Role.REPORT_OWNER}),
 }
 
-TAKES: Mapping[Step, Reviewer] = {
-    Step.SUBMIT: Reviewer.TESTER,
-    Step.APPROVE: Reviewer.REPORT_OWNER,
-    Step.REJECT: Reviewer.REPORT_OWNER,
+TAKES: Mapping[VersionAction, Reviewer] = {
+    VersionAction.SUBMIT: Reviewer.TESTER,
+    VersionAction.APPROVE: Reviewer.REPORT_OWNER,
+    VersionAction.REJECT: Reviewer.REPORT_OWNER,
 }
 
-_MOVES: Mapping[Step, tuple[VersionStatus, VersionStatus]] = {
-    Step.SUBMIT: (VersionStatus.DRAFT, VersionStatus.PENDING_APPROVAL),
-    Step.APPROVE: (VersionStatus.PENDING_APPROVAL, VersionStatus.APPROVED),
-    Step.REJECT: (VersionStatus.PENDING_APPROVAL, VersionStatus.REJECTED),
-    Step.SUPERSEDE: (VersionStatus.APPROVED, VersionStatus.SUPERSEDED),
+_MOVES: Mapping[VersionAction, tuple[VersionStatus, VersionStatus]] = {
+    VersionAction.SUBMIT: (VersionStatus.DRAFT, VersionStatus.PENDING_APPROVAL),
+    VersionAction.APPROVE: (VersionStatus.PENDING_APPROVAL, VersionStatus.APPROVED),
+    VersionAction.REJECT: (VersionStatus.PENDING_APPROVAL, VersionStatus.REJECTED),
+    VersionAction.SUPERSEDE: (VersionStatus.APPROVED, VersionStatus.SUPERSEDED),
 }
 
-_DONE: Mapping[Step, str] = {
-    Step.SUBMIT: "submitted",
-    Step.APPROVE: "approved",
-    Step.REJECT: "rejected",
-    Step.SUPERSEDE: "superseded",
+_DONE: Mapping[VersionAction, str] = {
+    VersionAction.SUBMIT: "submitted",
+    VersionAction.APPROVE: "approved",
+    VersionAction.REJECT: "rejected",
+    VersionAction.SUPERSEDE: "superseded",
 }
 
 # While a version has this status, this reviewer decides on its entries.
@@ -98,8 +92,8 @@ _DECIDES_WHILE: Mapping[Reviewer, VersionStatus] = {
 class Version:
     """Entries that people decide on together.
 
-    The mappings of a phase are such entries too: they have no versions, so that `id` is the
-    phase's and `status` is None, and both reviewers decide at any time.
+    The mappings of a phase are such entries too. They have no versions: `id` is the phase's,
+    `status` is None, and both reviewers decide at any time.
     """
 
     kind: Kind
@@ -120,8 +114,8 @@ class Review:
     """The decisions on one entry.
 
     Attributes:
-        is_presumed: Whether it holds as approved until somebody rejects it; nobody is waited
-            for then.
+        is_presumed: Whether it counts as approved until somebody rejects it; it then waits for
+            nobody.
     """
 
     tester: Decision | None = None
@@ -138,7 +132,7 @@ class Review:
         return EntryStatus.PENDING if waits else EntryStatus.APPROVED
 
     def of(self, reviewer: Reviewer) -> Decision | None:
-        """What a reviewer has said."""
+        """A reviewer's decision."""
         return self.tester if reviewer is Reviewer.TESTER else self.report_owner
 
     def waits_for(self, reviewer: Reviewer) -> bool:
@@ -150,7 +144,7 @@ class Review:
         return self.tester is Decision.APPROVED and self.report_owner is None
 
     def decided(self, reviewer: Reviewer, decision: Decision) -> "Review":
-        """The decisions after one more.
+        """The decisions after another one.
 
         Raises:
             WrongState: The tester has not approved yet, so that it is not the owner's turn.
@@ -162,15 +156,15 @@ class Review:
             return replace(self, report_owner=decision)
         if decision is self.tester:
             return self
-        # What the report owner agreed to, the tester now sees differently. What the owner
-        # rejected stays rejected until the owner says otherwise.
+        # The owner agreed to the tester's earlier decision, not to this one. What the owner
+        # rejected stays rejected until the owner decides again.
         stands = self.report_owner is Decision.REJECTED
         return replace(self, tester=decision, report_owner=self.report_owner if stands else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedEntry:
-    """An entry as far as decisions on it go."""
+    """What decisions need to know of an entry."""
 
     id: str
     review: Review
@@ -178,7 +172,7 @@ class ReviewedEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class DecisionCounts:
     """How the entries of a version stand."""
 
     total: int = 0
@@ -189,7 +183,7 @@ class Tally:
     waiting_for_report_owner: int = 0
 
     def waiting_for(self, reviewer: Reviewer) -> int:
-        """How many entries this reviewer has still to decide on."""
+        """How many entries wait for this reviewer."""
         if reviewer is Reviewer.TESTER:
             return self.waiting_for_tester
         return self.waiting_for_report_owner
@@ -197,7 +191,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """A number of entries, of which the first are named in a sentence."""
+    """A number of entries, the first of which a sentence names."""
 
     count: int
     first: Sequence[str]
@@ -210,7 +204,7 @@ class Some:
 class Choice:
     """Which entries of a version are meant: the named ones, those of attributes, or all.
 
-    Whoever names entries must hit each; otherwise it means those that wait for the reviewer.
+    Every named entry must exist; the others mean those that wait for the reviewer.
     """
 
     ids: Collection[str] | None = None
@@ -219,10 +213,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """Which entries a list holds; what is empty does not narrow it.
+    """Which entries to list; empty fields do not filter.
 
     Attributes:
-        waiting_for: Only what this reviewer has still to decide on.
+        waiting_for: Only entries that wait for this reviewer.
     """
 
     ids: Collection[str] = ()
@@ -233,7 +227,7 @@ class EntryFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionFilter:
-    """Which versions a list holds; what is empty or None does not narrow it."""
+    """Which versions to list; fields that are empty or None do not filter."""
 
     kinds: Collection[Kind] = ()
     statuses: Collection[VersionStatus] = ()
@@ -273,10 +267,10 @@ class DecisionStore(Protocol):
         """The mappings of a phase."""
 
     async def hold(self, tx: Transaction, version: Version) -> Version | None:
-        """Keep a version's status as it is until the transaction ends; others may do so too."""
+        """Keep a version's status as it is until the transaction ends; a shared lock."""
 
     async def lock(self, tx: Transaction, version: Version) -> Version | None:
-        """Keep a version, and the status of every other of its report, to this transaction."""
+        """Lock a version, and the status of all others of its report."""
 
     async def move(self, tx: Transaction, version: Version, status: VersionStatus) -> Version:
         """Set the status of a version that is locked."""
@@ -284,7 +278,7 @@ class DecisionStore(Protocol):
     async def approved(self, tx: Transaction, version: Version) -> Sequence[Version]:
         """The other versions of the kind and report that are approved."""
 
-    async def tally(self, tx: Transaction, version: Version) -> Tally:
+    async def counts(self, tx: Transaction, version: Version) -> DecisionCounts:
         """How the entries of a version stand."""
 
     async def entries(
@@ -299,13 +293,13 @@ class DecisionStore(Protocol):
         """One page of entries in the order of the form, with the name of their attribute.
 
         Raises:
-            MalformedRequest: The place is none of this list.
+            MalformedRequest: The place is not from this list.
         """
 
     async def lock_entries(
         self, tx: Transaction, version: Version, choice: Choice
     ) -> Sequence[ReviewedEntry]:
-        """Keep entries to this transaction."""
+        """Lock entries."""
 
     async def decide(
         self, tx: Transaction, version: Version, decided: Sequence[ReviewedEntry]
@@ -334,28 +328,28 @@ class DecisionStore(Protocol):
         by: str,
         entry_ids: Collection[str],
     ) -> Sequence[str]:
-        """Those of some entries on which a person was the last to decide for a reviewer."""
+        """The entries on which a person was the last to decide for a reviewer."""
 
     async def submitter(self, tx: Transaction, version: Version) -> str | None:
         """Who submitted a version last."""
 
 
 class Consequence(Protocol):
-    """What an approval brings about, in its transaction."""
+    """What follows from an approval, in its transaction."""
 
     async def approved(self, tx: Transaction, version: Version, by: str) -> None:
-        """Follow the approval of a version."""
+        """Called when a version was approved."""
 
     async def superseded(self, tx: Transaction, version: Version, by: str) -> None:
-        """Follow the end of a version that was approved, because a newer one is."""
+        """Called when an approved version is superseded by a newer one."""
 
 
 def reviewer_of(principal: Principal, wanted: Reviewer | None) -> Reviewer:
-    """Whose decision the caller makes: their role says so, an Admin must.
+    """Whose decision the caller makes: the role decides; an Admin must say.
 
     Raises:
         Forbidden: The caller's roles do not decide, or not for this reviewer.
-        InvalidInput: The caller may decide for both and did not say for whom.
+        InvalidInput: The caller may decide as both and did not say as whom.
     """
     held = [one for one in Reviewer if not principal.roles.isdisjoint(DECIDES[one])]
     allowed = list(Reviewer) if principal.is_admin else held
@@ -367,26 +361,26 @@ def reviewer_of(principal: Principal, wanted: Reviewer | None) -> Reviewer:
         return held[0]
     if allowed:
         raise InvalidInput(
-            "Say for whom you decide: `as` is tester or report_owner.",
+            "Say as whom you decide: `as` is tester or report_owner.",
             (("/as", "needed, because you may decide for both"),),
         )
     names = sorted(role for roles in DECIDES.values() for role in roles)
     raise Forbidden(f"Decisions are made by: {', '.join(names)}.")
 
 
-def check_may_take(principal: Principal, step: Step) -> None:
-    """Refuse callers whose roles may not move a version this way.
+def check_may_take(principal: Principal, action: VersionAction) -> None:
+    """Refuse callers whose roles do not allow a step.
 
     Raises:
         Forbidden: They may not.
     """
-    reviewer = TAKES[step]
+    reviewer = TAKES[action]
     if not principal.is_admin and principal.roles.isdisjoint(DECIDES[reviewer]):
-        raise Forbidden(_may_only(f"Versions are {_DONE[step]}", reviewer))
+        raise Forbidden(_may_only(f"Versions are {_DONE[action]}", reviewer))
 
 
 def check_four_eyes(principal: Principal, submitter: str | None) -> None:
-    """Refuse an approval by whoever submitted; an Admin stands above, and is in the audit.
+    """Refuse an approval by the person who submitted. Admins are exempt; the audit has them.
 
     Raises:
         Forbidden: The caller submitted the version.
@@ -396,7 +390,7 @@ def check_four_eyes(principal: Principal, submitter: str | None) -> None:
 
 
 def check_other_eyes(principal: Principal, own: Some) -> None:
-    """Refuse the report owner's decision to whoever decided as tester; an Admin stands above.
+    """Refuse the report owner's decision to the person who decided as tester; Admins are exempt.
 
     Args:
         own: The entries that the caller decided on as tester.
@@ -412,7 +406,7 @@ def check_other_eyes(principal: Principal, own: Some) -> None:
 
 
 def check_turn(version: Version, reviewer: Reviewer) -> None:
-    """Refuse decisions on a version that is not with this reviewer.
+    """Refuse decisions on a version that does not wait for this reviewer.
 
     Raises:
         WrongState: It is not their turn.
@@ -424,40 +418,42 @@ def check_turn(version: Version, reviewer: Reviewer) -> None:
         )
 
 
-def move_version(status: VersionStatus | None, step: Step) -> VersionStatus:
-    """The status after a step.
+def move_version(status: VersionStatus | None, action: VersionAction) -> VersionStatus:
+    """The status after an action.
 
     Raises:
         WrongState: The status does not allow it.
     """
-    before, after = _MOVES[step]
+    before, after = _MOVES[action]
     if status is None:
         raise WrongState("Mappings have no versions: there is nothing to submit or to approve.")
     if status is not before:
-        raise WrongState(f"The version is {status}: only one that is {before} is {_DONE[step]}.")
+        raise WrongState(f"The version is {status}: only one that is {before} is {_DONE[action]}.")
     return after
 
 
-def check_complete(kind: Kind, tally: Tally, step: Step, first: Sequence[str]) -> None:
-    """Refuse to submit or approve what is not decided on, or comes to nothing.
+def check_complete(
+    kind: Kind, counts: DecisionCounts, action: VersionAction, first: Sequence[str]
+) -> None:
+    """Refuse to submit or approve a version with open entries, or with none to go on with.
 
     Args:
-        first: How the first of those entries are called that wait for the step's reviewer.
+        first: How the first of those entries are called that wait for the action's reviewer.
 
     Raises:
         WrongState: Something is missing.
     """
-    if not tally.total:
-        raise WrongState(f"The version holds no {kind}: there is nothing to {step}.")
-    reviewer = TAKES[step]
-    waiting = tally.waiting_for(reviewer)
+    if not counts.total:
+        raise WrongState(f"The version holds no {kind}: there is nothing to {action}.")
+    reviewer = TAKES[action]
+    waiting = counts.waiting_for(reviewer)
     if waiting:
         raise WrongState(
-            f"{waiting} of {tally.total} {kind} wait for the {reviewer.person}: "
+            f"{waiting} of {counts.total} {kind} wait for the {reviewer.person}: "
             f"{Some(waiting, first)}. List them by waiting_for={reviewer}."
         )
-    if tally.rejected == tally.total:
-        raise WrongState(f"All {tally.total} {kind} are rejected: there is nothing to {step}.")
+    if counts.rejected == counts.total:
+        raise WrongState(f"All {counts.total} {kind} are rejected: there is nothing to {action}.")
 
 
 def check_reason(decision: Decision, reason: str) -> None:
@@ -467,12 +463,12 @@ def check_reason(decision: Decision, reason: str) -> None:
         InvalidInput: There is none.
     """
     if decision is Decision.REJECTED and not reason.strip():
-        raise InvalidInput("Say why it is rejected.", (("/reason", "must not be empty"),))
+        raise InvalidInput("Give a reason for the rejection.", (("/reason", "must not be empty"),))
 
 
-def said(step: Step) -> str:
-    """How the audit calls a step."""
-    return _DONE[step]
+def said(action: VersionAction) -> str:
+    """How the audit calls an action."""
+    return _DONE[action]
 
 
 def _may_only(what: str, reviewer: Reviewer) -> str:
@@ -480,7 +476,7 @@ def _may_only(what: str, reviewer: Reviewer) -> str:
 
 
 def name_of(kind: Kind, entry: Mapping[str, Any]) -> str:
-    """How a sentence calls an entry; it quotes nothing of a row."""
+    """The name of an entry in sentences; it quotes nothing of a row."""
     attribute = entry["attribute"] or ""
     match kind:
         case Kind.RULES:

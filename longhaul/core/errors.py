@@ -1,9 +1,9 @@
-"""The one tree of errors.
+"""The one tree of errors; a test holds this drawing to the classes.
 
 JobError                          code, retryable
-├── Rejected                      the caller must change something; never retried
+├── Rejected                      rejected: the caller must change something; never retried
 │   ├── InvalidInput              invalid_input
-│   │   └── MalformedRequest      malformed_request
+│   ├── MalformedRequest          malformed_request
 │   ├── NotAuthenticated          not_authenticated
 │   ├── Forbidden                 forbidden
 │   ├── NotFound                  not_found
@@ -16,18 +16,24 @@ JobError                          code, retryable
 │   ├── ItemNotRetryable          item_not_retryable
 │   └── BodyTooLarge              body_too_large
 ├── PlanFailed                    plan_failed: the job type broke while it listed the items
-├── ItemFailed                    one item cannot be done; the job goes on
+├── Overtaken                     overtaken: the job changed while its items were listed; retried
+├── ItemFailed                    item_failed: one item cannot be done; the job goes on
 ├── ProviderRejected              provider_rejected: the provider refuses us; the job pauses itself
 ├── ProviderBusy                  provider_busy: try again, perhaps after a given time
 ├── NotStored                     not_stored: results cannot be stored, and no outage is to blame
-└── Unavailable                   unavailable: a dependency did not answer; retried
-    └── TemporalUnavailable       temporal_unavailable
+├── Unavailable                   unavailable: a dependency did not answer; retried
+│   ├── StillUnavailable          unavailable, and somebody has waited for it already
+│   └── TemporalUnavailable       temporal_unavailable
+└── Fenced                        fenced: a later epoch began; nothing is written
 
 Core knows no HTTP and no Temporal: `api/errors.py` and `worker/errors.py` translate.
 """
 
 from datetime import timedelta
 from typing import ClassVar
+
+# The code of an error that is none of these.
+UNEXPECTED = "unexpected"
 
 
 class JobError(Exception):
@@ -156,8 +162,15 @@ class PlanFailed(JobError):
     def __init__(self, error_id: str) -> None:
         super().__init__(
             f"The items could not be listed because of a fault in the job type; the log "
-            f"says more under error {error_id}. Retry the job once that is mended."
+            f"says more under error {error_id}. Retry the job once that is fixed."
         )
+
+
+class Overtaken(JobError):
+    """The job was cancelled or replaced while its items were listed."""
+
+    code = "overtaken"
+    retryable = True
 
 
 class ItemFailed(JobError):
@@ -218,15 +231,14 @@ class NotStored(JobError):
 
 
 class Unavailable(JobError):
-    """A dependency did not answer in time.
-
-    Attributes:
-        waited: Somebody has waited for it in vain: who asks again at once only waits twice.
-    """
+    """A dependency did not answer in time."""
 
     code = "unavailable"
     retryable = True
-    waited = False
+
+
+class StillUnavailable(Unavailable):
+    """A retry loop has already given up on this; do not retry again."""
 
 
 class TemporalUnavailable(Unavailable):
@@ -236,6 +248,6 @@ class TemporalUnavailable(Unavailable):
 
 
 class Fenced(JobError):
-    """The epoch moved on: whoever writes under the old one writes nothing."""
+    """A later epoch began; nothing is written under the old one."""
 
     code = "fenced"

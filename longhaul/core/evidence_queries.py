@@ -1,4 +1,4 @@
-"""Queries that are evidence: what can be said of them before they are run."""
+"""Queries as evidence: the checks that are possible before they are run."""
 
 import re
 from collections.abc import Collection
@@ -11,19 +11,19 @@ _READS = re.compile(
     r"(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/|\()*(?:select|with|values|table)\b", re.IGNORECASE
 )
 
-# Quoted texts and comments, in which a semicolon ends nothing.
+# Quoted texts and comments: a semicolon in them ends no statement.
 _END = re.compile(
     r"""--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/|(?<!\w)e'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"
     |(?<![\w$])\$(?P<tag>[a-z_]\w*|)\$.*?\$(?P=tag)\$|(?P<end>;)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 
-# As the driver takes a text apart, quoted or not.
+# As the driver splits a text, quoted or not.
 _PERCENT = re.compile(r"%(?:%|\((?P<name>[^)]+)\)[sbt])?")
 
 
 class QueryRefused(ValueError):
-    """A query that is no evidence, as it stands.
+    """A query that cannot be evidence as it is.
 
     Args:
         code: Stable word for programs, snake_case.
@@ -36,7 +36,7 @@ class QueryRefused(ValueError):
 
 
 def check_source(source: DataSource) -> None:
-    """Refuse a source on which people's queries are not run.
+    """Refuse a source on which people's queries may not run.
 
     Raises:
         QueryRefused: Why.
@@ -46,7 +46,7 @@ def check_source(source: DataSource) -> None:
             "query_not_allowed", "Queries are only run on PostgreSQL sources, not on files."
         )
     if source.is_own:
-        # With our own login a query could read what is nobody's evidence.
+        # With our own login a query could read anything in our database.
         raise QueryRefused(
             "query_not_allowed",
             "Queries are only run on sources with a login of their own; set the data "
@@ -55,7 +55,7 @@ def check_source(source: DataSource) -> None:
 
 
 def check_reads(query: str) -> None:
-    """Refuse what does not begin as a query does, or is too long for one.
+    """Refuse a text that does not begin like a query, or is too long.
 
     Raises:
         QueryRefused: It is so.
@@ -67,10 +67,10 @@ def check_reads(query: str) -> None:
 
 
 def check_query(query: str, given: Collection[str]) -> None:
-    """Refuse a query that cannot be run, as far as its text says so.
+    """Refuse a query that cannot be run, as far as its text shows.
 
     Args:
-        given: The names of the parameters that it will have.
+        given: The names of its parameters.
 
     Raises:
         QueryRefused: Why it cannot.

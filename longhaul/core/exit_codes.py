@@ -1,4 +1,16 @@
-"""How our processes end, for whoever starts them again."""
+"""How our processes and commands end, for whoever has started them."""
 
-# What sysexits.h calls a temporary failure: all is well, only start me again.
+from enum import IntEnum
+
+# A temporary failure in sysexits.h: nothing is wrong, start the process again.
 START_AGAIN = 75
+
+
+class ExitCode(IntEnum):
+    """What the command's exit code means."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USAGE = 2
+    CANNOT_REACH = 3
+    INTERRUPTED = 130

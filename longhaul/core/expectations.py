@@ -37,11 +37,11 @@ MEMBERSHIPS = ("IN", "NOT_IN")
 
 
 class BadExpectation(ValueError):
-    """A rule does not fit its attribute; the sentence tells a model what to mend."""
+    """A rule does not fit its attribute; the sentence tells a model what to fix."""
 
 
 class Kind(StrEnum):
-    """What a kwarg holds."""
+    """The kind of value of a kwarg."""
 
     OWN_COLUMN = "own_column"
     COLUMN = "column"
@@ -65,7 +65,7 @@ class Expectation:
     """One word of the vocabulary.
 
     Attributes:
-        suits: The data types of attributes that it may be asked of.
+        suits: The data types of attributes that it can be used for.
         one_of: Optional kwargs of which at least one is needed.
         by_row: Whether it judges each row, and so accepts `mostly` and `row_condition`.
     """
@@ -85,7 +85,7 @@ class Expectation:
 
 _NUMBERS = frozenset({DataType.INTEGER, DataType.DECIMAL})
 _TIMES = frozenset({DataType.DATE, DataType.DATE_TIME})
-# What has one spelling as text on every source; a Decimal or a Date has several.
+# Types with one spelling as text on every source; a Decimal or a Date has several.
 _SPELT = frozenset({DataType.STRING, DataType.INTEGER, DataType.JSON})
 _PLAIN = frozenset(DataType) - {DataType.JSON}
 
@@ -168,7 +168,7 @@ VOCABULARY: Mapping[str, Expectation] = {
 IGNORE_PAIR = ("both_values_are_missing", "either_value_is_missing", "neither")
 IGNORE_LIST = ("all_values_are_missing", "any_value_is_missing", "never")
 
-# What values of one type may be asked to read as; anything reads as a String.
+# The types as which values of a type can be read; everything can be read as a String.
 _READS_AS: Mapping[DataType, tuple[DataType, ...]] = {
     DataType.STRING: (DataType.INTEGER, DataType.DECIMAL, DataType.DATE, DataType.BOOLEAN),
     DataType.INTEGER: (DataType.INTEGER,),
@@ -182,15 +182,15 @@ _READS_AS: Mapping[DataType, tuple[DataType, ...]] = {
 def check_expectation(
     expectation: str, kwargs: Mapping[str, Any], attribute: Attribute, siblings: Sequence[str]
 ) -> None:
-    """Refuse a rule that cannot be asked of an attribute.
+    """Refuse a rule that does not fit an attribute.
 
-    The syntax of regular expressions is not looked at: see the port `RegexDialects`.
+    The syntax of regular expressions is not checked: see the port `RegexDialects`.
 
     Args:
         siblings: Names of the report's other attributes.
 
     Raises:
-        BadExpectation: What is wrong, for a model to mend.
+        BadExpectation: What is wrong, for a model to fix.
     """
     known = VOCABULARY.get(expectation)
     if known is None:
@@ -213,10 +213,10 @@ def check_expectation(
 
 
 def kwargs_hash(kwargs: Mapping[str, Any]) -> str:
-    """The same for kwargs that mean the same: part of a rule's natural key.
+    """A hash that is equal for kwargs with the same meaning: part of a rule's natural key.
 
-    Stored rules keep the hash that they were stored with, so whoever changes what comes out of
-    this also migrates those.
+    Stored rules keep their hash, so a change of this result needs a migration of
+    them.
     """
     meant = {
         name: value
@@ -233,7 +233,7 @@ class _Scope:
 
 
 def check_names(expectation: str, known: Expectation, kwargs: Mapping[str, Any]) -> None:
-    """Refuse kwargs that an expectation does not accept, or that lack what it needs.
+    """Refuse kwargs that an expectation does not accept, and missing ones that it needs.
 
     Raises:
         BadExpectation: Which they are.
@@ -370,7 +370,9 @@ def _count_conditions(name: str, value: object, scope: _Scope, depth: int) -> in
     match value:
         case {"type": "and" | "or", "conditions": list(parts), **rest} if not rest:
             if not 1 <= len(parts) <= MAX_CONDITIONS:
-                raise BadExpectation(f'"conditions" of {name} must be a list of some conditions.')
+                raise BadExpectation(
+                    f'"conditions" of {name} must be a list of at least one condition.'
+                )
             return sum(_count_conditions(name, part, scope, depth + 1) for part in parts)
         case {"type": "nullity", "column": column, "is_null": bool(), **rest} if not rest:
             _condition_column(name, column, scope)
@@ -450,7 +452,7 @@ def _read_list(name: str, value: object, read: Callable[[object], object]) -> No
 
 
 def _read(name: str, value: object, data_type: DataType) -> Any:
-    """Read a value of the attribute's own type into something that can be compared."""
+    """Read a value of the attribute's type as something comparable."""
     read, wanted = _READERS.get(data_type, (_text, f"a text of at most {MAX_TEXT} characters"))
     known = read(value)
     if known is None:
@@ -467,7 +469,7 @@ def _scalar(name: str, value: object) -> Any:
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether every source can compare it: no truth value, and of no absurd size."""
+    """Whether every source can compare it: not a truth value, and within the bounds."""
     # NaN and the infinities, which JSON in Python may hold, fail the comparison.
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return is_one and -_LARGEST <= value <= _LARGEST
@@ -527,14 +529,14 @@ def is_clean(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-# What a kwarg says that might as well not be there.
+# Values of kwargs that mean the same as leaving them out.
 _DEFAULTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("strict_min", "strict_max", "or_equal"), ("false",)),
     "mostly": ("1",),
     "ignore_row_if": ('"both_values_are_missing"', '"all_values_are_missing"'),
 }
 
-# Lists whose order says nothing, and in which nothing counts twice.
+# Lists whose order and duplicates have no meaning.
 _SETS = frozenset({"value_set", "column_list", "parameter", "conditions"})
 
 

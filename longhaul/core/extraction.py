@@ -1,4 +1,4 @@
-"""What is looked for in a piece of evidence, and what was found there."""
+"""What is searched in a piece of evidence, and what was found there."""
 
 import re
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ from typing import Any, Protocol
 from longhaul.core.attributes import Attribute
 from longhaul.core.job_types import Calls
 
-# Around what is no part of a longer word or number; so many characters are looked at.
+# How many characters around a value show whether it is part of a longer word or number.
 _BEFORE, _BEHIND = r"(?<![0-9A-Za-z])(?<![0-9][-./])", r"(?![0-9A-Za-z])(?![-./][0-9])"
 AROUND = 2
 
-# Of fewer records it cannot be said by counting which keys tell them apart.
+# With fewer records, counting does not show which keys tell them apart.
 _COUNTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which value is looked for, and in which record.
+    """Which value is searched, and in which record.
 
     Attributes:
-        keys: What names the record: values by the names of the key attributes.
-        identifying: The names of those keys that tell it from most others; all when empty.
+        keys: Identify the record: values by the names of the key attributes.
+        identifying: The names of the keys that tell it from most others; all when empty.
     """
 
     attribute: Attribute
@@ -52,17 +52,17 @@ class DocumentText:
     without_text: tuple[int, ...] = ()
 
     def holds(self, value: str) -> bool:
-        """Whether a value stands anywhere, and not as a part of a longer one."""
+        """Whether a value occurs anywhere, not as part of a longer one."""
         return bool(value) and any(whole(value).search(text) for text in self.pages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """What a piece of evidence says.
+    """What was found in a piece of evidence.
 
     Attributes:
-        value: As it is written there; None when it does not say it.
-        keys: Those of the record's keys that stand in the evidence.
+        value: As it is written there; None when it was not found.
+        keys: The record's keys that occur in the evidence.
         location: Page, offset and quote, or row and column.
         provider: Who found it: the model's provider, `offline`, or `query`.
     """
@@ -104,23 +104,23 @@ class Documents(Protocol):
         """The text of a stored document.
 
         Raises:
-            ItemFailed: There is none, or it cannot be read; the code says why.
+            ItemFailed: It is missing or cannot be read; the code says why.
             Unavailable: The store did not answer.
         """
 
 
 def spaced(words: str) -> re.Pattern[str]:
-    """Words to the letter but for the space between them."""
+    """Exactly these words, with any space between them."""
     return re.compile(r"\s+".join(map(re.escape, words.split())) or "(?!)")
 
 
 def whole(value: str) -> re.Pattern[str]:
-    """A value where it is no part of a longer word or number."""
+    """A value that is not part of a longer word or number."""
     return re.compile(rf"{_BEFORE}{re.escape(value)}{_BEHIND}", re.IGNORECASE)
 
 
 def spaced_whole(words: str) -> re.Pattern[str]:
-    """Words to the letter but for the space between them, and no part of longer ones."""
+    """Exactly these words, with any space between them, not part of longer ones."""
     return re.compile(rf"{_BEFORE}{spaced(words).pattern}{_BEHIND}")
 
 
@@ -130,7 +130,7 @@ def identifying(keys: Mapping[str, str | None], different: Mapping[str, int]) ->
     A loan's number does, and its bank and its month do not.
 
     Args:
-        different: How many values each key has among the records that people look at; keys
+        different: How many values each key has among the sampled records; keys
             that never tell records apart are left out.
     """
     known = {name: value for name, value in keys.items() if value}

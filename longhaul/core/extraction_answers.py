@@ -1,4 +1,4 @@
-"""What a model answers about a document, and what of it is believed."""
+"""A model's answer about a document, and the checks that it must pass."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from longhaul.core.records import Records
 
 
 class FoundKey(BaseModel):
-    """A key of the record that stands in the document."""
+    """A key of the record that occurs in the document."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -27,7 +27,7 @@ class FoundKey(BaseModel):
 
 
 class ExtractionAnswer(BaseModel):
-    """Where the document says the value of the attribute, if it does."""
+    """Where the document has the value of the attribute, if it does."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -51,10 +51,10 @@ def read_extraction(
     records: Records,
     frozen: Mapping[str, Any],
 ) -> Extraction:
-    """Turn an answer into an extraction; what it quotes must stand in the document.
+    """Turn an answer into an extraction; its quote must occur in the document.
 
-    It must speak of the record as well. Where the document does not say whose the value is,
-    the answer is less sure than the model may be.
+    It must be about the record as well. If the document does not show which record the value
+    belongs to, the confidence is lowered.
 
     Raises:
         BadAnswer: Everything that is wrong with it.
@@ -91,9 +91,9 @@ def _key_complaints(
 ) -> Iterable[str]:
     for number, key in enumerate(answer.primary_keys, start=1):
         if key.name not in question.keys:
-            yield f"Primary key {number} has a name that is none of the record's keys."
+            yield f"Primary key {number} has a name that is not one of the record's keys."
         elif not document.holds(key.value):
-            yield f"Primary key {number} does not stand in the document as you write it."
+            yield f"Primary key {number} does not occur in the document as you write it."
         elif answer.found and not _is_ours(key, question):
             yield f"Primary key {number} is that of another record."
 
@@ -120,11 +120,11 @@ def _located(
         return f"The document has {len(document.pages)} pages."
     is_value = spaced_whole(answer.value)
     if not is_value.search(answer.quote):
-        return "The value does not stand in the quote to the letter and as a whole."
+        return "The value does not occur in the quote exactly and as a whole."
     page = document.pages[answer.page - 1]
     quotes = list(spaced(answer.quote).finditer(page))
     if not quotes:
-        return "The quote does not stand on that page to the letter; copy it from the text."
+        return "The quote does not occur on that page exactly; copy it from the text."
     shares: dict[tuple[int, int], float] = {}
     for quote in quotes:
         first = max(quote.start() - AROUND, 0)
@@ -135,7 +135,7 @@ def _located(
                 shares[quote.span()] = max(share or 0, shares.get(quote.span(), 0))
     if not shares:
         return "The quote cuts the value short; copy it from the text with the whole value."
-    # The same words may stand in the parts of several records.
+    # The same words may occur in the parts of several records.
     (start, end), share = max(shares.items(), key=lambda one: one[1])
     if not share:
         return "The quote is from a part of the document about another record."

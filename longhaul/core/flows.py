@@ -1,7 +1,7 @@
-"""A flow: steps one after another, groups of steps side by side, and what they hand on.
+"""A flow: steps one after another, groups of steps side by side, and their results.
 
-A definition is data and nothing but data: it holds no expressions, only references to what
-earlier steps have brought about.
+A definition is only data: it has no expressions, only references to the results of
+earlier steps.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class _Part(BaseModel):
 
 
 class StepOptions(_Part):
-    """How the job of a step is to be run."""
+    """Options for the job of a step."""
 
     concurrency: Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)] = 16
     stop_after_failure_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -64,7 +64,7 @@ class _Step(_Part):
 
 
 class JobStep(_Step):
-    """A job of its own, of any type of the catalog."""
+    """A job of any type of the catalog."""
 
     kind: Literal["job"]
     job_type: Word
@@ -73,7 +73,7 @@ class JobStep(_Step):
 
 
 class ActionStep(_Step):
-    """Something small that this installation knows by name."""
+    """A small piece of code that this installation has by name."""
 
     kind: Literal["action"]
     action: Word
@@ -81,7 +81,7 @@ class ActionStep(_Step):
 
 
 class ApprovalStep(_Step):
-    """Waits for a person. With neither roles nor users, whoever may control the flow decides."""
+    """Waits for a person. Without roles and users everybody who may control the flow decides."""
 
     kind: Literal["approval"]
     message: Annotated[str, StringConstraints(max_length=2_000)] = ""
@@ -107,7 +107,7 @@ Leaf: TypeAlias = JobStep | ActionStep | ApprovalStep
 
 
 def _naming(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Say which step is wrong: by name, because nobody counts steps."""
+    """Say which step is wrong, by name."""
     try:
         return check(value)
     except ValidationError as exc:
@@ -128,7 +128,7 @@ NamedLeaf = Annotated[
 
 
 class Group(_Step):
-    """Steps side by side. What follows waits for all of them."""
+    """Steps side by side. Later steps wait for all of them."""
 
     kind: Literal["group"]
     steps: list[NamedLeaf] = Field(min_length=1, max_length=MAX_STEPS)
@@ -148,12 +148,12 @@ class Definition(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A step at its place in a flow; it is an item of the flow's ledger.
+    """A step at its place in a flow: an item of the flow's ledger.
 
     Attributes:
         key: Its name, or `group.name` within a group.
         position: Steps of one position run side by side.
-        pointer: Where it stands in the flow's parameters, as a JSON pointer.
+        pointer: Where it is in the flow's parameters, as a JSON pointer.
     """
 
     key: str
@@ -199,12 +199,12 @@ def placed(definition: Definition) -> list[Placed]:
     return found
 
 
-# What steps hand on.
+# References to results of steps.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A place in a step's parameters that an earlier step fills."""
+    """A place in a step's parameters that is filled from an earlier step."""
 
     step: str
     path: tuple[str, ...] = ()
@@ -215,7 +215,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What a step that has ended leaves to later ones; `result` is None if it failed."""
+    """The result of a step that has ended, for later ones; `result` is None if it failed."""
 
     result: Any = None
     job_id: str | None = None
@@ -229,7 +229,7 @@ def read_reference(value: Mapping[str, Any]) -> Reference | None:
     """Read a mapping as a reference; None when it is an ordinary value.
 
     Raises:
-        ValueError: It looks like a reference and is none.
+        ValueError: It looks like a reference and is not one.
     """
     if JOB_OF in value:
         if set(value) != {JOB_OF} or not isinstance(value[JOB_OF], str):
@@ -253,7 +253,7 @@ def read_reference(value: Mapping[str, Any]) -> Reference | None:
 
 
 def references(value: Any, pointer: str = "") -> Iterator[tuple[str, Reference | str]]:
-    """Every reference within a value, by JSON pointer; text says what is wrong with one."""
+    """Every reference within a value, by JSON pointer; a text says what is wrong with one."""
     match value:
         case Mapping():
             try:
@@ -276,7 +276,7 @@ def references(value: Any, pointer: str = "") -> Iterator[tuple[str, Reference |
 def own_references(
     parameters: Mapping[str, Any], pointer: str = ""
 ) -> Iterator[tuple[str, Reference | str]]:
-    """The references in a step's parameters; those within a flow below it are its own."""
+    """The references in a step's parameters, without those of a nested flow."""
     for key, value in parameters.items():
         if key != STEPS:
             yield from references(value, f"{pointer}/{key}")
@@ -360,7 +360,7 @@ def results_of(steps: Iterable[Placed], ended: Mapping[str, StepResult]) -> dict
 
 
 def check(definition: Definition) -> None:
-    """Refuse a flow whose steps cannot be told apart, or refer to what comes later.
+    """Refuse a flow with two steps of one name, or with references to later steps.
 
     Raises:
         InvalidInput: It names each step that is wrong.
@@ -382,7 +382,7 @@ def _doubles_of(pointer: str, steps: Sequence[_Step]) -> Iterator[tuple[str, str
     seen: set[str] = set()
     for number, step in enumerate(steps):
         if step.name in seen:
-            yield f"{pointer}/{number}/name", f"Step {step.name!r} is there twice."
+            yield f"{pointer}/{number}/name", f"Step {step.name!r} occurs twice."
         seen.add(step.name)
 
 
@@ -397,7 +397,7 @@ def _wrong_references(definition: Definition, steps: Sequence[Placed]) -> Iterat
                 elif found.step not in known:
                     yield (
                         pointer,
-                        f"Step {one.key!r} refers to {found.step!r}, which is no earlier step.",
+                        f"Step {one.key!r} refers to {found.step!r}, which is not an earlier step.",
                     )
         known |= {one.key for one in here} | {definition.steps[position].name}
 
@@ -416,7 +416,7 @@ class Frontier:
     """How far a flow has come.
 
     Attributes:
-        open: Steps that may run now, or do so; none of a later position.
+        open: Steps that may run now, or are running; none of a later position.
         failed: A required step that failed: nothing more may start.
     """
 
@@ -438,13 +438,6 @@ def frontier(steps: Sequence[Placed], states: Mapping[str, ItemState]) -> Fronti
 # Approvals.
 
 
-class Decision(StrEnum):
-    """What a person says."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
 class ApprovalState(StrEnum):
     """Where an approval stands."""
 
@@ -458,5 +451,5 @@ APPROVAL_REJECTED = "approval_rejected"
 APPROVAL_TIMED_OUT = "approval_timed_out"
 STEP_FAILED = "step_failed"
 
-# Failures that a flow passes on under their own name.
+# Failures that a flow passes on with their own code.
 OWN_CODES = frozenset({APPROVAL_REJECTED, APPROVAL_TIMED_OUT})

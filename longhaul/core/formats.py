@@ -19,7 +19,7 @@ class DataType(StrEnum):
 
 
 class UnknownFormat(ValueError):
-    """A format text that is none of the known forms."""
+    """A format text that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,11 @@ class Format:
     """The written form of an attribute's values.
 
     Attributes:
-        length: Most characters of a text or a date, most digits of a number.
-        scale: Most digits after the decimal point.
-        pattern: Regular expression that a value matches from `^` to `$`. It keeps to what
-            Python, PostgreSQL and RE2 read alike.
-        strftime: How a date is written, such as `%Y%m%d`; of a month it names no day.
+        length: The limit of characters of a text or a date, of digits of a number.
+        scale: The limit of digits after the decimal point.
+        pattern: Regular expression that a value matches from `^` to `$`. It only uses syntax
+            that Python, PostgreSQL and RE2 read alike.
+        strftime: How a date is written, such as `%Y%m%d`; without a day for a month.
     """
 
     data_type: DataType
@@ -47,7 +47,7 @@ def parse_format(text: str) -> Format:
     Upper and lower case and the width of gaps do not matter.
 
     Raises:
-        UnknownFormat: The text is none of the known forms; the message quotes it.
+        UnknownFormat: The text is not a known format; the message quotes it.
     """
     written = " ".join(text.split())
     for form, read in _FORMS:
@@ -94,7 +94,7 @@ def _date(_: re.Match[str]) -> Format:
 
 def _month(_: re.Match[str]) -> Format:
     # A month is a Date without a day: it is ordered and compared like one, and strptime
-    # reads it as the first of the month. As an Integer 202412 + 1 would pass for a month,
+    # reads it as the first of the month. As an Integer 202412 + 1 would be a month,
     # and a String could not be compared with the other dates of its report.
     pattern = f"^{_YEAR}{_MONTH}$"
     return Format(data_type=DataType.DATE, length=6, pattern=pattern, strftime="%Y%m")

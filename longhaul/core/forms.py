@@ -1,4 +1,4 @@
-"""The forms of reports that people bring: read line by line, and every fault names its place."""
+"""Forms of imported reports: read line by line; every fault names its place."""
 
 import csv
 import io
@@ -25,14 +25,14 @@ from longhaul.core.formats import DataType, parse_format
 
 MAX_ATTRIBUTES = 5_000
 
-# A person mends a form in rounds; the first faults say what kind of fault it is.
+# A person fixes a form in rounds; the first faults show what is wrong.
 MOST_FAULTS = 20
 _MOST_NAMED = 5
 
 _LONGEST = 2_000
 _TOO_LONG = f"a cell is longer than {_LONGEST:,} characters; see that its quotes are closed"
 
-# No database holds a NUL.
+# PostgreSQL stores no NUL.
 Words = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=_LONGEST, pattern=r"^[^\x00]*$")
 ]
@@ -62,7 +62,7 @@ _MANDATORY = {
 
 
 class FormAttribute(BaseModel):
-    """One line of a form. Its data type follows from its format, where it has one."""
+    """One line of a form. Its data type follows from its format, if it has one."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
@@ -72,7 +72,7 @@ class FormAttribute(BaseModel):
         ge=0,
         lt=2**31,
         validation_alias=AliasChoices("line_no", "line"),
-        description="its place in the form; where it stands in the list when absent",
+        description="its place in the form; its place in the list when absent",
     )
     mdrm: Words = ""
     mandatory: Annotated[Obligation, _in_any_case(Obligation, _MANDATORY)] = Obligation.OPTIONAL
@@ -104,7 +104,7 @@ class FormAttribute(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an attribute was read: for programs, and as a sentence about it begins."""
+    """Where an attribute was read: for programs, and for the beginning of a sentence."""
 
     pointer: str
     said: str
@@ -150,7 +150,7 @@ def read_csv(text: str) -> list[FormAttribute]:
 
 
 def what_differs(stored: Sequence[Mapping[str, Any]], given: Sequence[FormAttribute]) -> str:
-    """What another form changes, in words; empty when they are the same."""
+    """How another form differs, in words; empty when they are the same."""
     old = {one["name"]: one for one in stored}
     new = {one.name: one.model_dump() for one in given}
     parts = {
@@ -176,7 +176,7 @@ def _checked(attributes: Sequence[FormAttribute], places: Sequence[_Place]) -> l
     for one, place in zip(attributes, places, strict=True):
         known = first.setdefault(one.name, place)
         if known is not place:
-            faults.append((place, f"the name stands at {known.said.lower()} already"))
+            faults.append((place, f"the name already occurs at {known.said.lower()}"))
     if faults:
         raise _refused(faults)
     return [
@@ -193,7 +193,7 @@ _COLUMNS = {"line": "line_no", "key": "is_key", "cde": "is_cde"} | {
 def _lines(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
     """The filled cells of each line below the first, by column, with the line's number.
 
-    In the place of cells that cannot be told apart stands what is wrong with them.
+    For a line that cannot be read there is a text that says what is wrong.
     """
     header: list[str] | None = None
     for line, cells in _rows(text):
@@ -208,9 +208,9 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, str] | str]]:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str] | str]]:
-    """The lines that hold something, each with the number where it begins.
+    """The lines that are not empty, each with the number where it begins.
 
-    Where the text is no CSV any more, what is wrong with it is the last.
+    If the text stops being CSV, the last one says what is wrong.
     """
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=first.count)

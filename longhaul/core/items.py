@@ -20,7 +20,7 @@ class NewItem:
     """What a job type lists when a job is planned.
 
     Attributes:
-        key: Names the item within its job; unique there.
+        key: Identifies the item within its job.
         label: What a person reads while it runs, such as "Rules for Current Credit limit".
         payload: What `do` needs to find its input; references rather than contents.
     """
@@ -35,8 +35,8 @@ class Item:
     """One open row of the ledger.
 
     Attributes:
-        losses: How often the item was started where workers die, this time included, without
-            coming to an end; 0 elsewhere.
+        losses: How often the item was started after workers had died over its chunk, this time
+            included, without an end; otherwise 0.
     """
 
     ordinal: int
@@ -52,7 +52,7 @@ class Done:
 
     Attributes:
         output: Small JSON kept in the ledger and shown by the API.
-        rows: Whatever the type's `save` stores in the same transaction.
+        rows: What the type's `save` stores in the same transaction.
     """
 
     state: ClassVar = ItemState.DONE
@@ -89,7 +89,7 @@ ItemResult: TypeAlias = Done | Skipped | Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ItemOutcome:
     """An item's result on its way into the ledger."""
 
     item: Item

@@ -1,6 +1,6 @@
 """What a job type is: its parameters, how it lists items, does one, and sums up.
 
-A user's job type is a subclass of `JobType` and a two-line workflow, found through the
+A user's job type is a subclass of `JobType` and a thin workflow class, found through the
 entry point group `longhaul.job_types`. See docs/adding_a_job.md.
 """
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from longhaul.core.approvers import Approvers
 from longhaul.core.blobs import BlobStore
-from longhaul.core.items import Ended, Failed, Item, ItemResult, NewItem
+from longhaul.core.items import Failed, Item, ItemOutcome, ItemResult, NewItem
 from longhaul.core.jobs import Counts, Ending, Job, ending
 from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
@@ -44,7 +44,7 @@ class Resources:
     Attributes:
         provider: The configured model provider: `offline`, `openai` or `anthropic`.
         model: The configured model's name; empty for `offline`.
-        offline_seconds_per_item: How long the offline analyst pretends to think.
+        offline_seconds_per_item: How long the offline analyst waits for each item.
         blobs: Where documents are kept; None where there are none.
         sources: How data sources are reached, for adapters that read them.
     """
@@ -62,7 +62,7 @@ W = TypeVar("W")
 
 
 def for_provider(frozen: Mapping[str, Any], *, offline: W, model: W) -> W:
-    """Which of the two does the items of a job, by the provider that it was planned with."""
+    """Choose by the provider that the job was planned with."""
     return offline if frozen["provider"] == OFFLINE else model
 
 
@@ -86,7 +86,7 @@ class Calls(Protocol):
 
         Args:
             step: Names the question within the item; its answers are re-used under it.
-            check: Raises `BadAnswer` for what the shape alone cannot say.
+            check: Raises `BadAnswer` for faults that the shape does not exclude.
 
         Raises:
             ItemFailed: No usable answer came.
@@ -94,13 +94,13 @@ class Calls(Protocol):
 
 
 class BadAnswer(Exception):
-    """A model's answer cannot be used; the text tells the model what to mend."""
+    """A model's answer cannot be used; the text tells the model what to fix."""
 
 
-# Not frozen: each item has its own, and that makes it twice as dear.
+# Not frozen: each item has its own, and freezing doubles the cost.
 @dataclass(slots=True, kw_only=True)
 class ItemContext(Generic[P]):
-    """What surrounds an item while it is done."""
+    """What `do` gets besides the item."""
 
     job: Job
     parameters: P
@@ -111,7 +111,7 @@ class ItemContext(Generic[P]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared(Generic[P]):
-    """Parameters with everything resolved that must not change later.
+    """Parameters, with everything resolved that must not change later.
 
     Attributes:
         singleton: Whether only one live job of this type may exist for the report.
@@ -128,8 +128,8 @@ class Prepared(Generic[P]):
     approvers: Approvers = Approvers()
 
 
-class Types(Protocol):
-    """The catalog, as far as a job type may need it."""
+class CatalogView(Protocol):
+    """The part of the catalog that a job type may need."""
 
     def get(self, name: str) -> "JobType[Any]":
         """Return the type of a name.
@@ -151,15 +151,15 @@ class JobType(ABC, Generic[P]):
 
     Attributes:
         name: What clients send as `job_type`; never changes.
-        task_name: The name that older clients know it by.
+        task_name: Its name in the Celery system that Longhaul replaces.
         parameters: The pydantic model of its parameters; unknown keys are refused.
-        workflow: Its workflow class, a two-line subclass of `ItemJob`.
+        workflow: Its workflow class, a thin subclass of `ItemJob`.
         queue: Where its items run.
         item_timeout: How long one item may take; waiting for a rate limit is not counted.
         max_attempts: How often an item is tried when it says that it may succeed again.
-        max_running: How many such jobs may run at once; the settings may say otherwise.
-        starts_per_minute: How many may be started in a minute; the settings may say otherwise.
-        is_flow: Its items are steps that other jobs carry out, so no chunk holds them.
+        max_running: How many such jobs may run at once; settings override it.
+        starts_per_minute: How many may start in a minute; settings override it.
+        is_flow: Its items are steps that other jobs carry out, so they are in no chunk.
         roles: Who may start it; empty means everyone who is authenticated.
     """
 
@@ -180,8 +180,8 @@ class JobType(ABC, Generic[P]):
     def __init__(self, resources: Resources | None = None) -> None:
         """Build the type; one that needs nothing from outside need not override this."""
 
-    def join(self, catalog: "Types") -> None:
-        """Get to know the catalog that the type is part of."""
+    def join(self, catalog: "CatalogView") -> None:
+        """Called with the catalog that the type is part of."""
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
         """Resolve the parameters in the transaction that creates the job.
@@ -192,7 +192,7 @@ class JobType(ABC, Generic[P]):
         return Prepared(parameters=parameters)
 
     def freeze(self) -> Mapping[str, Any]:
-        """What must stay as it is now until the job ends: prompt version, model."""
+        """What must not change until the job ends: prompt version, model."""
         return {}
 
     @abstractmethod
@@ -201,19 +201,19 @@ class JobType(ABC, Generic[P]):
 
     @abstractmethod
     async def do(self, item: Item, context: ItemContext[P]) -> ItemResult:
-        """Do one item. It may be done again after a crash, so effects belong into `save`.
+        """Do one item. It may be done again after a crash, so put effects into `save`.
 
         Raises:
             ItemFailed: The item cannot be done.
         """
 
     async def refuse(
-        self, tx: Transaction, job: Job, ended: Sequence[Ended]
+        self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
         """Name the results that may no longer be stored, by ordinal; lock what `save` needs."""
         return {}
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         """Store the rows of items in the transaction that ends them."""
 
     async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:

@@ -31,7 +31,7 @@ class JobStatus(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a terminal job has to show."""
+    """How a terminal job ended."""
 
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
@@ -45,6 +45,14 @@ class RunMode(StrEnum):
     RUN = "run"
     DRAIN = "drain"
     NOW = "now"
+
+
+class Requested(StrEnum):
+    """A control that is on its way to the workflow."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
 
 
 TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
@@ -87,7 +95,7 @@ def move(current: JobStatus, to: JobStatus, *, outcome: Outcome | None = None) -
 
 
 def path(current: JobStatus, to: JobStatus) -> list[JobStatus]:
-    """The moves that lead a live job to another status, none when it is there.
+    """The moves that lead a live job to another status; none when it has it.
 
     A pause that finds nothing in flight goes through `pausing` without stopping there, and
     a resume through `resuming`; both are still moves of the table. So are those of a paused job
@@ -112,7 +120,7 @@ def path(current: JobStatus, to: JobStatus) -> list[JobStatus]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many items of a job stand where; they add up to `total`."""
+    """The items of a job by state; they add up to `total`."""
 
     total: int = 0
     done: int = 0
@@ -213,7 +221,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTotals:
-    """What the model calls of a job came to; `repeated` may have been paid for twice."""
+    """The model calls of a job; `repeated` ones may have been paid for twice."""
 
     made: int = 0
     repeated: int = 0
@@ -223,13 +231,13 @@ class CallTotals:
     cost_usd: Decimal | None = None
 
 
-# The longest that a start, an approval or a deadline may be away.
+# How far in the future a start, an approval's end or a deadline may be.
 MAX_WAIT_SECONDS = 366 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """How a job is to be run.
+    """Options for running a job.
 
     Attributes:
         concurrency: Items in flight at once, 1-1,000.
@@ -250,7 +258,7 @@ class Job:
         dispatched_at: When the attempt was leased to be started; leasing makes no new version.
         parent_id: The flow that this job is a step of.
         step: The key of that step.
-        waiting_for: What a flow waits for, where the row has to say so.
+        waiting_for: What a flow waits for, where only the row can say so.
         owner_roles: The owner's roles when the job was created, for the steps of a flow.
         approvers: Who may see the job because they are asked to approve it.
         lob: The line of business of the job's report, else of its owner; None for all.
@@ -267,7 +275,7 @@ class Job:
     generation: int
     mode: RunMode
     pause: Pause | None
-    requested: str | None
+    requested: Requested | None
     priority: int
     description: str
     parameters: Mapping[str, Any]

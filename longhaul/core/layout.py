@@ -1,4 +1,4 @@
-"""How plain text shows that a value belongs to a label: it stands behind, below, in its column."""
+"""How plain text shows that a value belongs to a label: after it, below it or in its column."""
 
 import csv
 import re
@@ -8,9 +8,9 @@ from itertools import islice, pairwise
 
 GAP = re.compile(r" {2,}|\t+| *\| *")
 
-# A table's rows stand below its header, closer than this.
+# A table's rows are at most this far below its header.
 _MOST_ROWS = 2_000
-# No table has more columns of one name.
+# The most columns of one name in a table.
 _MOST_TITLES = 10
 # A field of a CSV begins this close to the end of the one before.
 _QUOTES = 500
@@ -58,7 +58,7 @@ class Table:
 
     Attributes:
         title: The cell of the header that is the label.
-        at: The number of the header's line; the rows stand from the next line on.
+        at: The number of the header's line; the rows begin on the next line.
     """
 
     header: Line
@@ -68,7 +68,7 @@ class Table:
 
 
 def read_lines(page: str) -> list[Line]:
-    """The lines of a page with their cells: words that wide gaps, tabs or bars keep apart."""
+    """The lines of a page with their cells: words separated by wide gaps, tabs or bars."""
     lines = []
     start = 0
     for text in page.split("\n"):
@@ -78,14 +78,14 @@ def read_lines(page: str) -> list[Line]:
 
 
 def read_separated(page: str) -> list[Line]:
-    """The lines of a page with their cells, as commas or semicolons keep them apart."""
+    """The lines of a page with their cells, separated by commas or semicolons."""
     lines = []
     start = 0
     for text in page.split("\n"):
         delimiter = ";" if text.count(";") > text.count(",") else ","
         cells = []
         place = 0
-        # A lone return is no end of a line here, and `csv` takes none within one.
+        # A lone return does not end a line here, and `csv` does not accept one within a line.
         plain = text[:_LONGEST_RECORD].rstrip("\r").replace("\r", " ")
         for value in next(csv.reader([plain], delimiter=delimiter), []):
             at = plain.find(value, place, place + len(value) + _QUOTES)
@@ -97,22 +97,22 @@ def read_separated(page: str) -> list[Line]:
 
 
 def words_of(name: str) -> str:
-    """A pattern of a name as documents write it: the same words, whatever keeps them apart."""
+    """A pattern of a name as documents write it: the same words with any separator."""
     words = re.findall(r"[^\W_]+|[%#$]", name)
     return r"[\s_\-\u2010-\u2015/,.()&'’]*".join(map(re.escape, words)) + (r"\)?" if words else "")
 
 
 def below(header: Line, label: Cell, row: Line, *, aligned: bool) -> Cell | None:
-    """The cell of a row that stands below a cell of its header.
+    """The cell of a row that is below a cell of its header.
 
     Args:
-        aligned: Whether columns are seen by where they stand, and not only by their number.
+        aligned: Whether columns are found by their position, not only by their number.
     """
     if len(row.cells) == len(header.cells):
         return row.cells[header.cells.index(label)]
     if not aligned:
         return None
-    # An empty cell leaves no trace but a gap, so that counting would go wrong.
+    # An empty cell is only a gap, so counting would be wrong.
     left, right = header.column(label)
     for cell in row.cells:
         begin, end = row.column(cell)

@@ -12,8 +12,8 @@ class TypeLimit:
     """The limits of one job type; None is no limit.
 
     Attributes:
-        max_running: Attempts that have been started and have not ended. A paused job keeps
-            its place, so that a resume never exceeds the limit.
+        max_running: Attempts that have been started and have not ended. A paused job
+            counts too, so that a resume never exceeds the limit.
         starts_per_minute: Starts within any 60 seconds.
     """
 
@@ -27,16 +27,16 @@ def type_limits(
     max_running: Mapping[str, int],
     starts_per_minute: Mapping[str, int],
 ) -> list[TypeLimit]:
-    """The limits of those types that have any.
+    """The limits of the types that have any.
 
     Args:
-        catalog: What each type says of itself.
-        max_running: What the installation says instead, by any name of a type; 0 lifts the
-            type's own limit.
+        catalog: The types with their own limits.
+        max_running: Overrides from the settings, by any name of a type; 0 is no
+            limit.
         starts_per_minute: As `max_running`.
 
     Raises:
-        ValueError: A name is unknown, or two of them are one type's.
+        ValueError: A name is unknown, or two names are of one type.
     """
     max_running = _by_type(catalog, max_running)
     starts_per_minute = _by_type(catalog, starts_per_minute)

@@ -1,4 +1,4 @@
-"""Mappings that people make: any column that a report's sources really have."""
+"""Mappings that people make, to any column of a report's sources."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManualMapping:
-    """What a person says of an attribute; what is None stays as it was.
+    """A mapping by a person; fields that are None stay as they were.
 
     Attributes:
         reason: Why this column.
@@ -38,7 +38,7 @@ class MappingShelf(Protocol):
     """Mappings one by one, as people make them; every method works in the caller's transaction."""
 
     async def hold_attribute(self, tx: Transaction, phase_id: int, attribute_id: int) -> bool:
-        """Keep others from mapping an active attribute of a phase; False when it has none such."""
+        """Lock an active attribute of a phase for mapping; False when there is none."""
 
     async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
         """The data sources of a report by their ids."""
@@ -49,14 +49,14 @@ class MappingShelf(Protocol):
     async def mapping(
         self, tx: Transaction, phase_id: int, attribute_id: int
     ) -> Mapping[str, Any] | None:
-        """What an attribute is mapped to, and how people have decided on it."""
+        """An attribute's mapping, with the decisions on it."""
 
     async def unmapped(
         self, tx: Transaction, phase_id: int, *, limit: int, after: tuple[int, int] | None
     ) -> Sequence[Mapping[str, Any]]:
-        """One page of the active attributes that nothing feeds, in the order of the form.
+        """One page of the active attributes without a column, in the order of the form.
 
-        Nothing feeds an attribute without a mapping, or with one that was rejected.
+        Those have no mapping, or one that was rejected.
         """
 
     async def put(
@@ -67,9 +67,9 @@ class MappingShelf(Protocol):
         column: PhysicalColumn,
         mapping: ManualMapping,
     ) -> str:
-        """Map an attribute by hand, in the place of what was there; the id of the entry.
+        """Replace an attribute's mapping by hand; returns the id of the entry.
 
-        The tester has approved it thereby, and the report owner has still to decide.
+        It counts as approved by the tester, and waits for the report owner.
         """
 
 
@@ -79,7 +79,7 @@ def find_column(
     """The column of these names, as the source itself writes them.
 
     Raises:
-        InvalidInput: There is none; those that are named alike are named.
+        InvalidInput: There is none; the message has similar names.
     """
     found = next((one for one in tables if one.name == table), None)
     if found is None:

@@ -12,10 +12,10 @@ from longhaul.core.job_types import BadAnswer, Calls
 from longhaul.core.ports import Transaction
 from longhaul.core.sources import DataSource
 
-# A mapping that is less sure than this is not stored: a person maps the attribute.
+# Below this confidence a mapping is not stored: a person maps the attribute.
 STORED_FROM = 0.5
 
-# A mapping that is this sure is approved until a person says otherwise.
+# From this confidence on a mapping is approved until a person rejects it.
 AUTO_APPROVED_FROM = 0.85
 
 MOST_ALTERNATIVES = 5
@@ -31,7 +31,7 @@ class MappingType(StrEnum):
 
 
 class SecurityClass(StrEnum):
-    """Who may see the values; HRCI is highly restricted confidential information."""
+    """Who may see the values. HRCI is highly restricted confidential information."""
 
     HRCI = "HRCI"
     CONFIDENTIAL = "Confidential"
@@ -122,7 +122,7 @@ class Candidate:
 
 
 class ColumnIndex(Protocol):
-    """The columns of a report's sources, made ready to be searched."""
+    """The columns of a report's sources, indexed for search."""
 
     @property
     def columns(self) -> int:
@@ -136,7 +136,7 @@ class ColumnIndex(Protocol):
 
 
 class ColumnFinder(Protocol):
-    """Makes columns ready to be searched."""
+    """Indexes columns for search."""
 
     def index(self, columns: Sequence[PhysicalColumn], attributes: Sequence[str]) -> ColumnIndex:
         """Index columns for a report whose attributes have these names; blocks for a moment."""
@@ -144,7 +144,7 @@ class ColumnFinder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """What an attribute's data mean to the bank."""
+    """What an attribute's data mean for the bank."""
 
     business_process: str
     security: SecurityClass
@@ -160,7 +160,7 @@ class MappingProposal:
     """A proposed mapping, and who proposed it.
 
     Attributes:
-        column: None when no column can be vouched for.
+        column: None when no column is good enough.
         confidence: 0-1; of the column, not of the classification.
         alternatives: Other columns that were considered, the likeliest first.
     """
@@ -177,12 +177,12 @@ class MappingProposal:
 
     @property
     def is_stored(self) -> bool:
-        """Whether it is sure enough to be stored; else a person maps the attribute."""
+        """Whether its confidence is high enough to store it; else a person maps the attribute."""
         return self.column is not None and self.confidence >= STORED_FROM
 
     @property
     def is_auto_approved(self) -> bool:
-        """Whether it is sure enough to hold until a person says otherwise."""
+        """Whether its confidence is high enough to approve it until a person rejects it."""
         return self.is_stored and self.confidence >= AUTO_APPROVED_FROM
 
 
@@ -273,7 +273,7 @@ def read_classification(answer: MappingAnswer, attribute: Attribute) -> Classifi
 
 
 def complaints(answer: MappingAnswer) -> list[str]:
-    """What of an answer is outside its vocabulary, without repeating it."""
+    """The fields of an answer that are outside their vocabularies, without their values."""
     found = []
     for name, read, known in (
         ("mapping_type", read_mapping_type, MappingType),
@@ -327,7 +327,7 @@ class MappedReport:
 
 
 class Standing(StrEnum):
-    """What there already is for an attribute."""
+    """The mapping that an attribute has already."""
 
     NONE = "none"
     PROPOSED = "proposed"
@@ -336,7 +336,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMapping:
-    """What one item stores: a proposal, which may be to have no mapping."""
+    """What one item stores: a proposal, perhaps for no mapping."""
 
     attribute_id: int
     ordinal: int
@@ -362,19 +362,19 @@ class MappingStore(AttributeStore, Protocol):
         """The report that a phase belongs to."""
 
     async def report(self, tx: Transaction, cycle_id: int, report_id: int) -> MappedReport | None:
-        """A report in a cycle; None when the cycle does not hold it or it has no attributes."""
+        """A report in a cycle; None when it is not in the cycle or has no attributes."""
 
     async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
         """The data sources of a report by their ids."""
 
     async def standing(self, tx: Transaction, attribute_id: int) -> Standing:
-        """What there already is for an attribute."""
+        """The mapping that an attribute has already."""
 
     async def hold(self, tx: Transaction, attribute_ids: Sequence[int]) -> set[int]:
         """Keep mappings as they are until the transaction ends; names the decided ones."""
 
     async def replace(self, tx: Transaction, job_id: str, mappings: Sequence[NewMapping]) -> None:
-        """Put new mappings in the place of those that nobody has decided on."""
+        """Replace the mappings that nobody has decided on."""
 
     async def totals(self, tx: Transaction, job_id: str) -> MappingTotals:
         """What a job has stored so far."""

@@ -1,4 +1,4 @@
-"""What travels through Temporal: ids, ranges and counters; never items, results or prompts.
+"""Messages through Temporal: ids, ranges and counters; never items, results or prompts.
 
 Every message is one dataclass so that fields can be added with a default. Fields are
 never renamed or removed: histories of earlier releases are replayed with them.
@@ -54,7 +54,7 @@ class PlanRequest:
     """Asks for an attempt to begin.
 
     Attributes:
-        run_id: The first run of the workflow; it is what makes a repeated plan harmless.
+        run_id: The first run of the workflow; it makes a repeated plan harmless.
     """
 
     job_id: str
@@ -76,10 +76,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A planned attempt, or `stale` when it is not this run's to carry out.
+    """A planned attempt, or `stale` when another run has it.
 
     Attributes:
-        pause: A pause that was asked for before there was anyone to hear it.
+        pause: A pause that was asked for before the workflow ran.
     """
 
     stale: bool = False
@@ -120,8 +120,8 @@ class ChunkRequest:
     """Asks for the open items between two ordinals, `at_once` of them at a time.
 
     Attributes:
-        careful: One item at a time, each noted before it starts, because a worker died
-            over this stretch more than once.
+        careful: One item at a time, each marked before it starts, because workers died
+            over this range.
         limit: End after this many open items; None for all.
     """
 
@@ -147,7 +147,7 @@ STOPPED_BY_LIMIT = "limit"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkResult:
-    """What became of a chunk; the ledger, not this, is the truth about its items.
+    """The result of a chunk; the truth about its items is in the ledger.
 
     Attributes:
         stopped: Why it ended before its last open item, or "".
@@ -157,7 +157,7 @@ class ChunkResult:
         concurrency: The job's concurrency as the row has it now.
         priority: The job's priority as the row has it now.
         counts: The job's counters as the row has them now.
-        reason: A sentence for a person where the chunk stopped by itself.
+        reason: A sentence for a person if the chunk stopped by itself.
     """
 
     ended: int = 0
@@ -176,8 +176,8 @@ class ControlWrite:
     """Asks for a new generation on the job row, and then for the flag.
 
     Attributes:
-        status: Where the job goes; None leaves its status alone.
-        cancel: The job is being cancelled; `by` says by whom if that is known.
+        status: The new status; None leaves it as it is.
+        cancel: The job is being cancelled.
         controls: The requests that led here, for the audit.
     """
 
@@ -197,8 +197,8 @@ class ControlWritten:
     """The row after a `ControlWrite`.
 
     Attributes:
-        generation: The row's, which may be ahead of the one that was to be written.
-        open: Items still open; 0 means that the job is to finish instead of pausing.
+        generation: The row's, which may be newer than the one in the request.
+        open: Items still open; 0 means that the job finishes instead of pausing.
     """
 
     stale: bool = False
@@ -213,7 +213,7 @@ class FinishRequest:
     """Asks for the end of an attempt.
 
     Attributes:
-        epoch: None when the attempt could not even be planned.
+        epoch: None when the attempt could not be planned.
         cancelled: What is still open stays open and the job becomes cancelled.
         fault_code: The job failed for this reason; what is still open stays open.
     """
@@ -231,7 +231,7 @@ class Finish:
     """How the attempt ended, or `open` items that still have to be done first.
 
     Attributes:
-        stale: The attempt was not this run's to end.
+        stale: Another run has the attempt.
     """
 
     status: JobStatus
@@ -245,7 +245,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What the workflow ends with: the row's ending in short."""
+    """The workflow's result: the row's ending in short."""
 
     job_id: str
     status: JobStatus
@@ -276,7 +276,7 @@ MOST_FAIRNESS_BYTES = 64
 
 
 def fairness_key(owner: str) -> str:
-    """What Temporal shares its workers out by: as much of an owner's id as it takes."""
+    """The key by which Temporal distributes its workers: the owner's id, cut to its limit."""
     return owner.encode()[:MOST_FAIRNESS_BYTES].decode(errors="ignore")
 
 
@@ -307,7 +307,7 @@ class ChildStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalWish:
-    """What a person said about a step, on its way to the rows."""
+    """A person's decision on a step, not yet in the rows."""
 
     step: str
     decision: str
@@ -317,7 +317,7 @@ class ApprovalWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRequest:
-    """Asks where a flow stands, and for what can be done next.
+    """Asks for the state of a flow, and what can be done next.
 
     Attributes:
         starting: Whether new steps may begin; not while the flow pauses.
@@ -345,16 +345,16 @@ class LiveChild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowView:
-    """Where a flow stands; its rows, not this, are the truth.
+    """The state of a flow; the truth is in its rows.
 
     Attributes:
         stale: The epoch has moved on or the flow has ended.
-        actions: Actions that are to run now.
+        actions: Actions to run now.
         waiting: Steps that wait for a person.
         wake_at: When a reminder or a deadline is due.
         over: Nothing more can be done in this attempt.
         code: Why the flow fails although steps are open, or "".
-        refusals: For each wish, why it was not heeded, or "".
+        refusals: For each wish, why it was refused, or "".
     """
 
     stale: bool = False

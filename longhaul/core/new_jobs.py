@@ -1,4 +1,4 @@
-"""What the row of a new job says: asked for by a person, or by the flow that it is a step of."""
+"""The row of a new job: asked for by a person, or by the flow that it is a step of."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from longhaul.core.jobs import JobOptions
 from longhaul.core.ports import NewJob
 from longhaul.core.principals import Principal
 
-# What the job object says of itself in `metadata`, whatever a caller has put there.
+# Keys of `metadata` that the job object sets itself; they override the caller's.
 SYSTEM_KEYS = frozenset(
     (
         *("cycle_id", "report_id", "phase_id"),
@@ -65,7 +65,7 @@ def new_job(
 
 
 def singleton_key(job_type: AnyJobType, prepared: Prepared[Any]) -> str | None:
-    """What only one live job may hold; None when any number may run."""
+    """The key that only one live job may hold; None when any number may run."""
     if not prepared.singleton:
         return None
     return f"{job_type.name}:{prepared.cycle_id}:{prepared.report_id}"

@@ -1,4 +1,4 @@
-"""What webhooks tell of: the events in the life of a job that somebody may wait for."""
+"""The events of a job that webhooks send."""
 
 from enum import StrEnum
 
@@ -6,21 +6,21 @@ from longhaul.core.jobs import JobStatus
 
 
 class Event(StrEnum):
-    """An event by the name that subscribers know."""
+    """The name of an event."""
 
     ENDED = "job.ended"
     PAUSED = "job.paused"
     APPROVAL_NEEDED = "job.approval_needed"
 
 
-# Told when somebody asks for it, of no job; nobody subscribes to it.
+# Sent on request and without a job; nobody subscribes to it.
 TEST_EVENT = "webhook.test"
 
 
 def event_of(before: JobStatus, now: JobStatus | None) -> Event | None:
-    """The event that a change of status is, if anybody may wait for it.
+    """The event for a change of status, if there is one.
 
-    A job that is paused is written as paused again by each control that finds it so.
+    A control of a paused job writes `paused` again; that is not a change.
     """
     if now is None or now is before:
         return None

@@ -1,4 +1,4 @@
-"""What the inside asks of the outside world. Adapters answer; composition roots join them."""
+"""The ports to the outside world. Adapters implement them; composition roots join them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from longhaul.core.approvers import Approvers
 from longhaul.core.calls import CallPlace, ModelReply, ModelRequest, SentCall
-from longhaul.core.controls import Control, Flag, Requested
+from longhaul.core.controls import Control, Flag
 from longhaul.core.flows import ApprovalState
-from longhaul.core.items import Ended, Item, ItemState, NewItem
+from longhaul.core.items import Item, ItemOutcome, ItemState, NewItem
 from longhaul.core.jobs import (
     CallTotals,
     Counts,
@@ -22,6 +22,7 @@ from longhaul.core.jobs import (
     JobStatus,
     Outcome,
     Pause,
+    Requested,
     RunMode,
 )
 from longhaul.core.messages import Page
@@ -42,8 +43,8 @@ class Transaction(Protocol):
         Lists are sent as arrays, anything as JSON where the parameter is of type jsonb.
 
         Args:
-            within: How long it may take; None for the 30 seconds that suit those which look
-                at some rows only.
+            within: How long it may take; None for 30 seconds, which is enough for those that
+                read some rows only.
 
         Raises:
             Unavailable: The database did not answer.
@@ -66,7 +67,7 @@ class Transaction(Protocol):
         """
 
     def nested(self) -> AbstractAsyncContextManager[None]:
-        """A part whose failure does not spoil the rest of the transaction."""
+        """A part that can fail without failing the rest of the transaction."""
 
 
 class Database(Protocol):
@@ -81,7 +82,7 @@ class NewJob:
     """A job that does not exist yet.
 
     Attributes:
-        start_at: Not to be started before; None for at once.
+        start_at: Not started before this; None for at once.
         singleton_key: Only one live job may hold it.
         parent_id: The flow that it is a step of; `step` says which.
         owner_roles: The owner's roles now, for what the job starts later.
@@ -162,10 +163,16 @@ class Jobs(Protocol):
     async def read(self, tx: Transaction, job_id: str) -> Job | None:
         """Read a job."""
 
+    async def read_singleton(self, tx: Transaction, key: str) -> Job | None:
+        """Read the live job that holds a singleton key."""
+
+    async def has_live_steps(self, tx: Transaction, job_id: str) -> bool:
+        """Whether a job below this one has not ended."""
+
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
         """Change a job that was locked in this transaction.
 
-        Of an end or a pause the owner's webhooks are told, if the transaction commits.
+        An end or a pause queues an event for the owner's webhooks.
 
         Raises:
             SingletonBusy: Another live job holds the same singleton key.
@@ -184,12 +191,12 @@ class Jobs(Protocol):
         details: Mapping[str, Any],
         asked: Approvers = Approvers(),
     ) -> None:
-        """Tell the owner's webhooks, and those of whom it asks, of no change of status."""
+        """Queue an event that is not a status change, for the owner and the approvers."""
 
     async def audit(
         self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]
     ) -> None:
-        """Note who did what, in the same transaction as the deed."""
+        """Write the audit, in the same transaction as the change."""
 
     async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
         """How many requests to pause or resume have been noted under a generation."""
@@ -213,14 +220,14 @@ class Ledger(Protocol):
         """
 
     async def open_page(self, tx: Transaction, job_id: str, after: int) -> Page:
-        """The open spans from ordinal `after` on, as many as one message should carry."""
+        """The open spans from ordinal `after` on, as many as fit into one message."""
 
     async def open_items(
         self, job_id: str, first: int, last: int, limit: int | None
     ) -> Sequence[Item]:
         """The open items between two ordinals, in order."""
 
-    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[ItemOutcome]) -> set[int]:
         """Write results over open items and return the ordinals that were still open."""
 
     async def count(self, tx: Transaction, job_id: str) -> tuple[Counts, CallTotals]:
@@ -236,7 +243,7 @@ class Ledger(Protocol):
         """Open the named failed items again.
 
         Returns:
-            Their keys, and those of named items that are open anyway.
+            Their keys, and those of named items that are already open.
         """
 
     async def find(self, tx: Transaction, job_id: str, key: str) -> Item | None:
@@ -264,7 +271,7 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What a person was asked in one attempt of a flow, and what came of it."""
+    """What a person was asked in one attempt of a flow, and the answer."""
 
     step: str
     attempt: int
@@ -287,7 +294,7 @@ class Flows(Protocol):
         """The jobs of a flow by step."""
 
     async def now(self, tx: Transaction) -> datetime:
-        """The time by which deadlines are judged."""
+        """The time that deadlines are compared with."""
 
     async def approvals(self, tx: Transaction, job_id: str, attempt: int) -> Mapping[str, Approval]:
         """What was asked in an attempt, by step."""
@@ -317,7 +324,7 @@ class CallJournal(Protocol):
     """The llm_call table. Every method may be repeated with the same call."""
 
     async def reusable(self, place: CallPlace, fingerprint: str) -> ModelReply | None:
-        """The answer that an equal request got before in this place, if there is one."""
+        """The earlier answer to an equal request in this place, if there is one."""
 
     async def sent(self, call: SentCall, request: ModelRequest, fingerprint: str) -> None:
         """Commit that a request is about to be sent.
@@ -353,18 +360,18 @@ class RateLimiter(Protocol):
         """Wait in line, then for the turn of one request of about so many tokens.
 
         Args:
-            still: Asked at the head of the line; when it says no, there is no permit.
+            still: Asked when it is our turn; if it says no, there is no permit.
         """
 
     async def close(self, wait: timedelta) -> None:
-        """Let nobody through for a while: the provider said so."""
+        """Let no request through for a while, because the provider asks for that."""
 
 
 class Permit(Protocol):
     """A turn that was given."""
 
     async def settle(self, tokens: int) -> None:
-        """Give back what was taken too much, or take what was too little."""
+        """Return the difference to the estimate, or take it."""
 
 
 class Breaker(Protocol):
@@ -375,7 +382,7 @@ class Breaker(Protocol):
 
 
 class Trial(Protocol):
-    """A call that may be tried. What becomes of it is not heeded once the breaker has opened."""
+    """A call that may be tried. Its outcome does not count once the breaker has opened."""
 
     async def stands(self) -> bool:
         """Whether the call may still be tried after a wait; if so, it counts as under way."""
@@ -384,15 +391,15 @@ class Trial(Protocol):
         """The provider answered."""
 
     async def failed(self) -> None:
-        """The provider failed by its own fault."""
+        """The provider failed."""
 
     async def abandoned(self) -> None:
-        """The call came to nothing that would tell about the provider."""
+        """The call ended without showing whether the provider works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What one worker does for a job right now; never stored anywhere but in Redis."""
+    """What one worker does for a job right now; only stored in Redis."""
 
     in_flight: int
     rate_per_second: float
@@ -403,7 +410,7 @@ class JobBoard(Protocol):
     """The hot copy of job rows. Losing it costs a moment of live detail."""
 
     async def post(self, job: Job) -> None:
-        """Show a row, unless a newer one is shown already. Never raises."""
+        """Show a row, unless it shows a newer one. Never raises."""
 
     async def post_live(self, job_id: str, live: Live) -> None:
         """Show what this worker does for a job. Never raises."""
@@ -425,10 +432,10 @@ class Shown:
 
 
 class Flags(Protocol):
-    """The pause flags that running chunks look at; an accelerator only."""
+    """The pause flags that running chunks read; they only make a pause faster."""
 
     async def raise_flag(self, job_id: str, flag: Flag) -> None:
-        """Show a flag, unless a newer one is shown already. Never raises."""
+        """Show a flag, unless it shows a newer one. Never raises."""
 
     async def read(self, job_ids: Sequence[str]) -> Sequence[Flag | None]:
         """The flags of several jobs, in one round trip; None where there is none."""
@@ -445,7 +452,7 @@ class LogTail(Protocol):
 
 
 class RunStatus(StrEnum):
-    """How a workflow stands, as far as a job's row cares."""
+    """The status of a workflow, as far as a job's row needs it."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -469,7 +476,7 @@ class WorkflowRun:
 
 
 class Workflows(Protocol):
-    """Starts and steers the workflows of jobs.
+    """Starts and controls the workflows of jobs.
 
     Every method raises:
         TemporalUnavailable: Temporal cannot be reached.
@@ -484,7 +491,7 @@ class Workflows(Protocol):
     async def cancel(self, job_id: str) -> bool:
         """Request cancellation; False when Temporal knows of no workflow.
 
-        Of a closed one Temporal takes the request too, and nothing comes of it.
+        Temporal accepts the request for a closed one too, without effect.
         """
 
     async def nudge(self, job_id: str) -> bool:
@@ -503,7 +510,7 @@ class RegexDialects(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What every step of a job needs: the truth, and the board that shows it."""
+    """What every step of a job needs: the stores, and the board that shows them."""
 
     database: Database
     jobs: Jobs
@@ -511,8 +518,8 @@ class Stores:
     board: JobBoard
 
 
-class Reports(Protocol):
-    """Files what went wrong where operators can read it, without quoting any data."""
+class ErrorReporter(Protocol):
+    """Logs unexpected errors for operators, without quoting any data."""
 
     def file(self, error: BaseException, **where: object) -> str:
         """Log an exception's kind and place under a new error id, and return the id."""

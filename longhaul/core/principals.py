@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from longhaul.core.approvers import Approvers
-from longhaul.core.errors import Forbidden
+from longhaul.core.errors import Forbidden, NotFound
 from longhaul.core.jobs import Job
 
 
@@ -36,12 +36,17 @@ class Principal:
 
     @property
     def listed_lob(self) -> str | None:
-        """The line of business whose things a list shows to the caller; None for all."""
+        """The line of business that limits the caller's lists; None for all."""
         return None if self.is_admin else self.lob
 
     def works_for(self, lob: str | None) -> bool:
-        """Whether a line of business is the caller's; who names none works for all."""
+        """Whether a line of business is the caller's; without one a caller works for all."""
         return lob is None or self.lob in (None, lob)
+
+
+def is_visible(lob: str, principal: Principal) -> bool:
+    """Whether the caller may know of a report of this line of business."""
+    return principal.is_admin or principal.works_for(lob)
 
 
 def may_see(principal: Principal, job: Job) -> bool:
@@ -50,7 +55,7 @@ def may_see(principal: Principal, job: Job) -> bool:
 
 
 def may_control(principal: Principal, job: Job) -> bool:
-    """Whether the caller may steer the job."""
+    """Whether the caller may control the job."""
     return principal.is_admin or job.owner == principal.sub
 
 
@@ -60,8 +65,28 @@ def is_among(principal: Principal, asked: Approvers, lob: str | None) -> bool:
     return principal.sub in asked.users or (holds_role and principal.works_for(lob))
 
 
+def existing(job: Job | None) -> Job:
+    """A job that was looked for.
+
+    Raises:
+        NotFound: There is none.
+    """
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def visible_to(principal: Principal, job: Job | None) -> Job:
+    """A job that was looked for on behalf of a caller.
+
+    Raises:
+        NotFound: There is none, or the caller may not know of it.
+    """
+    return existing(job if job is not None and may_see(principal, job) else None)
+
+
 def owner_of(job: Job) -> Principal:
-    """Who started a job, as they were then."""
+    """The person who started a job, with the roles of then."""
     return Principal(sub=job.owner, roles=frozenset(job.owner_roles), lob=job.owner_lob)
 
 
@@ -76,7 +101,7 @@ def check_may_start(principal: Principal, roles: Collection[str], title: str) ->
 
 
 def check_holds(principal: Principal, roles: Collection[str], what: str) -> None:
-    """Refuse callers who hold none of some roles; an Admin stands above.
+    """Refuse callers who hold none of some roles; Admins are exempt.
 
     Args:
         what: Begins the sentence that says by whom.

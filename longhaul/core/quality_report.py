@@ -31,7 +31,7 @@ class _Part(BaseModel):
 
 
 class Finding(StrEnum):
-    """What became of a rule."""
+    """The result of a rule."""
 
     HELD = "held"
     VIOLATED = "violated"
@@ -43,7 +43,7 @@ class FailingRow(_Part):
     """One row that broke a rule.
 
     Attributes:
-        key: What names the row in its source, by column.
+        key: Identifies the row in its source, by column.
         values: What the rule looked at, by column.
     """
 
@@ -52,10 +52,10 @@ class FailingRow(_Part):
 
 
 class RuleOutcome(_Part):
-    """One rule and what its run came to.
+    """One rule and the result of its run.
 
     Attributes:
-        checked: Values that the rule judged; those that it ignores are not among them.
+        checked: Values that the rule judged, without those that it ignores.
         failing: Some of the rows that broke it.
         reason: Why it could not run, in a sentence.
     """
@@ -85,14 +85,14 @@ class RuleOutcome(_Part):
 
     @property
     def title(self) -> str:
-        """The rule's name, and the attribute's where the name does not say it."""
+        """The rule's name, and the attribute's if the name does not have it."""
         if self.attribute.casefold() in self.name.casefold():
             return self.name
         return f"{self.attribute}: {self.name}"
 
 
 class Score(_Part):
-    """What the rules of a group came to."""
+    """The results of the rules of a group."""
 
     name: str
     held: int = 0
@@ -111,7 +111,7 @@ class Score(_Part):
 
 
 class Undecided(_Part):
-    """A rule of the version that was not to run: not everybody had approved it when it began."""
+    """A rule of the version that did not run: it was not approved when the run began."""
 
     name: str
     attribute: str
@@ -120,12 +120,12 @@ class Undecided(_Part):
 
     @property
     def is_rejected(self) -> bool:
-        """Whether somebody has said no."""
+        """Whether somebody has rejected it."""
         return "rejected" in (self.tester, self.report_owner)
 
     @property
     def is_late(self) -> bool:
-        """Whether everybody has approved it since."""
+        """Whether it has been approved since."""
         return self.tester == self.report_owner == "approved"
 
 
@@ -144,12 +144,12 @@ class Listed(_Part):
 
 
 class AttributeLine(Listed):
-    """An attribute and what its rules came to.
+    """An attribute and the results of its rules.
 
     Attributes:
-        waiting: Rules of it that nobody or not everybody has decided on.
-        rejected: Rules of it that were turned down.
-        late: Rules of it that were approved when the run had begun.
+        waiting: Rules of it that wait for a decision.
+        rejected: Rules of it that were rejected.
+        late: Rules of it that were approved after the run began.
     """
 
     score: Score
@@ -196,9 +196,9 @@ class QualityReport(_Part):
     """The whole document.
 
     Attributes:
-        layout: Rises when a reader of older documents would misread a newer one.
-        rules: Every rule that was to run, those with most failing values first.
-        undecided: Rules of the version that were not to run.
+        layout: Raised when older readers would misread a document.
+        rules: Every rule of the run, those with most failing values first.
+        undecided: Rules of the version that did not run.
     """
 
     layout: int = LAYOUT
@@ -212,19 +212,19 @@ class QualityReport(_Part):
 
     @property
     def violated(self) -> Sequence[RuleOutcome]:
-        """The rules that failing values were found for, the worst first."""
+        """The rules with failing values, the worst first."""
         return [rule for rule in self.rules if rule.finding is Finding.VIOLATED]
 
     @property
     def not_run(self) -> Sequence[RuleOutcome]:
-        """The rules that nobody knows an answer to."""
+        """The rules that could not run."""
         return [
             rule for rule in self.rules if rule.finding in (Finding.NOT_RUN, Finding.NOT_REACHED)
         ]
 
 
 class Facts(_Part):
-    """What is stored about a run, before anything is added up."""
+    """The stored facts about a run, before adding up."""
 
     run: RunFacts
     rules: tuple[RuleOutcome, ...]
@@ -270,19 +270,19 @@ def build_report(facts: Facts) -> QualityReport:
 
 
 class QualityReportStore(Protocol):
-    """Reads runs, and keeps the reports made of them."""
+    """Reads runs, and stores their reports."""
 
     async def runs_of(self, tx: Transaction, job: Job) -> Sequence[Job]:
-        """The run of rules that a job is, or the newest two of those below it."""
+        """The run that the job is, or the newest two of those below it."""
 
     async def facts(self, tx: Transaction, run: Job) -> Facts:
         """What is stored about a run."""
 
     async def read(self, tx: Transaction, run: Job) -> QualityReport | None:
-        """The report that was kept of this attempt."""
+        """The stored report of this attempt."""
 
     async def keep(self, tx: Transaction, run: Job, report: QualityReport) -> None:
-        """Keep a report; the first one of an attempt stays."""
+        """Store a report; the first one of an attempt stays."""
 
 
 def _rank(rule: RuleOutcome) -> int:

@@ -1,4 +1,4 @@
-"""The flows that come ready: their parameters, and the steps that these make."""
+"""The ready flows: their parameters and steps."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ SCOPING = "scoping_recommendations"
 SAMPLING = "intelligent_sampling"
 TEST_EXECUTION = "test_execution"
 
-# Actions that other parts of the product bring.
+# Actions that are defined elsewhere.
 APPROVE_VERSION = "approve_version"
 REPORT = "report"
 
@@ -24,7 +24,7 @@ Step = dict[str, Any]
 
 
 class FlowParameters(Definition):
-    """The steps of a flow, as its caller wants them."""
+    """The steps of a flow, as its caller gives them."""
 
 
 class ReadyParameters(BaseModel):
@@ -35,10 +35,12 @@ class ReadyParameters(BaseModel):
     cycle_id: RowId
     report_id: RowId
     approvals: Literal["people", "automatic"] = Field(
-        "people", description="automatic: what was proposed is approved without being looked at"
+        "people", description="automatic: proposals are approved without a review"
     )
     approval_timeout_seconds: Annotated[float, Field(gt=0, le=MAX_WAIT_SECONDS)] = 7 * DAY_SECONDS
-    approval_roles: list[str] = Field([], description="who may approve; empty: whoever steers")
+    approval_roles: list[str] = Field(
+        [], description="who may approve; empty: everybody who may control the flow"
+    )
     approvers: list[str] = Field([], description="people who may see the flow and approve")
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = Field(
         16, description="items in flight at once, of each step"
@@ -113,7 +115,7 @@ def _execute(wanted: ReadyParameters) -> Step:
 
 
 def _approve(wanted: ReadyParameters, what: str, name: str, kind: Kind) -> Step:
-    """Let people decide on the version that a step has filled, or decide for them."""
+    """Let people decide on the version of a step, or decide for them."""
     step: Step = {"name": name, "title": f"Approve the {kind}"}
     version = {"version_id": {"$from": what, "path": "version_id"}}
     if wanted.approvals == "automatic":

@@ -1,7 +1,7 @@
-"""Whose record a line of a document is about.
+"""Which record a line of a document is about.
 
-A document about one record names its key anywhere; one about many names the key of each
-above what it says about it, or in the same row of a table.
+A document about one record has its key anywhere. One about many has the key of each above
+its part, or in the same row of a table.
 """
 
 import re
@@ -25,12 +25,12 @@ from longhaul.core.layout import (
 # says whose it is.
 CERTAIN, LIKELY, POSSIBLE = 1.0, 0.8, 0.5
 
-# What may stand between a key's name and its value.
+# What may be between a key's name and its value.
 _BETWEEN = re.compile(r"(?:[\s:=#.|\-(\[\"']|\b(?:no|nr|nbr|is|was)\b)*", re.IGNORECASE)
 
-# A key stands this close behind its name.
+# A key follows its name within this many characters.
 _BEHIND = 500
-# So much more than a key is looked at to see where it ends.
+# This many characters after a key are read to find its end.
 _MORE = 20
 
 _Place: TypeAlias = tuple[int, int]
@@ -46,7 +46,7 @@ class Records:
 
     Attributes:
         lines: The lines of each page.
-        named: Those keys that tell the record from others and stand in the document.
+        named: The keys that tell the record from others and occur in the document.
     """
 
     def __init__(self, question: Question, document: DocumentText) -> None:
@@ -67,7 +67,7 @@ class Records:
         self._shares = dict(self._shared(headings, rows))
 
     def share(self, page: int, line: int) -> float | None:
-        """How surely a line is about the record; None where it is about another one.
+        """How surely a line is about the record; None if it is about another one.
 
         Args:
             page, line: Counted from 0.
@@ -75,7 +75,7 @@ class Records:
         return self._shares[page, line]
 
     def share_at(self, page: int, offset: int) -> float | None:
-        """The same of the line that a character of a page stands in."""
+        """The same for the line of a character of a page."""
         return self._shares[page, max(bisect_right(self._starts[page], offset) - 1, 0)]
 
     def _shared(
@@ -107,7 +107,7 @@ class Records:
                 yield (page, number), line
 
     def _headings(self) -> Iterator[tuple[_Place, _Whose]]:
-        """Lines that name the key of a record: what follows is about that one."""
+        """Lines with the key of a record: the following ones are about it."""
         for (page, number), line in self._places():
             begins = len(line.text) - len(line.text.lstrip())
             for label, value in self._labels:
@@ -143,8 +143,8 @@ class Records:
 
 
 def _whose(said: str, value: str) -> _Whose | None:
-    """Whether words that should begin with a record's key name ours, another, or none."""
-    begins = _BETWEEN.match(said).end()  # type: ignore[union-attr] # it matches nothing too
+    """Whether words that should begin with a record's key have ours, another, or none."""
+    begins = _BETWEEN.match(said).end()  # type: ignore[union-attr] # it also matches an empty text
     words = GAP.split(said[begins : begins + len(value) + _MORE].strip(), maxsplit=1)[0]
     if whole(value).match(words):
         return _Whose.OURS

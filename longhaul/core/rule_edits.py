@@ -1,4 +1,4 @@
-"""A person's changes to a proposed rule, held to the same checks as a model's answer."""
+"""A person's changes to a proposed rule, with the same checks as for a model's answer."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from longhaul.core.rules import ProposedRule, RuleDraft
 
 
 class RuleChange(BaseModel):
-    """What of a rule is to be different."""
+    """The changed fields of a rule."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -28,7 +28,7 @@ class RuleChange(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditableRule:
-    """A rule that is locked to be changed."""
+    """A rule that is locked for a change."""
 
     id: str
     attribute_id: int
@@ -43,8 +43,8 @@ class RuleShelf(AttributeStore, Protocol):
         """Lock a rule of a version; None when it has no such rule."""
 
     async def put_back(self, tx: Transaction, rule_id: str, draft: RuleDraft) -> None:
-        """Store what a rule says now.
+        """Store a changed rule.
 
         Raises:
-            InvalidInput: Another rule of the attribute says the same.
+            InvalidInput: Another rule of the attribute is the same.
         """

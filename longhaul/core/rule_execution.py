@@ -1,4 +1,4 @@
-"""Rule execution: rules on their way to a table, and what comes back."""
+"""Rule execution: rules for a table, and their results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,22 +8,22 @@ from longhaul.core.formats import DataType
 from longhaul.core.ports import Transaction
 from longhaul.core.sources import DataSource
 
-# How many failing rows are kept of a rule, and how much of a value.
+# How many failing rows of a rule are kept, and how many characters of a value.
 MOST_EXAMPLES = 20
 LONGEST_VALUE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRule:
-    """A rule that is to be asked of one table.
+    """A rule to be evaluated on one table.
 
     Attributes:
         columns: The physical column of each attribute that the kwargs name; an attribute
             that is not listed is a column itself.
-        types: What the attributes hold, as far as that is known; a source that keeps
-            everything as text does not say.
-        written: How an attribute's times are written, such as `%Y%m%d`; a text that is
-            written otherwise is no time then.
+        types: The attributes' types, if known; a source that keeps everything as text has
+            none.
+        written: How an attribute's times are written, such as `%Y%m%d`; other texts are
+            not times then.
     """
 
     id: str
@@ -35,13 +35,13 @@ class TableRule:
 
     @property
     def mostly(self) -> float:
-        """The share of the considered rows that must hold."""
+        """The share of the considered rows that must pass."""
         return float(self.kwargs.get("mostly", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOf:
-    """Judge only some rows of a table: so many at most, or about such a share of them."""
+    """Judge only some rows of a table: at most a number, or about a percentage."""
 
     size: int | None = None
     percentage: float | None = None
@@ -49,7 +49,7 @@ class SampleOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a table says about a rule.
+    """The result of a rule on a table.
 
     Attributes:
         total: Rows in the rule's scope: all, or those that `row_condition` selects.
@@ -70,12 +70,12 @@ class Verdict:
 
     @property
     def passed(self) -> int:
-        """The considered rows that hold."""
+        """The considered rows that pass."""
         return self.considered - self.failed
 
     @property
     def pass_rate(self) -> float:
-        """0-100; a rule that had nothing to judge holds."""
+        """0-100; a rule that had nothing to judge passes."""
         return 100 * self.passed / self.considered if self.considered else 100.0
 
 
@@ -89,7 +89,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What became of one rule: a verdict or a fault.
+    """The result of one rule: a verdict or a fault.
 
     Attributes:
         duration_ms: Its share of the scans that it took part in.
@@ -102,11 +102,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableVerdicts:
-    """What became of all rules of one table.
+    """The results of all rules of one table.
 
     Attributes:
         table: The table's name within its source.
-        rows: Rows of the table that were looked at.
+        rows: Rows of the table that were read.
     """
 
     table: str
@@ -131,16 +131,16 @@ class RuleEvaluator(Protocol):
 
         Args:
             table: As the source names it; None when the source has only one.
-            key: The physical columns that name a row to people; the primary key when empty.
+            key: The physical columns that identify a row for people; the primary key when empty.
 
         Raises:
-            ItemFailed: The table cannot be read at all.
-            Unavailable: The source lies in our own database, which did not answer.
+            ItemFailed: The table cannot be read.
+            Unavailable: The source is in our own database, which did not answer.
         """
 
 
 def columns_of(kwargs: Mapping[str, Any]) -> list[str]:
-    """The attributes that a rule names anywhere, those that it is about first."""
+    """The attributes that a rule names, its own first."""
     about = [kwargs[name] for name in ("column", "column_A", "column_B") if name in kwargs]
     return [*about, *kwargs.get("column_list", ()), *_of_condition(kwargs.get("row_condition"))]
 
@@ -155,13 +155,13 @@ def _of_condition(condition: Mapping[str, Any] | None) -> list[str]:
 
 
 def is_success(considered: int, failed: int, mostly: float) -> bool:
-    """Whether enough of the considered rows hold; nothing considered means that nothing fails."""
+    """Whether enough of the considered rows pass; true if none was considered."""
     return considered == 0 or (considered - failed) / considered >= mostly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedRule:
-    """What it takes to list a rule, and to go on after it."""
+    """What is needed to list a rule and to continue after it."""
 
     id: str
     name: str
@@ -171,11 +171,11 @@ class ApprovedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The rules of a job that are asked of one table.
+    """The rules of a job for one table.
 
     Attributes:
         table: As the mapping names it; None when the source has only one.
-        key: The physical columns that name a row.
+        key: The physical columns that identify a row.
     """
 
     source: DataSource
@@ -186,7 +186,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """Where the open rules of a job are to be asked, and those that can be asked nowhere."""
+    """The tables of the open rules of a job, and the rules that have none."""
 
     targets: Sequence[Target]
     faults: Mapping[str, Fault]
@@ -197,7 +197,7 @@ class NewRuleResult:
     """What one item stores.
 
     Attributes:
-        table_rows: Rows of the table that were looked at.
+        table_rows: Rows of the table that were read.
     """
 
     rule_id: str
@@ -211,7 +211,7 @@ class NewRuleResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
-    """What the rules of one dimension of quality came to."""
+    """The results of the rules of one dimension of quality."""
 
     rules: int
     satisfied: int
@@ -225,7 +225,7 @@ class ResultTotals:
     """What a job has stored so far.
 
     Attributes:
-        records: Rows of all tables that were looked at, each table's counted once.
+        records: Rows that were read of all tables, each table counted once.
         seconds: Since the attempt began.
     """
 
@@ -235,7 +235,7 @@ class ResultTotals:
 
 
 class RuleResultStore(Protocol):
-    """Rules that may be executed, and what executing them has shown."""
+    """Rules that may be executed, and their results."""
 
     async def approved(
         self, tx: Transaction, version_id: str, after: ApprovedRule | None
@@ -243,17 +243,17 @@ class RuleResultStore(Protocol):
         """The next rules that both have approved, in the order of the form; empty at the end."""
 
     async def targets(self, tx: Transaction, job_id: str) -> Targets:
-        """Where the rules of a job's open items are to be asked."""
+        """The tables of the rules of a job's open items."""
 
     async def store(
         self, tx: Transaction, version_id: str, job_id: str, results: Sequence[NewRuleResult]
     ) -> None:
-        """Keep what became of rules."""
+        """Store results of rules."""
 
     async def totals(self, tx: Transaction, job_id: str) -> ResultTotals:
         """Add up what a job has stored."""
 
 
 def score(passed: int, considered: int) -> float | None:
-    """The share of what was judged that holds, 0-100; None where nothing was judged."""
+    """The share of the judged values that pass, 0-100; None if none was judged."""
     return 100 * passed / considered if considered else None

@@ -1,4 +1,4 @@
-"""Suites on their way into a rule version and out of it."""
+"""Import and export of suites of a rule version."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from longhaul.core.rules import (
     ProposedRule,
     RuleType,
 )
-from longhaul.core.suites import SEVERITIES, SuiteRule
+from longhaul.core.suite_files import SEVERITIES, SuiteRule
 
 PROVIDER = "import"
 MOST_RULES = 5_000
@@ -44,7 +44,7 @@ _DIMENSIONS: Mapping[str, RuleType] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
-    """What became of a suite.
+    """The result of an import.
 
     Attributes:
         known: Rules that the version had already.
@@ -72,7 +72,7 @@ class SuiteStore(AttributeStore, Protocol):
 
 
 def attribute_of(rule: SuiteRule) -> str | None:
-    """The attribute that a rule belongs to: what was written down, or the first it names."""
+    """The attribute that a rule belongs to: the one in `meta`, or the first it names."""
     known = rule.about.get("attribute")
     for name in (known, *(rule.kwargs.get(key) for key in ("column", "column_A"))):
         if isinstance(name, str):
@@ -82,7 +82,7 @@ def attribute_of(rule: SuiteRule) -> str | None:
 
 
 def proposed(rule: SuiteRule, attribute: str) -> ProposedRule:
-    """A rule of a suite as somebody's proposal; what the suite does not say is filled in."""
+    """A rule of a suite as somebody's proposal; missing fields are filled in."""
     about: dict[str, Any] = {
         name: value[:longest]
         for name, longest in _NAMED.items()

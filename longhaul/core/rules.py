@@ -1,4 +1,4 @@
-"""Rules as data: what a model is asked for, how its answer is read, and where rules are kept."""
+"""Rules as data: the question to a model, reading its answer, and the store."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -251,7 +251,7 @@ class RuleStore(AttributeStore, VersionStore, Protocol):
     async def replace(
         self, tx: Transaction, version_id: str, job_id: str, rules: Sequence[NewRules]
     ) -> None:
-        """Put new rules in the place of those that nobody has decided on."""
+        """Replace the rules that nobody has decided on."""
 
     async def totals(self, tx: Transaction, version_id: str, job_id: str) -> RuleTotals:
         """Add up what a job has stored."""

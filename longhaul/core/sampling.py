@@ -1,4 +1,4 @@
-"""Sampling: which rows a tester looks at, drawn so that the same seed draws the same again."""
+"""Sampling: which rows a tester checks; the same seed draws the same rows."""
 
 import hashlib
 from collections import deque
@@ -20,7 +20,7 @@ RowKey: TypeAlias = tuple[str | None, ...]
 
 
 class Category(StrEnum):
-    """Why a row is looked at; in the order in which rows are drawn."""
+    """Why a row is drawn; in the order of drawing."""
 
     ANOMALY = "anomaly"
     BOUNDARY = "boundary"
@@ -28,7 +28,7 @@ class Category(StrEnum):
 
 
 class Kind(StrEnum):
-    """What exactly is the matter with a row."""
+    """What is wrong with a row."""
 
     RULE_VIOLATION = "rule_violation"
     MISSING = "missing"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 class Risk(StrEnum):
-    """What is at stake when the row is wrong."""
+    """How bad it is if the row is wrong."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -52,8 +52,8 @@ class SampledAttribute:
     """An attribute in scope, with the column that feeds it.
 
     Attributes:
-        column: None where nothing is known to feed it but perhaps a column of its own name.
-        written: How its times are written, such as `%Y%m%d`; in any way where nobody has said.
+        column: None where it is not mapped; a column of its own name may feed it.
+        written: How its times are written, such as `%Y%m%d`; in any form if None.
     """
 
     id: int
@@ -70,7 +70,7 @@ class SampledAttribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledRule:
-    """An approved rule whose violations are worth a look.
+    """An approved rule whose violations are sampled.
 
     Attributes:
         severity: As the rule has it; becomes the sample's risk.
@@ -84,13 +84,13 @@ class SampledRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Rows that are worth a look for the same reason.
+    """Rows that are suspicious for the same reason.
 
     Attributes:
         key: Names the pool: rows are drawn from it in an order that depends on this and the seed.
         count: How many rows there are.
-        reason: In words, of any of its rows.
-        stratum: Of clean rows, the place of theirs in the table's strata.
+        reason: In words, the same for all of its rows.
+        stratum: For clean rows, the place of their stratum in the table's strata.
     """
 
     key: str
@@ -110,7 +110,7 @@ class Found:
     """A row of a pool.
 
     Attributes:
-        value: Of the pool's attribute, as text; of a long one the beginning.
+        value: The pool's attribute, as text, cut if it is long.
     """
 
     key: RowKey
@@ -127,11 +127,11 @@ class Pick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRequest:
-    """What is wanted of one table.
+    """What to draw from one table.
 
     Attributes:
-        key: The columns that name a row; the table's primary key when empty.
-        taken: Keys of rows that are not to be drawn.
+        key: The columns that identify a row; the table's primary key when empty.
+        taken: Keys of rows that must not be drawn.
         wanted: How many rows of each category.
     """
 
@@ -150,7 +150,7 @@ class DrawnRow:
     """A drawn row with its data.
 
     Attributes:
-        source_key: Names the row: values by column.
+        source_key: Identifies the row: values by column.
         data: Values of the attributes in scope, by the attribute's name, as texts.
     """
 
@@ -163,15 +163,15 @@ class DrawnRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSamples:
-    """What one table gave.
+    """What was drawn from one table.
 
     Attributes:
-        rows: Of the whole table.
+        rows: Rows of the whole table.
         pools: Everything that was considered, drawn from or not.
         columns: The columns that the drawn rows' data comes from, by the attributes' names.
-        clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from;
-            empty where none were wanted.
-        problems: Attributes that could not be considered, or not in all rows, and why, in words.
+        clean: Numbers of rows without suspicion, by stratum; empty if none
+            were wanted.
+        problems: Attributes that could not be considered, or not in all rows, and why.
     """
 
     table: str
@@ -187,7 +187,7 @@ class TableSampler(Protocol):
     """Draws rows from one table; the work is done where the rows are."""
 
     async def sample(self, request: TableRequest) -> TableSamples:
-        """Draw rows, all over one snapshot of the table.
+        """Draw rows from one snapshot of the table.
 
         Raises:
             ItemFailed: The table cannot be read; the code says why.
@@ -199,7 +199,7 @@ def split(size: int, shares: Mapping[Category, float]) -> dict[Category, int]:
     """Split a number by shares so that each part is within one of its share.
 
     Args:
-        shares: They may add up to a little more or less than 1, as people round them.
+        shares: They may add up to slightly more or less than 1, because people round them.
     """
     whole = sum(shares.values()) or 1.0
     exact = {category: size * shares.get(category, 0.0) / whole for category in Category}
@@ -226,7 +226,7 @@ def split_strata(size: int, strata: Sequence[int]) -> list[int]:
     while left > 0:
         open_ones = [one for one in by_size if parts[one] < strata[one]]
         total = sum(strata)
-        # Whoever is furthest below its share is next.
+        # The one furthest below its share is next.
         neediest = min(open_ones, key=lambda one: (parts[one] - size * strata[one] / total, one))
         parts[neediest] += 1
         left -= 1
@@ -234,7 +234,7 @@ def split_strata(size: int, strata: Sequence[int]) -> list[int]:
 
 
 def order_of(seed: int, *words: object) -> str:
-    """A place in an order that looks random and is the same every time."""
+    """A place in an order that is like random and always the same."""
     text = "|".join(map(str, (seed, *words)))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -250,10 +250,10 @@ def draw(
     """Draw as many rows of each category as there are, none twice.
 
     The attributes take turns, and the pools of an attribute take turns, so that every
-    attribute is considered before one is looked at twice.
+    attribute gets a row before one gets a second.
 
     Args:
-        fetch: The first rows of a pool, at least so many if it has them, always in the same
+        fetch: The first rows of a pool, at least that many if it has them, always in the same
             order; it is asked only for pools that are drawn from.
     """
     used = set(taken)
@@ -314,7 +314,7 @@ class NewSample:
     """What one item stores.
 
     Attributes:
-        key_values: Of the key attributes, by their names.
+        key_values: Values of the key attributes, by their names.
     """
 
     ordinal: int
@@ -324,7 +324,7 @@ class NewSample:
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """Rows that nothing is the matter with, and how many of them were drawn by chance."""
+    """Rows without suspicion, and how many of them were drawn by chance."""
 
     rows: int
     drawn: int
@@ -332,14 +332,14 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What the rows were drawn from: stored once for a job.
+    """The rows that were drawn from: stored once for a job.
 
     Attributes:
-        rows: Of all tables together.
-        attributes: For each attribute in scope how many rows every kind of reason had.
+        rows: Rows of all tables together.
+        attributes: For each attribute in scope, the number of rows by kind of reason.
         columns: The columns that the attributes were read from: mappings may change afterwards.
-        clean: Rows that nothing is the matter with, by the strata that clean rows are drawn from.
-        strata: Of each drawn clean row the place of its stratum in `clean`.
+        clean: Numbers of rows without suspicion, by stratum.
+        strata: For each drawn clean row, the place of its stratum in `clean`.
     """
 
     rows: int
@@ -363,13 +363,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What of a report is sampled.
+    """What is sampled of a report.
 
     Attributes:
-        keys: The key attributes, in scope or not: they name the rows.
-        rules: By the data source and the table that rule execution asks them of.
+        keys: The key attributes, in scope or not: they identify the rows.
+        rules: By data source and table, as in rule execution.
         scoped_by: `scoping` where people have approved which attributes are tested, `request`
-            where the job names them, else `report`.
+            if the job names them, else `report`.
     """
 
     attributes: Sequence[SampledAttribute]
@@ -381,7 +381,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTotals:
-    """What a job has stored, and what it has not.
+    """What a job has stored, and which slots stayed empty.
 
     Attributes:
         requested: Slots by category.
@@ -389,7 +389,7 @@ class SampleTotals:
         by_attribute: Samples by attribute.
         reasons: Why slots stayed empty, by category.
         clean: The strata of the clean rows, with what of them is in the sample.
-        frame: As it was stored; None where nothing was drawn.
+        frame: As it was stored; None if nothing was drawn.
     """
 
     requested: Mapping[Category, int]
@@ -411,15 +411,15 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
     async def decided_keys(
         self, tx: Transaction, set_id: str, job_id: str
     ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
-        """Keys of the rows in a set that people have decided on, by table, but for a job's own.
+        """Keys of the rows in a set that people have decided on, by table, without a job's own.
 
-        Its own are drawn again when it draws again, whatever was decided on them meanwhile.
+        Its own are drawn again when it draws again, also if people have decided on them.
         """
 
     async def taken(
         self, tx: Transaction, set_id: str, job_id: str, hashes: Sequence[str]
     ) -> set[str]:
-        """Which of some keys are in the set already, but for those that `replace` takes out."""
+        """Which of some keys are already in the set, without those that `replace` removes."""
 
     async def replace(
         self,
@@ -429,26 +429,26 @@ class SampleStore(VersionStore, AttributeStore, Protocol):
         samples: Sequence[NewSample],
         frame: Frame,
     ) -> None:
-        """Store samples in the place of those of earlier jobs that nobody has decided on."""
+        """Store samples, replacing those of earlier jobs that nobody has decided on."""
 
     async def totals(self, tx: Transaction, job: Job) -> SampleTotals:
-        """What a job has stored, and what it has not."""
+        """What a job has stored, and which slots stayed empty."""
 
 
 class SampleStatistics(Protocol):
-    """What a sample of some size can tell about the rows that it was drawn from."""
+    """What a sample shows about the rows that it was drawn from."""
 
     def basis(self, rows: int, clean: Sequence[Stratum], *, size: int) -> Mapping[str, Any]:
         """The confidence that a sample gives, by the hypergeometric distribution.
 
         Args:
-            rows: Of the tables that were looked at.
-            clean: Those of them that nothing is the matter with, by stratum.
+            rows: Rows of the tables.
+            clean: Those of them without suspicion, by stratum.
             size: Samples of all categories; only the clean ones are drawn by chance alone.
         """
 
 
 def key_hash(table: str, source_key: Mapping[str, str | None]) -> str:
-    """Names a row within a sample set."""
+    """Identifies a row within a sample set."""
     parts = [table, *(f"{name}={value!r}" for name, value in sorted(source_key.items()))]
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

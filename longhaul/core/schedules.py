@@ -1,4 +1,4 @@
-"""Schedules: when jobs start by themselves, and what became of each firing."""
+"""Schedules: when jobs start by themselves, and the result of each firing."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ START_SCHEDULED_JOB = "StartScheduledJob"
 
 
 class FiringOutcome(StrEnum):
-    """What came of one firing."""
+    """The result of one firing."""
 
     STARTED = "started"
     SKIPPED = "skipped"
@@ -26,14 +26,14 @@ class FiringOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Which job is to be started again and again, in whose name, and when.
+    """Which job to start, for whom, and when.
 
     Attributes:
-        owner: Who its jobs belong to, with the roles that they had when they made it.
+        owner: The owner of its jobs, with the roles of when it was made.
         request: The rest of the job: parameters, priority, description, metadata, options.
         cron: Five fields; None where `every_seconds` is given.
-        time_zone: What the fields of `cron` mean.
-        deleted: It is only here until Temporal has forgotten it too.
+        time_zone: The time zone of `cron`.
+        deleted: It is kept until Temporal has deleted it too.
     """
 
     id: str
@@ -68,7 +68,7 @@ class FiringRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """What became of a firing.
+    """The result of a firing.
 
     Attributes:
         job_id: The job that was started, or the one that was still running.
@@ -88,13 +88,13 @@ class Firings(Protocol):
         """Read a schedule and keep other firings of it out until the transaction ends."""
 
     async def fired(self, tx: Transaction, schedule_id: str, at: datetime) -> Firing | None:
-        """What came of the firing of a time, if it was there."""
+        """The result of the firing of a time, if there was one."""
 
     async def live_job(self, tx: Transaction, schedule_id: str) -> str | None:
         """The job of an earlier firing that has not ended."""
 
     async def note(self, tx: Transaction, schedule_id: str, firing: Firing) -> None:
-        """Note what came of a firing."""
+        """Store the result of a firing."""
 
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -110,7 +110,7 @@ _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 
 
 def check_cron(text: str) -> None:
-    """Refuse what is no cron expression of five fields.
+    """Refuse a text that is not a cron expression of five fields.
 
     Raises:
         InvalidInput: It has another shape, or a value out of range; it says which.

@@ -18,7 +18,7 @@ FLAG_POINTS = 20
 HIGH_ABOVE = 70
 LOW_BELOW = 30
 
-# What it adds to `common_errors` that more than so many percent of the rows broke a rule.
+# Points for `common_errors` if more than this percentage of the rows broke a rule.
 _POINTS_OF_BROKEN = ((5.0, 10), (0.5, 7), (0.0, 5))
 
 
@@ -52,12 +52,12 @@ RECOMMENDATION_SYNONYMS: Mapping[str, Recommendation] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskScore:
-    """What a risk is made of; the parts are kept, and the score is their sum.
+    """The parts of a risk; they are stored, and the score is their sum.
 
     Attributes:
         regulatory_impact: 1-15, as the three after it.
         is_cde: Whether it is a critical data element: 20 points.
-        has_issues: Whether it was wrong before: 20 points.
+        has_issues: Whether it had issues before: 20 points.
     """
 
     regulatory_impact: int
@@ -109,11 +109,11 @@ class Measures:
     """What the rules of an attribute measured when they last ran.
 
     Attributes:
-        failed_rules: Those that did not hold; one that tolerates its failing rows did.
-        most_rows: That a rule has looked at.
-        most_failed_rows: Of the failed rule that most rows broke. A rule about the whole table,
-            such as about a mean, is broken by none.
-        worst_pass_rate: 0-100; of the same rule.
+        failed_rules: Rules that failed; one that tolerates its failing rows did not.
+        most_rows: The most rows that a rule has read.
+        most_failed_rows: Those of the failed rule with most failing rows. A rule about the whole
+            table, such as about a mean, has none.
+        worst_pass_rate: 0-100, of the same rule.
     """
 
     rules: int
@@ -124,7 +124,7 @@ class Measures:
 
     @property
     def error_points(self) -> int:
-        """What the share of rows that broke the worst rule adds to `common_errors`."""
+        """The points in `common_errors` for the share of rows that broke the worst rule."""
         broken = 100 - self.worst_pass_rate
         return next((points for least, points in _POINTS_OF_BROKEN if broken > least), 0)
 
@@ -141,7 +141,7 @@ class Rationale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopingProposal:
-    """A recommendation for one attribute, and who makes it.
+    """A recommendation for one attribute, and who made it.
 
     Attributes:
         confidence: 0-1; how sure the recommendation is, which is not the risk.
@@ -213,10 +213,10 @@ def read_proposal(
     measures: Measures | None,
     frozen: Mapping[str, str],
 ) -> ScopingProposal:
-    """Turn an answer into a proposal; the flags are the attribute's own, never the model's.
+    """Turn an answer into a proposal; the flags come from the attribute, never from the model.
 
-    What rules have measured is no matter of opinion: it is the least that `common_errors` is, and
-    an attribute with a failed rule is tested.
+    Measurements of rules are the lower bound of `common_errors`, and an attribute with a failed
+    rule is tested.
 
     Raises:
         BadAnswer: Everything that is wrong with it.
@@ -283,7 +283,7 @@ class Scorer(Protocol):
 
 
 class RecommendationStanding(StrEnum):
-    """What a version already says about an attribute."""
+    """What a version already recommends for an attribute."""
 
     NONE = "none"
     PROPOSED = "proposed"
@@ -313,7 +313,7 @@ class ScopingStore(AttributeStore, VersionStore, Protocol):
     async def standing(
         self, tx: Transaction, version_id: str, attribute_id: int
     ) -> RecommendationStanding:
-        """What a version already says about an attribute."""
+        """What a version already recommends for an attribute."""
 
     async def measures(self, tx: Transaction, attribute_id: int) -> Measures | None:
         """What the rules of an attribute measured when they last ran; None if none has run."""
@@ -330,7 +330,7 @@ class ScopingStore(AttributeStore, VersionStore, Protocol):
         job_id: str,
         recommendations: Sequence[NewRecommendation],
     ) -> None:
-        """Put new recommendations in the place of those that nobody has decided on."""
+        """Replace the recommendations that nobody has decided on."""
 
     async def totals(self, tx: Transaction, version_id: str, job_id: str) -> ScopingTotals:
         """Count what a job has stored."""

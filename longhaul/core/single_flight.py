@@ -1,4 +1,4 @@
-"""Many who want the same costly thing at the same time get one and the same."""
+"""Callers who need the same costly thing at the same time share one."""
 
 import asyncio
 from collections import OrderedDict
@@ -18,7 +18,7 @@ class _Flight(Generic[V]):
 
 
 class SingleFlight(Generic[K, V]):
-    """Makes each thing once, keeps the last few, and stops when nobody waits any more.
+    """Makes each thing once, keeps the last few, and stops when nobody waits.
 
     Args:
         most: How many finished things are kept.
@@ -30,7 +30,7 @@ class SingleFlight(Generic[K, V]):
         self._flights: dict[K, _Flight[V]] = {}
 
     async def get(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """The thing under a key; what `make` raises goes to all who wait, and is not kept."""
+        """The thing under a key; an error of `make` is raised for all who wait, and not kept."""
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
@@ -51,7 +51,7 @@ class SingleFlight(Generic[K, V]):
         flight = self._flights.get(key)
         if flight is not None and flight.task is task:
             del self._flights[key]
-        # Asking for the exception marks it as heard, also when everybody has left.
+        # Reading the exception marks it as retrieved, also when nobody waits.
         if task.cancelled() or task.exception() is not None:
             return
         self._kept[key] = task.result()

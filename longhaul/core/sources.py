@@ -103,13 +103,13 @@ class SourceTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAccess:
-    """What sources may be reached with, and what a query may cost.
+    """Which sources may be reached, and what a query may cost.
 
     Attributes:
-        own_dsn: Longhaul's own database, for the sources that lie in it.
-        folders: Files are read below these only; None for whoever may read the whole disk.
-        secrets: What `secret_ref` may name; None for whoever brings secrets of their own.
-        memory_mb: What reading a file may take; what goes beyond is put on disk.
+        own_dsn: Longhaul's own database, for the sources in it.
+        folders: Files are only read below these; None for no limit.
+        secrets: What `secret_ref` may name; None for no limit.
+        memory_mb: Memory for reading a file; the rest goes to disk.
         scratch: Where files are copied while they are read; None for the system's own folder.
     """
 
@@ -123,13 +123,13 @@ class SourceAccess:
 
 
 class Sources(Protocol):
-    """Looks into data sources; never writes to them.
+    """Reads data sources; never writes to them.
 
     Every method raises:
         ItemFailed: The source cannot be read: `source_unreachable`, `source_denied`,
             `source_missing`, `source_unreadable`, `source_locked`, `source_timeout`,
             `secret_missing`, `table_missing`, `no_scratch`.
-        Unavailable: The source lies in our own database, which did not answer.
+        Unavailable: The source is in our own database, which did not answer.
     """
 
     async def tables(self, source: DataSource) -> Sequence[SourceTable]:
@@ -137,7 +137,7 @@ class Sources(Protocol):
 
 
 def refusal_of(failure: ItemFailed, pointer: str) -> InvalidInput | Unavailable:
-    """What somebody is told who named a source that cannot be read.
+    """The refusal for a source that cannot be read.
 
     Args:
         pointer: Where they named it.
@@ -146,7 +146,7 @@ def refusal_of(failure: ItemFailed, pointer: str) -> InvalidInput | Unavailable:
         return Unavailable(failure.sentence)
     if failure.item_code in _AWAY:
         return Unavailable(
-            f"{failure.sentence} See that it runs and is reached from here, then try again."
+            f"{failure.sentence} Check that it runs and can be reached from here, then try again."
         )
     return InvalidInput(failure.sentence, ((pointer, failure.item_code),))
 
@@ -155,7 +155,7 @@ def find_source(sources: Collection[DataSource], name: str) -> DataSource:
     """The data source of a name.
 
     Raises:
-        InvalidInput: There is none; those that there are are named.
+        InvalidInput: There is none; the message has the names that exist.
     """
     for one in sources:
         if one.name == name:

@@ -23,7 +23,7 @@ P = TypeVar("P", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionContext:
-    """What surrounds an action.
+    """What an action gets.
 
     Attributes:
         job: The flow.
@@ -43,7 +43,7 @@ class StepAction(ABC, Generic[P]):
     """One action.
 
     Attributes:
-        name: What definitions say as `action`; never changes.
+        name: The `action` in definitions; never changes.
         parameters: The pydantic model of its parameters; unknown keys are refused.
         roles: Who may start a flow with it; empty means everyone who may start the flow.
     """
@@ -58,10 +58,10 @@ class StepAction(ABC, Generic[P]):
 
     @abstractmethod
     async def do(self, context: ActionContext, parameters: P) -> Mapping[str, Any]:
-        """Do it, and return what later steps may refer to.
+        """Do it, and return the result that later steps may refer to.
 
-        It may be done again after a crash, so effects belong into `save`, or must be
-        harmless to repeat.
+        It may be done again after a crash, so put effects into `save`, or make
+        them harmless to repeat.
 
         Raises:
             ItemFailed: It cannot be done.
@@ -70,7 +70,7 @@ class StepAction(ABC, Generic[P]):
     async def save(
         self, tx: Transaction, context: ActionContext, parameters: P, output: Mapping[str, Any]
     ) -> None:
-        """Store what it brought about, in the transaction that ends the step."""
+        """Store its effects in the transaction that ends the step."""
 
 
 AnyAction = StepAction[Any]

@@ -1,4 +1,4 @@
-"""What the system does for itself by time: deletes what is old, and looks whether all is well."""
+"""The system's own schedules: retention, and a health probe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Upkeep:
 
     @property
     def schedule_id(self) -> str:
-        """What Temporal knows it by."""
+        """Its id in Temporal."""
         return f"longhaul-{self.workflow}"
 
 
@@ -35,7 +35,7 @@ class Purged:
     """What retention has deleted.
 
     Attributes:
-        busy: Somebody else was at it, so nothing was done.
+        busy: Another process was doing it, so nothing was done.
     """
 
     jobs: int = 0
@@ -44,7 +44,7 @@ class Purged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """How the queues do, each by what a worker of it found, or `no_worker`."""
+    """The health of each queue: what a worker of it found, or `no_worker`."""
 
     queues: dict[str, str] = field(default_factory=dict)
 
@@ -59,30 +59,30 @@ NO_WORKER = "no_worker"
 
 
 class Expired(Protocol):
-    """What is old enough to be deleted."""
+    """Deletes what is old."""
 
     async def purge_jobs(self, older_than: timedelta) -> Sequence[str]:
-        """Delete the rows of some jobs that ended so long ago; the ids of all that are gone.
+        """Delete the rows of some jobs that ended that long ago; the ids of all that are gone.
 
         Their items and calls are deleted by `purge_remains`, however many there are.
         """
 
     async def purge_remains(self) -> bool:
-        """Delete some of what purged jobs have left; False when there is no more to do."""
+        """Delete some remains of purged jobs; False when there are no more."""
 
     async def purge_others(self, older_than: timedelta) -> None:
-        """Delete what is no part of a job: expired keys, and what else is as old."""
+        """Delete what belongs to no job: expired keys, and other things as old."""
 
 
 class Traces(Protocol):
-    """What Redis may still show of jobs."""
+    """What Redis may still have of jobs."""
 
     async def forget(self, job_ids: Sequence[str]) -> None:
-        """Show nothing more of some jobs. Never raises."""
+        """Delete it for some jobs. Never raises."""
 
 
 class UpkeepLog(Protocol):
-    """What the system's own schedules came to: the last run of each."""
+    """The last run of each of the system's own schedules."""
 
     async def note(self, name: str, *, ok: bool, details: Mapping[str, object]) -> None:
-        """Replace what is noted of one."""
+        """Replace the last run of one."""

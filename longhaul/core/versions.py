@@ -8,7 +8,7 @@ from longhaul.core.ports import Transaction
 
 
 class VersionStatus(StrEnum):
-    """Where a version stands on its way to approval."""
+    """The status of a version."""
 
     DRAFT = "draft"
     PENDING_APPROVAL = "pending_approval"
@@ -41,9 +41,9 @@ class VersionStore(Protocol):
     ) -> ReportVersion | None:
         """The report's draft version, created if there is none.
 
-        None when the cycle does not hold the report. Of two who create at the same time one
-        waits for the other, and both get the same version.
+        None when the report is not in the cycle. If two create it at the same time, one waits for
+        the other, and both get the same version.
         """
 
     async def hold_draft(self, tx: Transaction, version_id: str) -> bool:
-        """Keep the version as it is until the transaction ends; False when it is no draft."""
+        """Keep the version as it is until the transaction ends; False when it is not a draft."""

@@ -19,7 +19,7 @@ from longhaul.core.errors import InvalidInput
 SECRET_BYTES = 32
 SECRET_PREFIX = "whsec_"
 
-# After each of these waits a failed delivery is tried again; about a day in all.
+# A failed delivery is tried again after each of these waits; about a day in all.
 WAITS = (
     timedelta(seconds=5),
     timedelta(seconds=30),
@@ -46,10 +46,10 @@ _LAST_32_BITS = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Try:
-    """What became of sending a delivery once.
+    """The result of sending a delivery once.
 
     Attributes:
-        error: Why it was no success, as a stable word; None for an answer of 2xx.
+        error: Why it failed, as a stable word; None for an answer of 2xx.
         is_final: There is no point in trying again.
     """
 
@@ -77,10 +77,10 @@ def signed_headers(secret: str, delivery_id: str, timestamp: int, body: bytes) -
 
 
 def check_url(url: str, *, allow_private: bool) -> None:
-    """Refuse addresses that no webhook may have; a name's own addresses are checked later.
+    """Refuse addresses that no webhook may have; the addresses of a name are checked later.
 
     Raises:
-        InvalidInput: It is no address of a web server, or one that is not allowed here.
+        InvalidInput: It is not the address of a web server, or it is not allowed here.
     """
     schemes = ("https", "http") if allow_private else ("https",)
     complaint = f"A webhook's address begins with {' or '.join(schemes)}:// and a host."
@@ -100,7 +100,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address belongs to the public internet, whatever it is wrapped in."""
+    """Whether an address belongs to the public internet, in any notation."""
     found = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address):
         inner = _wrapped(found)

@@ -1,9 +1,5 @@
 """People's decisions, joined: where they are kept, and what follows from them."""
 
-from longhaul.activities.decisions import Decisions
-from longhaul.activities.mapping_by_hand import MappingByHand
-from longhaul.activities.rule_editing import RuleEditing
-from longhaul.activities.rule_suites import RuleSuites
 from longhaul.activities.version_approval import VersionApproval
 from longhaul.adapters.postgres.approved_samples import ApprovedSamples
 from longhaul.adapters.postgres.cases import PostgresCases
@@ -17,6 +13,10 @@ from longhaul.core.decisions import Kind
 from longhaul.core.job_types import Resources
 from longhaul.core.ports import RegexDialects
 from longhaul.core.sources import SourceAccess
+from longhaul.services.decisions import Decisions
+from longhaul.services.manual_mappings import ManualMappings
+from longhaul.services.rule_editing import RuleEditing
+from longhaul.services.rule_suites import RuleSuites
 
 
 def build_decisions() -> Decisions:
@@ -36,9 +36,9 @@ def build_rule_editing(regexes: RegexDialects) -> RuleEditing:
     return RuleEditing(shelf=PostgresRuleShelf(), decisions=PostgresDecisions(), regexes=regexes)
 
 
-def build_mapping_by_hand(access: SourceAccess) -> MappingByHand:
+def build_manual_mappings(access: SourceAccess) -> ManualMappings:
     """Build what maps attributes as people say; a person waits for the look at the source."""
-    return MappingByHand(
+    return ManualMappings(
         shelf=PostgresMappingShelf(),
         decisions=PostgresDecisions(),
         sources=SourceSessions(for_queries(access)),

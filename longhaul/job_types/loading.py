@@ -83,7 +83,7 @@ def _build(where: str, factory: Any, resources: Resources) -> Built:
         raise ValueError(f"{where} is not callable; name a job type's class or a factory.")
     built = _load(where, lambda: factory(resources))
     if not isinstance(built, JobType | StepAction):
-        raise ValueError(f"{where} made a {type(built).__name__}, which is no job type.")
+        raise ValueError(f"{where} made a {type(built).__name__}, which is not a job type.")
     what, needed = (
         ("job type", _NEEDED) if isinstance(built, JobType) else ("action", _ACTION_NEEDS)
     )

@@ -1,9 +1,10 @@
 """The step of a flow that writes a quality report, joined."""
 
-from longhaul.activities.quality_report import QualityReportAction, QualityReports
+from longhaul.activities.quality_report import QualityReportAction
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.quality_reports import PostgresQualityReports
 from longhaul.core.job_types import Resources
+from longhaul.services.quality_reports import QualityReports
 
 
 def quality_report(resources: Resources) -> QualityReportAction:

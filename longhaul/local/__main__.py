@@ -10,12 +10,13 @@ from longhaul.adapters.data_folder import FolderInUse
 from longhaul.adapters.postgres.database import Refused
 from longhaul.adapters.settings import Settings
 from longhaul.core.errors import Unavailable
+from longhaul.core.exit_codes import ExitCode
 from longhaul.local.processes import ProcessFailed
 from longhaul.local.stack import Stack
 
 
 def main() -> int:
-    """Run the stack; 1 when it cannot start or go on, 2 when the settings are wrong."""
+    """Run the stack; its exit code is one of the command's."""
     parser = argparse.ArgumentParser(prog="longhaul up", description=__doc__)
     parser.add_argument("--types", action="append", default=[], help="module with job types")
     arguments = parser.parse_args()
@@ -24,17 +25,20 @@ def main() -> int:
         asyncio.run(stack.run())
     except ValidationError as exc:
         say(str(exc))
-        return 2
+        return ExitCode.WRONG_USAGE
     except Refused as exc:
         say(f"PostgreSQL refuses: {exc}. Check LONGHAUL_POSTGRES__DSN.")
-        return 2
-    except (FolderInUse, ProcessFailed) as exc:
+        return ExitCode.WRONG_USAGE
+    except FolderInUse as exc:
         say(str(exc))
-        return 1
+        return ExitCode.WRONG_USAGE
+    except ProcessFailed as exc:
+        say(str(exc))
+        return ExitCode.FAILED
     except Unavailable as exc:
         say(f"{exc.sentence} {exc.__cause__ or ''}")
-        return 1
-    return 0
+        return ExitCode.CANNOT_REACH
+    return ExitCode.DONE
 
 
 def say(line: str) -> None:

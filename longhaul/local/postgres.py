@@ -48,7 +48,7 @@ async def prepare(folder: Path) -> None:
     try:
         unfinished.replace(folder)
     except OSError as exc:
-        raise ProcessFailed(f"{folder} is in the way: it is no database cluster.") from exc
+        raise ProcessFailed(f"{folder} is not a database cluster; move it away.") from exc
 
 
 def command(folder: Path, port: int, *, durable: bool = True) -> Command:

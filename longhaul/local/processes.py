@@ -18,6 +18,7 @@ class Command:
     """What to run and how to end it.
 
     Attributes:
+        env: Added to the variables of this process; None takes one away.
         stop_signal: Asks the process to end in good order.
         orphan_signal: What it gets when its parent dies; the stop signal if not given.
         wrapper: Put in front of the command, after the guard that ties it to its parent.
@@ -26,7 +27,7 @@ class Command:
 
     name: str
     argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals | None = None
     wrapper: Sequence[str] = ()
@@ -61,7 +62,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **command.env},
+                env=_environment(command.env),
                 # Ctrl-C reaches the whole foreground group; only the parent may act on it.
                 start_new_session=True,
                 pass_fds=tuple(inherit),
@@ -103,6 +104,11 @@ class Process:
         """The end of its log."""
         text = self._log.read_text(errors="replace") if self._log.exists() else ""
         return "\n".join(text.splitlines()[-_LAST_LINES:])
+
+
+def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    changed = {**os.environ, **changes}
+    return {name: value for name, value in changed.items() if value is not None}
 
 
 def _guard(number: signal.Signals) -> list[str]:

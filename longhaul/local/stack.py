@@ -60,17 +60,22 @@ class Stack:
                 await supervisor.stop()
 
     async def _start_and_watch(self, supervisor: Supervisor) -> None:
+        dsn = await self._postgres(supervisor)
+        redis_url = await self._redis(supervisor)
+        temporal_address = await self._temporal(supervisor)
         env = {
-            "LONGHAUL_POSTGRES__DSN": await self._postgres(supervisor),
-            "LONGHAUL_REDIS__URL": await self._redis(supervisor),
-            "TEMPORAL_ADDRESS": await self._temporal(supervisor),
+            **(temporal.no_other() if self._settings.temporal_address is None else {}),
+            "LONGHAUL_POSTGRES__DSN": dsn,
+            "LONGHAUL_REDIS__URL": redis_url,
+            "TEMPORAL_ADDRESS": temporal_address,
+            **self._secret(),
+            **self._key(),
         }
-        await migrate(env["LONGHAUL_POSTGRES__DSN"], say=self._say)
-        env |= self._secret() | self._key()
+        await migrate(dsn, say=self._say)
         await self._api(supervisor, env)
         await self._worker(supervisor, env)
         self._folder.write_addresses(self._addresses)
-        self._say_where()
+        self._say_where(temporal_address=temporal_address)
         await supervisor.watch()
 
     async def _postgres(self, supervisor: Supervisor) -> str:
@@ -99,7 +104,7 @@ class Stack:
 
     async def _temporal(self, supervisor: Supervisor) -> str:
         if self._settings.temporal_address is not None:
-            self._say(f"Temporal: {self._settings.temporal_address}")
+            self._say("Temporal: as TEMPORAL_ADDRESS says")
             return self._settings.temporal_address
         port, ui_port = self._port("temporal"), self._port("temporal_ui")
         binary = await temporal.find_binary(self._say)
@@ -111,7 +116,7 @@ class Stack:
         self._addresses["temporal_ui"] = f"http://{HOST}:{ui_port}"
         return f"{HOST}:{port}"
 
-    async def _api(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    async def _api(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         api = self._settings.api
         port = self._port("api", api.port, host=api.host)
         command = Command(
@@ -122,7 +127,7 @@ class Stack:
         await self._start(supervisor, command, lambda: answers(port, api.near_host))
         self._addresses["api"] = api.url(port)
 
-    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str]) -> None:
+    async def _worker(self, supervisor: Supervisor, env: Mapping[str, str | None]) -> None:
         command = Command(
             name="Worker",
             argv=self._python("longhaul.worker"),
@@ -172,10 +177,11 @@ class Stack:
         self._addresses[f"{name}_port"] = port
         return port
 
-    def _say_where(self) -> None:
+    def _say_where(self, *, temporal_address: str) -> None:
         api = self._addresses["api"]
         self._say("")
         self._say(f"API        {api}/docs")
+        self._say(f"Temporal   {temporal_address}")
         if "temporal_ui" in self._addresses:
             self._say(f"Workflows  {self._addresses['temporal_ui']}")
         self._say(f"Data       {self._folder.path}")

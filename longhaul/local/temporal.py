@@ -46,6 +46,12 @@ def command(binary: Path, *, file: Path, port: int, ui_port: int) -> Command:
     )
 
 
+def no_other() -> dict[str, str | None]:
+    """What a process must not see that is to work on this server: settings for another one."""
+    others = {name: None for name in os.environ if name.startswith("TEMPORAL_")}
+    return {**others, "TEMPORAL_CONFIG_FILE": os.devnull}
+
+
 async def is_ready(port: int) -> bool:
     """Whether the server accepts connections."""
     return await answers(port)

@@ -8,29 +8,29 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.attempts import Attempts
 from longhaul.activities.calls import Provider
 from longhaul.activities.chunk import ChunkActivities
 from longhaul.activities.control import ControlActivities
-from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flag_watch import FlagWatch
 from longhaul.activities.flow import FlowActivities
 from longhaul.activities.flow_action import ActionActivities
 from longhaul.activities.flow_look import FlowParts
-from longhaul.activities.flush import PATIENCE
 from longhaul.activities.item_run import ItemRunner
 from longhaul.activities.job_runs import JobRuns
-from longhaul.activities.parents import Parents
+from longhaul.activities.patience import PATIENCE
 from longhaul.activities.plan import PlanActivities
-from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import JobError
 from longhaul.core.job_types import Queue
-from longhaul.core.ports import CallJournal, Flags, LogTail, Reports, Stores, Workflows
+from longhaul.core.ports import CallJournal, ErrorReporter, Flags, LogTail, Stores, Workflows
+from longhaul.services.approvals import Approvals
+from longhaul.services.attempts import Attempts
+from longhaul.services.job_finisher import JobFinisher
+from longhaul.services.parents import Parents
+from longhaul.services.steering import Steering
 from longhaul.worker.errors import ErrorInterceptor
 from longhaul.worker.timed import TimedWork
 from longhaul.workflows.health_probe import HealthProbe
@@ -64,7 +64,7 @@ class Parts:
     journal: CallJournal
     flags: Flags
     logs: LogTail
-    reports: Reports
+    errors: ErrorReporter
     providers: Mapping[str, Provider]
     timed: TimedWork
 
@@ -91,7 +91,7 @@ def build_workers(
                 task_queue=queue,
                 workflows=_workflows(parts) if is_first else [],
                 activities=workflow_side if is_first else item_side,
-                interceptors=[ErrorInterceptor(parts.reports)],
+                interceptors=[ErrorInterceptor(parts.errors)],
                 workflow_failure_exception_types=[JobError],
                 max_cached_workflows=cached_workflows,
                 max_concurrent_activities=MAX_CHUNKS,
@@ -112,9 +112,9 @@ def _workflows(parts: Parts) -> list[type]:
 
 
 def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
-    plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
-    endings = Endings(stores=parts.stores, catalog=parts.catalog, reports=parts.reports)
-    finish = FinishActivities(stores=parts.stores, endings=endings)
+    plan = PlanActivities(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
+    finisher = JobFinisher(stores=parts.stores, catalog=parts.catalog, errors=parts.errors)
+    finish = FinishActivities(stores=parts.stores, finisher=finisher)
     control = ControlActivities(stores=parts.stores, flags=parts.flags)
     return [
         plan.plan,
@@ -128,7 +128,7 @@ def _workflow_side(parts: Parts) -> list[Callable[..., Any]]:
 
 def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
     stores, flows = parts.stores, PostgresFlows()
-    endings = Endings(stores=stores, catalog=parts.catalog, reports=parts.reports)
+    finisher = JobFinisher(stores=stores, catalog=parts.catalog, errors=parts.errors)
     look_parts = FlowParts(
         jobs=stores.jobs,
         ledger=stores.ledger,
@@ -137,9 +137,9 @@ def _flow_side(parts: Parts, workflows: Workflows) -> list[Callable[..., Any]]:
         approvals=Approvals(stores=stores, flows=flows, logs=parts.logs),
         attempts=Attempts(jobs=stores.jobs, ledger=stores.ledger),
         parents=Parents(jobs=stores.jobs, ledger=stores.ledger),
-        reports=parts.reports,
+        errors=parts.errors,
     )
-    steering = Steering(stores=stores, workflows=workflows, endings=endings)
+    steering = Steering(stores=stores, workflows=workflows, finisher=finisher)
     flow = FlowActivities(stores=stores, parts=look_parts, steering=steering)
     return [flow.look, flow.steer]
 
@@ -150,7 +150,7 @@ def _actions(parts: Parts) -> ActionActivities:
         flows=PostgresFlows(),
         catalog=parts.catalog,
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
 
 
@@ -162,13 +162,13 @@ def _item_side(
         journal=parts.journal,
         providers=parts.providers,
         logs=parts.logs,
-        reports=parts.reports,
+        errors=parts.errors,
     )
     runs = JobRuns(
         stores=parts.stores,
         watch=watch,
         catalog=parts.catalog,
-        reports=parts.reports,
+        errors=parts.errors,
         patience=patience,
     )
     chunks = ChunkActivities(

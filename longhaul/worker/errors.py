@@ -9,30 +9,28 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from longhaul.core.errors import JobError
-from longhaul.core.ports import Reports
-
-UNEXPECTED = "unexpected"
+from longhaul.core.errors import UNEXPECTED, JobError
+from longhaul.core.ports import ErrorReporter
 
 
 class ErrorInterceptor(Interceptor):
     """Lets no driver's text, row or prompt reach Temporal's history."""
 
-    def __init__(self, reports: Reports) -> None:
-        self._reports = reports
+    def __init__(self, errors: ErrorReporter) -> None:
+        self._errors = errors
 
     def intercept_activity(
         self,
         next: ActivityInboundInterceptor,
     ) -> ActivityInboundInterceptor:
         """Wrap every activity."""
-        return _Translate(next, self._reports)
+        return _Translate(next, self._errors)
 
 
 class _Translate(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, reports: Reports) -> None:
+    def __init__(self, following: ActivityInboundInterceptor, errors: ErrorReporter) -> None:
         super().__init__(following)
-        self._reports = reports
+        self._errors = errors
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         try:
@@ -48,7 +46,7 @@ class _Translate(ActivityInboundInterceptor):
 
     def _give_up(self, exc: Exception, input: ExecuteActivityInput) -> NoReturn:
         name = getattr(input.fn, "__name__", "activity")
-        error_id = self._reports.file(exc, activity=name)
+        error_id = self._errors.file(exc, activity=name)
         raise ApplicationError(
             f"The activity broke; the log has error {error_id}.", type=UNEXPECTED
         ) from None

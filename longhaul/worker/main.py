@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from temporalio.client import Client
 
 from longhaul.activities.plan import LISTING
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.calls import PostgresCallJournal
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
@@ -18,11 +17,12 @@ from longhaul.adapters.redis.board import RedisJobBoard
 from longhaul.adapters.redis.flags import RedisFlags
 from longhaul.adapters.redis.logs import RedisLogTail
 from longhaul.adapters.settings import Settings, WorkerSettings
-from longhaul.adapters.telemetry.logs import LoggedReports, configure_logging
+from longhaul.adapters.telemetry.logs import LoggedErrors, configure_logging
 from longhaul.adapters.telemetry.tracing import tracing
 from longhaul.adapters.temporal.connection import connect_patiently
 from longhaul.core.exit_codes import START_AGAIN
 from longhaul.core.ports import Stores
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.loading import load_catalog
 from longhaul.job_types.processes import open_servers
 from longhaul.job_types.resources import build_resources
@@ -65,7 +65,7 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
         leaving = asyncio.create_task(stopped.wait())
         growing = asyncio.create_task(outgrown(settings.max_memory_mb))
         watching = asyncio.create_task(watch.run())
-        stack.push_async_callback(end, [watching, leaving, growing])
+        stack.push_async_callback(cancel_and_wait, [watching, leaving, growing])
         for worker in workers:
             await stack.enter_async_context(worker)
         await asyncio.wait({leaving, growing}, return_when=asyncio.FIRST_COMPLETED)
@@ -109,7 +109,7 @@ async def open_parts(
                 journal=PostgresCallJournal(database, jobs),
                 flags=RedisFlags(redis),
                 logs=RedisLogTail(redis),
-                reports=LoggedReports(),
+                errors=LoggedErrors(),
                 providers=providers,
                 timed=timed_work(
                     database, redis, stores, catalog, keep=settings.retention.kept_for

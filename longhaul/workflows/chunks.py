@@ -1,4 +1,4 @@
-"""The chunk desk: which stretches are still to hand out, which are out, what came back."""
+"""The chunk scheduler: which stretches are still to hand out, which are out, what came back."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class _Sent:
     cancelled: bool = False
 
 
-class ChunkDesk:
+class ChunkScheduler:
     """Hands out chunks, takes them back, and remembers what has to be done again.
 
     Args:
@@ -98,7 +98,7 @@ class ChunkDesk:
         self._spans.extend(page.spans)
         self._next_page = page.after
 
-    def start_over(self) -> None:
+    def forget_spans(self) -> None:
         """Forget what was to be handed out: the ledger will be asked again."""
         self._spans.clear()
         self._redo.clear()
@@ -246,7 +246,7 @@ class ChunkDesk:
         self._not_before = workflow.now() + wait
         self._alarm = asyncio.create_task(self._poke_after(wait.total_seconds()))
 
-    def hurry(self) -> None:
+    def reset_back_off(self) -> None:
         """Wait no longer: somebody has looked, and wants it to be tried again now."""
         self.faults = 0
         self._not_before = None

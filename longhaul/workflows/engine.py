@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from longhaul.core.stop_loss import FailureWindow
     from longhaul.workflows import policies
-    from longhaul.workflows.chunks import ChunkDesk
+    from longhaul.workflows.chunks import ChunkScheduler
     from longhaul.workflows.display import JOB_STATUS, details_markdown
 
 # Faults of our own in a row, after which a person should look before more money is spent.
@@ -50,7 +50,7 @@ MAX_FAULTS = 8
 _LATE_STOPS = "late-stops-are-over"
 _PLANNED_PAUSE_FIRST = "planned-pause-first"
 
-End: TypeAlias = JobResult | JobState
+AttemptEnd: TypeAlias = JobResult | JobState
 
 _LATE = ApplicationError(
     "The deadline passed before every item had ended.", type="deadline_exceeded"
@@ -58,7 +58,7 @@ _LATE = ApplicationError(
 
 
 class ItemJob:
-    """Carries out one attempt of a job. A job type's workflow is a two-line subclass."""
+    """Carries out one attempt of a job. A job type's workflow is a thin subclass."""
 
     # A cache miss replays about 1,000 events a second.
     roll_after_events: ClassVar[int] = 1_500
@@ -79,7 +79,7 @@ class ItemJob:
         self._seen = list(state.seen)
         self._window = FailureWindow(state.failures)
         self._resumed = 0
-        self._desk = ChunkDesk(state, self._poke)
+        self._scheduler = ChunkScheduler(state, self._poke)
         self._asked: list[Control] = []
         self._asked_count = 0
         self._answered_count = 0
@@ -91,12 +91,15 @@ class ItemJob:
     # Messages: these only set state.
 
     @workflow.signal(name="pause")
-    def pause_signal(self, message: Any = None) -> None:
-        """Pause the job; anything that cannot be read is taken as its default."""
+    def pause_signal(self, message: Any = None, *_more: Any) -> None:
+        """Pause the job; anything that cannot be read is taken as its default.
+
+        A signal that the handler does not take would stop the workflow for good.
+        """
         self._ask(_read_leniently(Action.PAUSE, message))
 
     @workflow.signal(name="resume")
-    def resume_signal(self, message: Any = None) -> None:
+    def resume_signal(self, message: Any = None, *_more: Any) -> None:
         """Resume the job."""
         self._ask(_read_leniently(Action.RESUME, message))
 
@@ -124,10 +127,10 @@ class ItemJob:
             counts=self._counts,
             percentage=self._counts.percentage,
             generation=self._generation,
-            in_flight=self._desk.in_flight,
+            in_flight=self._scheduler.in_flight,
             pause=self._pause,
             cancel_requested=self._cancelled,
-            last_fault=self._desk.last_fault,
+            last_fault=self._scheduler.last_fault,
         )
 
     def _ask(self, control: Control) -> int:
@@ -160,7 +163,7 @@ class ItemJob:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._close(end)
 
-    async def _body(self) -> End:
+    async def _body(self) -> AttemptEnd:
         if not self._epoch:
             end = await self._begin()
             if end is not None:
@@ -175,7 +178,7 @@ class ItemJob:
             self._show_details()
             await workflow.wait_condition(self._has_news)
 
-    async def _step(self) -> End | None:
+    async def _step(self) -> AttemptEnd | None:
         """Do what is to be done now; the end, when there is one."""
         self._take_results()
         self._resume_when_due()
@@ -183,15 +186,15 @@ class ItemJob:
             return await self._wind_down()
         if self._asked and not await self._settle():
             return await self._finish()
-        if self._status is JobStatus.PAUSING and self._desk.idle:
+        if self._status is JobStatus.PAUSING and self._scheduler.idle:
             if not await self._write(self._pause_mode(), JobStatus.PAUSED):
                 return await self._finish()
-            self._desk.start_over()
+            self._scheduler.forget_spans()
         if self._status is JobStatus.RUNNING:
             return await self._advance()
         return self._rolled()
 
-    async def _begin(self) -> End | None:
+    async def _begin(self) -> AttemptEnd | None:
         info = workflow.info()
         request = PlanRequest(
             job_id=self._job.job_id,
@@ -214,7 +217,7 @@ class ItemJob:
         self._stop_ratio = plan.stop_ratio
         self._deadline = plan.deadline
         self._cancelled = self._cancelled or plan.cancel_requested
-        self._desk.take_page(plan.page)
+        self._scheduler.take_page(plan.page)
         self._show(JobStatus.RUNNING)
         if plan.pause is not None:
             self._ask_as_planned(plan.pause)
@@ -236,15 +239,15 @@ class ItemJob:
         else:
             self._ask(control)
 
-    async def _advance(self) -> End | None:
-        after = self._desk.page_wanted
+    async def _advance(self) -> AttemptEnd | None:
+        after = self._scheduler.page_wanted
         if after is not None and not await self._fetch_page(after):
             return self._stale()
-        if self._desk.empty and self._desk.idle:
+        if self._scheduler.empty and self._scheduler.idle:
             return await self._finish()
         if self._is_long():
             return self._rolled()
-        self._desk.dispatch(
+        self._scheduler.dispatch(
             epoch=self._epoch,
             generation=self._generation,
             concurrency=self._concurrency,
@@ -259,14 +262,14 @@ class ItemJob:
         )
         if answer.stale or answer.page is None:
             return False
-        self._desk.take_page(answer.page)
+        self._scheduler.take_page(answer.page)
         self._concurrency = answer.concurrency
         self._priority = answer.priority
         self._counts = answer.counts
         return True
 
     def _take_results(self) -> None:
-        for result in self._desk.take_back():
+        for result in self._scheduler.take_back():
             self._concurrency = result.concurrency or self._concurrency
             if result.priority is not None:
                 self._priority = result.priority
@@ -278,10 +281,10 @@ class ItemJob:
                 self._window.extend(result.marks)
                 self._pause_by_itself(result)
             if result.stopped == STOPPED_BY_EPOCH:
-                self._desk.start_over()
-        if self._desk.faults >= MAX_FAULTS and self._pause is None:
-            self._desk.faults = 0
-            self._ask_ourselves("chunk_fault", self._desk.last_fault)
+                self._scheduler.forget_spans()
+        if self._scheduler.faults >= MAX_FAULTS and self._pause is None:
+            self._scheduler.faults = 0
+            self._ask_ourselves("chunk_fault", self._scheduler.last_fault)
 
     def _pause_by_itself(self, result: ChunkResult) -> None:
         if self._pause is not None:
@@ -303,21 +306,21 @@ class ItemJob:
         before, self._pause = self._pause, settle(self._pause, asked)
         if self._pause is None:
             status = JobStatus.RUNNING
-        elif self._desk.idle:
+        elif self._scheduler.idle:
             status = JobStatus.PAUSED
         else:
             status = JobStatus.PAUSING
         if self._status is JobStatus.PAUSED and status is JobStatus.RUNNING:
-            self._desk.start_over()
+            self._scheduler.forget_spans()
         if before is not None and self._pause is None:
             self._window = FailureWindow()
-            self._desk.hurry()
+            self._scheduler.reset_back_off()
         alive = await self._write(self._pause_mode(), status, asked)
         if before is not None and self._pause is None:
             self._resumed = self._generation
         self._answered_count += len(asked)
         if self._pause_mode() is RunMode.NOW:
-            self._desk.cancel_all()
+            self._scheduler.cancel_all()
         self._set_alarm(self._pause.until if self._pause else None)
         return alive
 
@@ -366,21 +369,21 @@ class ItemJob:
     def _is_late(self) -> bool:
         return self._deadline is not None and workflow.now() >= self._deadline
 
-    async def _wind_down(self) -> End | None:
+    async def _wind_down(self) -> AttemptEnd | None:
         """Stop what is in flight and end the attempt with items left open."""
         self._closing = True
         await self._write(RunMode.NOW, None, cancel=self._cancelled)
-        self._desk.cancel_all()
-        while not self._desk.idle:
-            await workflow.wait_condition(self._desk.has_news)
-            self._desk.take_back()
+        self._scheduler.cancel_all()
+        while not self._scheduler.idle:
+            await workflow.wait_condition(self._scheduler.has_news)
+            self._scheduler.take_back()
         if self._cancelled:
             return await self._finish(cancelled=True)
         return await self._finish(fault=_LATE)
 
     async def _finish(
         self, *, cancelled: bool = False, fault: BaseException | None = None
-    ) -> End | None:
+    ) -> AttemptEnd | None:
         """Ask for the end; None when the ledger says that there is still something to do."""
         code, sentence = _fault_of(fault) if fault else ("", "")
         answer = await workflow.execute_activity_method(
@@ -397,8 +400,8 @@ class ItemJob:
         )
         self._counts = answer.counts
         if answer.open and not answer.stale:
-            self._desk.start_over()
-            self._desk.back_off("items were left open")
+            self._scheduler.forget_spans()
+            self._scheduler.back_off("items were left open")
             return None
         self._show(answer.status)
         return JobResult(
@@ -435,7 +438,7 @@ class ItemJob:
     def _may_roll(self) -> bool:
         return (
             self._is_long()
-            and self._desk.idle
+            and self._scheduler.idle
             and self._status in (JobStatus.RUNNING, JobStatus.PAUSED)
             and not self._asked
             and workflow.all_handlers_finished()
@@ -452,8 +455,8 @@ class ItemJob:
             status=self._status,
             pause=self._pause,
             cancel_requested=self._cancelled,
-            cursor=self._desk.cursor,
-            item_seconds=self._desk.item_seconds,
+            cursor=self._scheduler.cursor,
+            item_seconds=self._scheduler.item_seconds,
             failures=self._window.marks,
             seen=self._seen,
             counts=self._counts,
@@ -461,13 +464,13 @@ class ItemJob:
             priority=self._priority,
             stop_ratio=self._stop_ratio,
             deadline=self._deadline,
-            faults=self._desk.faults,
+            faults=self._scheduler.faults,
         )
 
     # News.
 
     def _has_news(self) -> bool:
-        return self._poked or bool(self._asked) or self._desk.has_news() or self._may_roll()
+        return self._poked or bool(self._asked) or self._scheduler.has_news() or self._may_roll()
 
     def _set_alarm(self, at: datetime | None) -> None:
         if at is not None:
@@ -478,7 +481,7 @@ class ItemJob:
         self._poke()
 
     def _show_details(self) -> None:
-        details = details_markdown(self.progress(), self._desk.item_seconds)
+        details = details_markdown(self.progress(), self._scheduler.item_seconds)
         workflow.set_current_details(details)
 
     def _show(self, status: JobStatus) -> None:

@@ -11,9 +11,9 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from longhaul.activities.flow import FlowActivities
+    from longhaul.core.approvers import Decision
     from longhaul.core.controls import Action, Control, clean_text
     from longhaul.core.errors import InvalidInput, WrongState
-    from longhaul.core.flows import Decision
     from longhaul.core.jobs import JobStatus, RunMode
     from longhaul.core.messages import (
         ApprovalWish,
@@ -26,21 +26,21 @@ with workflow.unsafe.imports_passed_through():
     )
     from longhaul.workflows import policies
     from longhaul.workflows.display import flow_markdown
-from longhaul.workflows.engine import End, ItemJob
-from longhaul.workflows.flow_desk import StepDesk, Wish
+from longhaul.workflows.engine import AttemptEnd, ItemJob
+from longhaul.workflows.step_scheduler import StepScheduler, Wish
 
 # A change of a live workflow: docs/decisions/0008-changing-a-live-workflow.md
 _RESTING_ROLLS = "resting-flows-roll"
 
 
 class FlowJob(ItemJob):
-    """Carries out one attempt of a flow. A flow type's workflow is a two-line subclass."""
+    """Carries out one attempt of a flow. A flow type's workflow is a thin subclass."""
 
     @workflow.init
     def __init__(self, state: JobState) -> None:
         super().__init__(state)
-        self._steps = StepDesk(state, self._poke)
-        self._desk = self._steps
+        self._steps = StepScheduler(state, self._poke)
+        self._scheduler = self._steps
 
     # Messages: these only set state.
 
@@ -50,12 +50,12 @@ class FlowJob(ItemJob):
         self._steps.ask_for(start)
 
     @workflow.signal(name="look")
-    def look(self) -> None:
+    def look(self, *_unused: Any) -> None:
         """Look at the rows: somebody has changed them."""
         self._steps.look_again()
 
     @workflow.signal(name="approve")
-    def approve_signal(self, message: Any = None) -> None:
+    def approve_signal(self, message: Any = None, *_more: Any) -> None:
         """Approve or reject a step; what cannot be read is not heeded."""
         try:
             self._steps.wishes.append(Wish(_read_wish(message)))
@@ -82,7 +82,7 @@ class FlowJob(ItemJob):
 
     # The attempt.
 
-    async def _step(self) -> End | None:
+    async def _step(self) -> AttemptEnd | None:
         self._steps.take_actions()
         self._resume_when_due()
         if self._cancelled or self._is_late():
@@ -94,12 +94,12 @@ class FlowJob(ItemJob):
             end = await self._go_on(await self._look_at_rows())
             if end is not None:
                 return end
-        rests = self._status is JobStatus.PAUSING and self._desk.idle
+        rests = self._status is JobStatus.PAUSING and self._scheduler.idle
         if rests and not await self._write(self._pause_mode(), JobStatus.PAUSED):
             return await self._finish()
         return self._rolled()
 
-    async def _go_on(self, view: FlowView) -> End | None:
+    async def _go_on(self, view: FlowView) -> AttemptEnd | None:
         if view.stale:
             return self._stale()
         if self._status is not JobStatus.RUNNING or self._asked or self._cancelled:
@@ -111,10 +111,10 @@ class FlowJob(ItemJob):
         return await self._finish(fault=fault)
 
     async def _look_at_rows(self) -> FlowView:
-        desk = self._steps
-        desk.dirty = False
-        wishes, desk.wishes = desk.wishes, []
-        lost, desk.lost = desk.lost, []
+        steps = self._steps
+        steps.dirty = False
+        wishes, steps.wishes = steps.wishes, []
+        lost, steps.lost = steps.lost, []
         resting = self._status is not JobStatus.RUNNING or self._closing
         view = await workflow.execute_activity_method(
             FlowActivities.look,
@@ -133,8 +133,8 @@ class FlowJob(ItemJob):
             wish.answered = not view.stale
         if not view.stale:
             self._counts = view.counts
-            desk.verified = True
-            desk.saw(view, resting=resting)
+            steps.verified = True
+            steps.saw(view, resting=resting)
         return view
 
     # Pause, resume, cancel: down to the children.
@@ -157,20 +157,20 @@ class FlowJob(ItemJob):
         self._steps.dirty = True
         return True
 
-    async def _wind_down(self) -> End | None:
+    async def _wind_down(self) -> AttemptEnd | None:
         """Stop the children before the flow itself: nobody else would."""
         self._closing = True
         await self._write(RunMode.NOW, None, cancel=self._cancelled)
-        self._desk.cancel_all()
+        self._scheduler.cancel_all()
         while True:
             await self._steer(None)
             self._steps.take_actions()
             view = await self._look_at_rows()
             if view.stale:
                 return self._stale()
-            if self._desk.idle and not view.children:
+            if self._scheduler.idle and not view.children:
                 return await super()._wind_down()
-            await workflow.wait_condition(lambda: self._steps.dirty or self._desk.has_news())
+            await workflow.wait_condition(lambda: self._steps.dirty or self._scheduler.has_news())
             await self._steps.start_children()
             if (rolled := self._rolled()) is not None:
                 return rolled

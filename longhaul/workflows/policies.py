@@ -10,6 +10,8 @@ from typing import TypedDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
+from longhaul.core.errors import UNEXPECTED, TemporalUnavailable, Unavailable
+
 # Time after which the worker of a silent activity counts as lost.
 HEARTBEAT_TIMEOUT = timedelta(seconds=8)
 
@@ -17,10 +19,10 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=8)
 CHUNK_LOSSES = 3
 
 # Errors that a chunk reports itself; only a lost worker is retried without asking us.
-CHUNK_FAULTS = ["unavailable", "temporal_unavailable", "unexpected"]
+CHUNK_FAULTS = [Unavailable.code, TemporalUnavailable.code, UNEXPECTED]
 
 # Those of them that pass by themselves, and how far they may drive the wait: to 8 seconds.
-OUTAGES = frozenset({"unavailable", "temporal_unavailable"})
+OUTAGES = frozenset({Unavailable.code, TemporalUnavailable.code})
 MOST_OUTAGE_FAULTS = 4
 
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.app import create_app
 from longhaul.api.main import open_services
@@ -68,11 +68,11 @@ def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Set
 
 @asynccontextmanager
 async def open_api(settings: Settings) -> AsyncIterator[Api]:
-    metrics, reports = ApiMetrics(), LoggedReports()
+    metrics, errors = ApiMetrics(), LoggedErrors()
     types = ["tests.job_types.echo", "tests.job_types.flows"]
     try:
-        async with open_services(settings, types, metrics, reports) as services:
-            yield Api(create_app(services, metrics, reports))
+        async with open_services(settings, types, metrics, errors) as services:
+            yield Api(create_app(services, metrics, errors))
     finally:
         client = await connected(os.environ["TEMPORAL_ADDRESS"])
         async with PostgresDatabase.open(

@@ -52,7 +52,11 @@ async def test_what_is_not_too_deep_is_stored_and_shown(client: httpx2.AsyncClie
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        (b'{"job_type": echo}', 422, "The body is no JSON at character 13: Expecting value."),
+        (
+            b'{"job_type": echo}',
+            422,
+            "The body is not valid JSON at character 13: Expecting value.",
+        ),
         (b'{"job_type": "\xff"}', 400, "send JSON in UTF-8"),
         (b"[" * 200_000, 400, "not nested too deeply"),
     ],
@@ -86,8 +90,34 @@ async def test_a_method_that_a_path_does_not_know_says_which_it_does(
     response = await client.put("/jobs", json={})
 
     assert response.status_code == 405
-    assert "POST" in response.headers["Allow"]
+    assert response.headers["Allow"] == "GET, POST"
     assert response.json()["code"] == "method_not_allowed"
+    assert "GET, POST" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/jobs/not-an-id"),
+        ("GET", "/jobs?limit=0"),
+        ("DELETE", "/schedules/not-an-id"),
+        ("POST", "/cases/none/documents"),
+    ],
+)
+async def test_nothing_is_judged_before_it_is_known_who_asks(
+    client: httpx2.AsyncClient, method: str, path: str
+) -> None:
+    del client.headers["Authorization"]
+
+    response = await client.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+
+
+async def test_json_needs_no_content_type(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/jobs", content=b'{"job_type": "echo"}')
+
+    assert response.status_code == 202
 
 
 async def unannounced(size: int) -> AsyncIterator[bytes]:
@@ -100,8 +130,6 @@ async def unannounced(size: int) -> AsyncIterator[bytes]:
 async def test_an_item_that_is_called_like_a_document_takes_no_large_body(
     client: httpx2.AsyncClient, mount: str, key: str
 ) -> None:
-    del client.headers["Authorization"]
-
     response = await client.request(
         "GET", f"{mount}/{NOWHERE}/items/{key}", content=unannounced(2 * MAX_BODY_BYTES)
     )

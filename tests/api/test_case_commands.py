@@ -73,9 +73,9 @@ async def test_a_document_is_given_to_test_cases_and_to_all_of_a_sample(
         "text/plain",
     )
     assert (rest["attached"], rest["document"]) == (4, one["document"])
-    assert "0 test cases have it now, 4 had it." in text
+    assert "Attached to 0 test cases, 4 unchanged." in text
     assert (nobody[0], missing[0], refused[0]) == (2, 2, 2)
-    assert "The document is damaged or no PDF at all." in refused[2]
+    assert "The document is damaged or not a PDF." in refused[2]
     given = await terminal.json("cases", "list", "--evidence", "document")
     assert {case["id"] for case in given["cases"]} == {*cases.ids[:4], cases.ids[-1]}
 
@@ -92,7 +92,7 @@ async def test_a_large_document_is_refused_with_its_reason_and_not_as_a_broken_c
     fits = await terminal.json("cases", "attach-document", str(large), str(cases.ids[0]))
 
     assert (nowhere[0], nowhere[2]) == (2, "There is no such test case.\n")
-    assert (too_large[0], too_large[2]) == (2, "The document is too large: 20 MB are the most.\n")
+    assert (too_large[0], too_large[2]) == (2, "The document is too large; the limit is 20 MB.\n")
     assert fits["attached"] == 1
 
 
@@ -129,7 +129,7 @@ async def test_a_test_is_reviewed(terminal: Terminal, cases: SeededCases) -> Non
     text = await terminal.text("cases", "review", case_id, "fail", "--reason", "of another")
 
     assert (no_reason[0], other[0]) == (2, 2)
-    assert "Say why" in no_reason[2]
+    assert "Give a reason" in no_reason[2]
     assert "look at execution 1" in other[2]
     assert passed["status"] == "pass"
     assert "u-1: fail of another" in text

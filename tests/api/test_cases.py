@@ -231,7 +231,7 @@ async def test_a_document_may_be_larger_than_other_bodies_up_to_its_own_limit(
     people: People, cases: SeededCases
 ) -> None:
     case_id = cases.ids[0]
-    sentence = "The document is too large: 2 MB are the most."
+    sentence = "The document is too large; the limit is 2 MB."
 
     fits = await give(people.tester, case_id, chunked(2 * MIB))
     announced = await give(people.tester, case_id, b"a" * (2 * MIB + 1))
@@ -250,7 +250,7 @@ async def test_a_document_may_be_larger_than_other_bodies_up_to_its_own_limit(
     [
         (b"", TEXT, (422, "invalid_input", "The document is empty.")),
         (b" \n", PDF, (422, "invalid_input", "The document is empty.")),
-        (b"no pdf", PDF, (422, "invalid_input", "The document is damaged or no PDF at all.")),
+        (b"no pdf", PDF, (422, "invalid_input", "The document is damaged or not a PDF.")),
         (
             b"\x00\x01",
             TEXT,
@@ -262,7 +262,7 @@ async def test_a_document_may_be_larger_than_other_bodies_up_to_its_own_limit(
             (
                 400,
                 "malformed_request",
-                "Say in Content-Type what the document is: application/pdf or text/plain.",
+                "Set Content-Type to the document's type: application/pdf or text/plain.",
             ),
         ),
     ],
@@ -448,7 +448,7 @@ async def test_a_query_serves_cases_of_one_report_only(
     assert answer(response) == (
         422,
         "invalid_input",
-        "The test cases are of several reports.",
+        "The test cases belong to several reports.",
     )
 
 

@@ -224,7 +224,7 @@ async def test_a_report_is_brought_with_its_data_sources(
         "loans.csv",
         2,
     )
-    assert "it was there already" in again
+    assert "it existed already" in again
     assert (database["kind"], database["name"], database["tables"]) == (
         "postgresql",
         "public.report",

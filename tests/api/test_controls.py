@@ -113,6 +113,30 @@ async def test_pause_and_resume_answer_with_the_row(
     assert "completed" in late.json()["detail"]
 
 
+@pytest.mark.usefixtures("worker")
+async def test_a_paused_job_takes_another_time_and_reason(
+    client: httpx2.AsyncClient, engine: Engine
+) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await submit(client, items=8)
+    await until(_started(engine, 4), what="items to start")
+    await client.post(f"/jobs/{job_id}/pause", json={"mode": "now", "reason": "lunch"})
+    await becomes(client, job_id, "paused")
+    longer = {"until": "2999-01-01T00:00:00Z", "reason": "holidays"}
+
+    changed = await client.post(f"/jobs/{job_id}/pause", json=longer)
+    same = await client.post(f"/jobs/{job_id}/pause", json=longer)
+
+    history = (await client.get(f"/jobs/{job_id}/history")).json()
+    assert (changed.status_code, same.status_code) == (202, 200)
+    assert same.json()["pause"]["until"] == "2999-01-01T00:00:00Z"
+    assert same.json()["pause"]["reason"] == "holidays"
+    assert [line["details"]["until"] for line in history["audit"] if line["action"] == "pause"] == [
+        None,
+        "2999-01-01T00:00:00.000000Z",
+    ]
+
+
 async def test_a_pause_asked_for_before_any_worker_came_holds_when_one_comes(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
@@ -126,6 +150,7 @@ async def test_a_pause_asked_for_before_any_worker_came_holds_when_one_comes(
         ended = await becomes(client, job_id, *ENDED)
 
     assert (answer.status_code, answer.json()["requested"]) == (202, "pause")
+    assert answer.json()["pause"] is None
     assert paused["pause"]["reason"] == "wait"
     assert started_before == 0
     assert ended["progress"]["succeeded"] == 5

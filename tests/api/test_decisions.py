@@ -126,7 +126,11 @@ async def test_the_tester_may_think_again_while_it_is_a_draft(
         ({"decision": "approved"}, "invalid_input", "exactly one of"),
         ({"decision": "approved", "all": True, "ids": ["x"]}, "invalid_input", "exactly one of"),
         ({"decision": "maybe", "all": True}, "invalid_input", "/decision"),
-        ({"decision": "rejected", "all": True}, "invalid_input", "Say why it is rejected."),
+        (
+            {"decision": "rejected", "all": True},
+            "invalid_input",
+            "Give a reason for the rejection.",
+        ),
         ({"decision": "approved", "ids": []}, "invalid_input", "/ids"),
         ({"decision": "approved", "ids": ["x"]}, "invalid_input", "There are no such rules here"),
         ({"decision": "approved", "ids": [NOWHERE]}, "invalid_input", "no such rules here: 0192f"),
@@ -579,7 +583,7 @@ async def test_a_tester_changes_a_rule_and_approves_it_so(
         ({"type": "expect_miracles"}, "expect_miracles"),
         ({"severity": "dreadful"}, "severity must be one of"),
         ({"kwargs": {"column": "Loan Number", "mostly": 7}}, "mostly"),
-        ({"type": "expect_column_values_to_be_unique"}, "says the same"),
+        ({"type": "expect_column_values_to_be_unique"}, "is the same"),
         ({"surprise": 1}, "/surprise"),
         (
             {

@@ -270,7 +270,7 @@ async def test_a_flow_that_cannot_run_is_refused_with_the_name_of_its_step(
     assert later.json()["errors"] == [
         {
             "pointer": "/parameters/steps/0/parameters/items",
-            "detail": "Step 'one' refers to 'two', which is no earlier step.",
+            "detail": "Step 'one' refers to 'two', which is not an earlier step.",
         }
     ]
     assert [one["pointer"] for one in unheard_of.json()["errors"]] == [

@@ -32,3 +32,13 @@ def test_every_route_under_the_prefix_asks_for_a_bearer_token_and_no_other(
     assert (scheme[1]["type"], scheme[1]["scheme"]) == ("http", "bearer")
     assert secured == {where for where in operations if where[1].startswith("/api/v1/")}
     assert "authorization" not in headers
+
+
+def test_errors_have_their_own_media_type_and_a_control_may_answer_that_all_is_done(
+    schema: dict[str, Any],
+) -> None:
+    pause = schema["paths"]["/api/v1/jobs/{job_id}/pause"]["post"]["responses"]
+
+    assert {"200", "202", "4XX", "5XX"} <= set(pause)
+    assert set(pause["4XX"]["content"]) == {"application/problem+json"}
+    assert set(pause["202"]["content"]) == {"application/json"}

@@ -14,7 +14,7 @@ from longhaul.adapters.postgres.reports import PHASES, PostgresReports
 from longhaul.adapters.sample.report import load_sample
 from longhaul.adapters.settings import Settings
 from longhaul.adapters.sources.sessions import SourceSessions
-from longhaul.api.reports import BankReports
+from longhaul.api.reports import Reports
 from longhaul.core.principals import Principal, Role
 from longhaul.job_types.resources import source_access
 from tests.api.conftest import Api, make_settings, open_api
@@ -309,12 +309,12 @@ async def test_a_database_is_reached_by_a_bound_name_and_its_secret_is_shown_now
 @pytest.mark.parametrize(
     ("change", "status", "complaint"),
     [
-        ({"location": "gone.csv"}, 422, "is not there"),
+        ({"location": "gone.csv"}, 422, "does not exist"),
         ({"location": "../../secret.csv"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
         ({"location": "link.csv"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
         ({"location": "/etc/passwd"}, 422, "LONGHAUL_SOURCES__FOLDERS"),
-        ({"location": ""}, 422, "which file it is"),
-        ({"location": "empty"}, 422, "no table that could be read"),
+        ({"location": ""}, 422, "give the file"),
+        ({"location": "empty"}, 422, "No table can be read"),
         ({"kind": "parquet"}, 422, "cannot be read"),
         ({"kind": "oracle"}, 422, "'postgresql', 'csv'"),
         ({"secret_ref": "LOANS_DSN"}, 422, "files have no"),
@@ -329,17 +329,17 @@ async def test_a_database_is_reached_by_a_bound_name_and_its_secret_is_shown_now
         (
             {"kind": "postgres", "secret_ref": "LOANS_DSN", "location": "postgresql://u:geheim@h"},
             422,
-            "no table that could be read",
+            "No table can be read",
         ),
         (
             {"kind": "postgres", "secret_ref": "LOANS_DSN", "location": "no_such"},
             422,
-            "no table that could be read",
+            "No table can be read",
         ),
         (
             {"kind": "postgres", "secret_ref": "AWAY_DSN", "location": ""},
             503,
-            "See that it runs",
+            "Check that it runs",
         ),
     ],
 )
@@ -474,7 +474,7 @@ async def test_the_sources_of_a_page_of_reports_are_asked_for_once(
         await data_executive.post(f"/reports/{made['report_id']}/sources", json=source)
     watched = Watched(database)
     sources = SourceSessions(source_access(Settings()))
-    reports = BankReports(database=watched, store=PostgresReports(), sources=sources)
+    reports = Reports(database=watched, store=PostgresReports(), sources=sources)
     reader = Principal(sub="rita", lob="Mortgage")
 
     page = await reports.list(reader, limit=100, cursor=None)

@@ -15,7 +15,7 @@ from temporalio.testing import ActivityEnvironment
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.schedules import PostgresSchedules
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.core.schedules import FiringOutcome, FiringRequest
@@ -205,7 +205,7 @@ async def test_temporal_learns_again_what_it_has_lost(
 
     await until(is_lost, what="the list to follow")
     keeper = ScheduleKeeper(
-        store=PostgresSchedules(database), temporal=temporal, reports=LoggedReports()
+        store=PostgresSchedules(database), temporal=temporal, errors=LoggedErrors()
     )
     keeping = asyncio.create_task(keeper.run())
     await until(is_listed, what="the schedule to be back")

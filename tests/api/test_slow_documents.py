@@ -110,14 +110,14 @@ async def test_two_who_send_slowly_keep_nobody_waiting_for_long(
     assert answer(meanwhile) == (
         503,
         "unavailable",
-        "Too many documents are on their way; try again later.",
+        "Too many document transfers are in progress; try again later.",
     )
     assert meanwhile.headers["Retry-After"]
     assert {answer(await one) for one in slow} == {
         (
             400,
             "malformed_request",
-            "The document came too slowly: 128 KiB a second are the least.",
+            "The upload is too slow; the minimum is 128 KiB/s.",
         )
     }
     assert (await give(people, case_id, b"%PDF-1.7\nsmall")).status_code == 201

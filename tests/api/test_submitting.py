@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from longhaul.adapters.postgres.database import PostgresDatabase
+from longhaul.adapters.sample.report import load_sample
 from tests.api.conftest import Api
 
 ECHO = {"job_type": "echo", "parameters": {"items": 3}}
@@ -102,6 +104,7 @@ async def test_an_unknown_parameter_is_named(client: httpx2.AsyncClient) -> None
     problem = (await client.post("/jobs", json=body)).json()
 
     assert problem["errors"][0]["pointer"] == "/parameters/speed"
+    assert "/parameters/speed" in problem["detail"]
 
 
 async def test_a_dry_run_answers_parameters_and_items_and_starts_nothing(
@@ -114,6 +117,23 @@ async def test_a_dry_run_answers_parameters_and_items_and_starts_nothing(
     assert (answer["valid"], answer["job_type"], answer["items"]) == (True, "echo", 3)
     assert answer["parameters"]["items"] == 3
     assert (await client.get("/jobs")).json()["total"] == 0
+
+
+async def test_a_dry_run_names_no_version_that_it_would_only_make(
+    api: Api, database: PostgresDatabase
+) -> None:
+    client = api.client("u-1", "Admin")
+    report = await load_sample(database, rows=3, random_seed=1, attributes=4)
+    parameters = {"cycle_id": report.cycle_id, "report_id": report.report_id}
+    body = {"job_type": "data_profiling_llm_generation", "parameters": parameters}
+
+    checked = await client.post("/jobs", params={"validate_only": True}, json=body)
+    again = {**body, "parameters": checked.json()["parameters"]}
+    created = await client.post("/jobs", json=again)
+
+    assert checked.json()["items"] == 4
+    assert checked.json()["parameters"]["version_id"] is None
+    assert created.status_code == 202
 
 
 async def test_the_same_key_answers_the_same_job(client: httpx2.AsyncClient) -> None:

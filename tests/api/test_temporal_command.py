@@ -1,4 +1,4 @@
-"""Jobs steered with the `temporal` command (contract.md 2), and what the API shows of it."""
+"""Jobs steered with the `temporal` command, and what the API shows of it."""
 
 import asyncio
 import json

@@ -6,17 +6,25 @@ from collections.abc import Awaitable
 
 import pytest
 
-from longhaul.activities.decisions import Decided, Decisions
 from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.rules import PostgresRules
-from longhaul.core.decisions import Choice, Decision, Kind, Reviewer, Step, Tally, Version
+from longhaul.core.approvers import Decision
+from longhaul.core.decisions import (
+    Choice,
+    DecisionCounts,
+    Kind,
+    Reviewer,
+    Version,
+    VersionAction,
+)
 from longhaul.core.errors import Forbidden, InvalidInput, WrongState
 from longhaul.core.expectations import NOT_NULL
 from longhaul.core.ports import Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.rules import NewRules, RuleProposal
 from longhaul.core.versions import VersionStatus
+from longhaul.services.decisions import Decided, Decisions
 from tests.decision_samples import SeededVersion, make_draft, rule_ids, seed_rules
 from tests.locks import until_waiting
 
@@ -47,9 +55,9 @@ class Desk:
         version = await self.version(tx)
         return await self.decisions.decide(tx, by, version, choice, decision, reason="so it is")
 
-    async def take(self, step: Step, by: Principal) -> Version:
+    async def take(self, action: VersionAction, by: Principal) -> Version:
         async with self.database.begin() as tx:
-            return await self.decisions.take(tx, by, await self.version(tx), step, "so it is")
+            return await self.decisions.take(tx, by, await self.version(tx), action, "so it is")
 
     async def approve_throughout(self, decisions: Decisions | None = None) -> Version:
         async with self.database.begin() as tx:
@@ -71,9 +79,9 @@ class Desk:
         await self.rules.replace(tx, self.seeded.id, str(uuid.uuid4()), [new])
         return True
 
-    async def tally(self) -> Tally:
+    async def counts(self) -> DecisionCounts:
         async with self.database.begin() as tx:
-            return await self.store.tally(tx, await self.version(tx))
+            return await self.store.counts(tx, await self.version(tx))
 
     async def waits_for_a_lock(self, what: Awaitable[object]) -> "asyncio.Future[object]":
         """Start something, and come back once it waits for another transaction."""
@@ -93,7 +101,7 @@ async def test_a_submission_waits_for_a_job_that_writes_and_sees_what_it_wrote(d
 
     async with desk.database.begin() as job:
         assert await desk.write(job, 7, 8)
-        submission = await desk.waits_for_a_lock(desk.take(Step.SUBMIT, TESTER))
+        submission = await desk.waits_for_a_lock(desk.take(VersionAction.SUBMIT, TESTER))
 
     with pytest.raises(WrongState, match="2 of 8 rules wait for the tester"):
         await submission
@@ -108,11 +116,11 @@ async def test_a_job_that_comes_after_the_submission_writes_nothing(desk: Desk) 
             return await desk.write(job, 7)
 
     async with desk.database.begin() as tx:
-        await desk.decisions.take(tx, TESTER, await desk.version(tx), Step.SUBMIT)
+        await desk.decisions.take(tx, TESTER, await desk.version(tx), VersionAction.SUBMIT)
         writing = await desk.waits_for_a_lock(write())
 
     assert await writing is False
-    assert (await desk.tally()).total == desk.seeded.rules
+    assert (await desk.counts()).total == desk.seeded.rules
 
 
 async def test_a_rule_that_is_being_decided_on_outlives_a_job_that_replaces_rules(
@@ -173,7 +181,7 @@ async def test_everything_is_approved_in_the_name_of_two(desk: Desk) -> None:
     again = await desk.approve_throughout()
 
     assert approved.status is again.status is VersionStatus.APPROVED
-    assert await desk.tally() == Tally(total=6, approved=5, rejected=1)
+    assert await desk.counts() == DecisionCounts(total=6, approved=5, rejected=1)
     async with desk.database.begin() as tx:
         lines = await desk.store.audit(tx, approved, entry_id=None, limit=100, after=None)
     assert [(line["action"], line["by"]) for line in lines if line["entry_id"] is None] == [
@@ -195,7 +203,7 @@ async def test_many_who_approve_throughout_at_once_do_it_once(desk: Desk) -> Non
 async def test_automatic_approval_goes_on_from_where_people_left_it(desk: Desk) -> None:
     async with desk.database.begin() as tx:
         await desk.decide(tx, Choice())
-    await desk.take(Step.SUBMIT, TESTER)
+    await desk.take(VersionAction.SUBMIT, TESTER)
 
     approved = await desk.approve_throughout()
 
@@ -205,8 +213,8 @@ async def test_automatic_approval_goes_on_from_where_people_left_it(desk: Desk) 
 async def test_automatic_approval_does_not_overrule_a_rejection(desk: Desk) -> None:
     async with desk.database.begin() as tx:
         await desk.decide(tx, Choice())
-    await desk.take(Step.SUBMIT, TESTER)
-    await desk.take(Step.REJECT, OWNER)
+    await desk.take(VersionAction.SUBMIT, TESTER)
+    await desk.take(VersionAction.REJECT, OWNER)
 
     with pytest.raises(WrongState, match="The version is rejected"):
         await desk.approve_throughout()
@@ -243,13 +251,13 @@ async def test_what_follows_an_approval_stands_or_falls_with_it(desk: Desk) -> N
     fails, holds = Witness(fails=True), Witness()
     with pytest.raises(InvalidInput, match="It cannot be"):
         await desk.approve_throughout(Decisions(desk.store, consequences={Kind.RULES: fails}))
-    undone = await desk.tally()
+    undone = await desk.counts()
 
     await desk.approve_throughout(Decisions(desk.store, consequences={Kind.RULES: holds}))
 
     assert undone.waiting_for_tester == desk.seeded.rules
     assert fails.seen == holds.seen == [(desk.seeded.id, VersionStatus.APPROVED, "olga")]
-    assert (await desk.tally()).waiting_for(Reviewer.REPORT_OWNER) == 0
+    assert (await desk.counts()).waiting_for(Reviewer.REPORT_OWNER) == 0
 
 
 async def test_people_and_jobs_never_lock_each_other_out(database: PostgresDatabase) -> None:
@@ -279,5 +287,5 @@ async def test_people_and_jobs_never_lock_each_other_out(database: PostgresDatab
 
     await asyncio.gather(*(one for n in range(2, 17) for one in (write(n), decide())))
 
-    tally = await desk.tally()
-    assert tally.total == tally.waiting_for_tester + tally.waiting_for_report_owner
+    counts = await desk.counts()
+    assert counts.total == counts.waiting_for_tester + counts.waiting_for_report_owner

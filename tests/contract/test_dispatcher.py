@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.dispatcher import LONGEST_SUMMARY, STARTED_AGAIN_AFTER, Dispatcher
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job
 from longhaul.core.messages import MOST_FAIRNESS_BYTES, fairness_key
+from longhaul.core.tasks import cancel_and_wait
 from tests.conftest import until
 from tests.factories import make_new_job
 from tests.fakes import NoWorkflows
@@ -56,13 +56,13 @@ async def dispatched(database: PostgresDatabase, workflows: Starts) -> AsyncIter
         workflows=workflows,
         catalog=Catalog([Echo()]),
         metrics=ApiMetrics(),
-        reports=LoggedReports(),
+        errors=LoggedErrors(),
     )
     running = asyncio.create_task(dispatcher.run())
     async with asyncio.timeout(60):
         await workflows.all_tried.wait()
     yield
-    await end([running])
+    await cancel_and_wait([running])
 
 
 async def test_a_job_that_cannot_be_started_keeps_no_other_waiting(

@@ -162,7 +162,7 @@ async def test_a_row_beyond_the_last_one_of_excel_is_not_counted_up_to(tmp_path:
     rows = [("20240301", 1), ("20240302", 2)]
     source = rewritten(book(tmp_path / "a.xlsx", rows), '<row r="3"', '<row r="2000000000000"')
 
-    with pytest.raises(ItemFailed, match="a row that Excel lacks"):
+    with pytest.raises(ItemFailed, match="a row that Excel does not have"):
         await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
 
 

@@ -276,12 +276,15 @@ async def test_a_models_quote_is_located_in_the_document() -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"quote": "Original LTV: 81.00 %", "value": "81.00"}, "to the letter; copy it"),
-        ({"value": "71.25"}, "The value does not stand in the quote"),
+        ({"quote": "Original LTV: 81.00 %", "value": "81.00"}, "exactly; copy it"),
+        ({"value": "71.25"}, "The value does not occur in the quote"),
         ({"page": 7}, "The document has 1 pages."),
         ({"quote": None}, "are needed"),
         ({"primary_keys": [{"name": "Loan Number", "value": "4711000018"}]}, "as you write it"),
-        ({"primary_keys": [{"name": "Borrower", "value": "J. Doe"}]}, "none of the record's keys"),
+        (
+            {"primary_keys": [{"name": "Borrower", "value": "J. Doe"}]},
+            "not one of the record's keys",
+        ),
         ({"found": False}, "must be null"),
     ],
 )

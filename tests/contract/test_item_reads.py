@@ -9,8 +9,9 @@ import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.queries import EXACT_UP_TO, ItemFilter, PostgresQueries
+from longhaul.adapters.postgres.queries import EXACT_UP_TO, PostgresQueries
 from longhaul.core.items import ItemState
+from longhaul.core.job_filters import ItemFilter
 from longhaul.core.jobs import Counts, Job
 from tests.factories import make_new_job
 from tests.one_transaction import OneTransaction

@@ -7,8 +7,9 @@ import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
-from longhaul.adapters.postgres.queries import JobFilter, PostgresQueries
+from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.core.approvers import Approvers
+from longhaul.core.job_filters import JobFilter
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.principals import Principal, may_see
 from tests.factories import make_new_job

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from temporalio.testing import ActivityEnvironment
 
 from longhaul.activities.control import ControlActivities
-from longhaul.activities.ending import Endings
 from longhaul.activities.finish import FinishActivities
 from longhaul.activities.flush import BatchWriter
 from longhaul.activities.plan import PlanActivities
@@ -24,12 +23,12 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.retention import PostgresRetention
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.controls import Controls
 from longhaul.api.schemas import RetryRequest
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Fenced, WrongState
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, Skipped
 from longhaul.core.jobs import Job, JobStatus, Outcome, RunMode
 from longhaul.core.messages import ControlWrite, FinishRequest, PlanRequest
 from longhaul.core.ports import (
@@ -38,6 +37,7 @@ from longhaul.core.ports import (
     Transaction,
 )
 from longhaul.core.principals import Principal
+from longhaul.services.job_finisher import JobFinisher
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoFlags, NoTraces, NoWorkflows
 from tests.job_types.echo import CREATE_TABLE, Echo
@@ -85,7 +85,7 @@ class History:
     async def plan(self) -> None:
         job = await self.read()
         activities = PlanActivities(
-            stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports()
+            stores=self.stores, catalog=Catalog([Echo()]), errors=LoggedErrors()
         )
         request = PlanRequest(job_id=job.id, attempt=job.attempt, run_id=f"run-{job.attempt}")
         plan = await ActivityEnvironment().run(activities.plan, request)
@@ -97,7 +97,7 @@ class History:
         """A batch of some writer, perhaps of a zombie, perhaps by a process that dies."""
         job = self.writers[writer % len(self.writers)]
         batch = [
-            Ended(Item(ordinal=ordinal, key=f"echo-{ordinal}"), result)
+            ItemOutcome(Item(ordinal=ordinal, key=f"echo-{ordinal}"), result)
             for ordinal, result in results.items()
         ]
         before = await self.read()
@@ -134,8 +134,8 @@ class History:
         job = await self.read()
         if job.status is JobStatus.PAUSED and not cancelled:
             return
-        endings = Endings(stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports())
-        activities = FinishActivities(stores=self.stores, endings=endings)
+        finisher = JobFinisher(stores=self.stores, catalog=Catalog([Echo()]), errors=LoggedErrors())
+        activities = FinishActivities(stores=self.stores, finisher=finisher)
         request = FinishRequest(
             job_id=job.id, attempt=job.attempt, epoch=job.epoch, cancelled=cancelled
         )
@@ -150,7 +150,9 @@ class History:
             board=NoBoard(),
             traces=NoTraces(),
             workflows=NoWorkflows(),
-            endings=Endings(stores=self.stores, catalog=Catalog([Echo()]), reports=LoggedReports()),
+            finisher=JobFinisher(
+                stores=self.stores, catalog=Catalog([Echo()]), errors=LoggedErrors()
+            ),
             wake=lambda: None,
             check=lambda: None,
         )

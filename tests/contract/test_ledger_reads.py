@@ -4,7 +4,7 @@ import uuid
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.ledger import PostgresLedger
-from longhaul.core.items import Done, Ended, Item
+from longhaul.core.items import Done, Item, ItemOutcome
 from tests.one_transaction import OneTransaction
 
 ITEMS = 50_000
@@ -30,7 +30,7 @@ async def test_a_batch_and_a_chunk_read_their_own_rows_only(database: PostgresDa
         # A prepared statement may get another plan after its first five uses.
         for number in range(8):
             ended = [
-                Ended(Item(ordinal=first + number * BATCH + n, key=""), Done())
+                ItemOutcome(Item(ordinal=first + number * BATCH + n, key=""), Done())
                 for n in range(BATCH)
             ]
             assert len(await ledger.end(tx, job_id, ended)) == BATCH

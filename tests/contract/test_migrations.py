@@ -144,7 +144,7 @@ async def test_a_migration_that_waits_for_a_long_transaction_keeps_nobody_else_w
         await other.close()
 
     assert said == [
-        "Waits for a transaction that has a table open, and tries again and again: "
+        "Waiting for a transaction that has a table open, and trying again: "
         "ALTER TABLE job ADD COLUMN dispatched_at timestamptz"
     ]
     assert await schema(empty) == await schema(dsn)

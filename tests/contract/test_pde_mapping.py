@@ -16,7 +16,7 @@ from longhaul.adapters.regexes import BothDialects
 from longhaul.adapters.sample.form import read_form
 from longhaul.adapters.sample.report import SampleReport, load_sample
 from longhaul.core.errors import InvalidInput
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult, Skipped
 from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
 from longhaul.core.sources import SourceAccess
@@ -288,7 +288,7 @@ async def test_a_report_without_a_source_or_with_a_broken_one_fails_its_items(
     job, items = await bench.plan_all()
     without = await bench.do(job, items[0])
 
-    assert broken == Failed("no_columns", "The report's data sources hold no table to map to.")
+    assert broken == Failed("no_columns", "The report's data sources have no table to map to.")
     assert without == Failed("no_source", "The report has no data source to map to.")
 
 
@@ -402,7 +402,7 @@ def _column(rows: Mapping[int, Any], attribute_id: int) -> str | None:
     return row["column_name"] if row else None
 
 
-def _output(ended: Ended) -> Mapping[str, Any]:
+def _output(ended: ItemOutcome) -> Mapping[str, Any]:
     assert isinstance(ended.result, Done), ended.result
     assert ended.result.output is not None
     return ended.result.output

@@ -9,7 +9,7 @@ from longhaul.activities.plan import LISTING, PlanActivities
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.core.catalog import Catalog
 from longhaul.core.items import NewItem
 from longhaul.core.jobs import Job
@@ -45,7 +45,7 @@ async def test_jobs_that_list_their_items_leave_connections_for_all_others(dsn: 
         stores = Stores(
             database=database, jobs=jobs, ledger=PostgresLedger(database), board=NoBoard()
         )
-        plans = PlanActivities(stores=stores, catalog=Catalog([slow]), reports=LoggedReports())
+        plans = PlanActivities(stores=stores, catalog=Catalog([slow]), errors=LoggedErrors())
 
         async def create() -> Job:
             async with database.begin() as tx:

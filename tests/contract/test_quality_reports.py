@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from longhaul.activities.quality_report import (
     QualityReportAction,
     QualityReportParameters,
-    QualityReports,
 )
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
@@ -26,6 +25,7 @@ from longhaul.core.quality_report import Finding, QualityReport
 from longhaul.core.rules import RuleType, Severity
 from longhaul.core.step_actions import ActionContext
 from longhaul.job_types.rule_execution import rule_execution
+from longhaul.services.quality_reports import QualityReports
 from tests.quality_runs import Stored, StoredRun, end_job, insert_job, store_rule, store_run
 
 EXAMPLE = {"key": {"ln_nbr": "4711"}, "values": {"occ_cd": None}}

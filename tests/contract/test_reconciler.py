@@ -7,19 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from longhaul.activities.ending import Endings
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.reconciliation import PostgresReconciliation
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.reconciler import AT_ONCE, Reconciler
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import Requested
 from longhaul.core.errors import TemporalUnavailable
-from longhaul.core.jobs import Job, JobStatus, Pause, RunMode
+from longhaul.core.jobs import Job, JobStatus, Pause, Requested, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
+from longhaul.services.job_finisher import JobFinisher
 from tests.conftest import PATIENCE
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
@@ -73,16 +72,16 @@ class Desk:
 def desk(database: PostgresDatabase) -> Desk:
     jobs = PostgresJobs()
     stores = Stores(database=database, jobs=jobs, ledger=PostgresLedger(database), board=NoBoard())
-    reports, temporal = LoggedReports(), Found()
+    errors, temporal = LoggedErrors(), Found()
     reconciler = Reconciler(
         database=database,
         jobs=jobs,
         candidates=PostgresReconciliation(database),
         workflows=temporal,
-        endings=Endings(stores=stores, catalog=Catalog([Echo()]), reports=reports),
+        finisher=JobFinisher(stores=stores, catalog=Catalog([Echo()]), errors=errors),
         board=stores.board,
         metrics=ApiMetrics(),
-        reports=reports,
+        errors=errors,
     )
     return Desk(stores, reconciler, temporal)
 
@@ -108,11 +107,11 @@ async def test_a_job_whose_workflow_is_lost_begins_again_fenced_off(
     desk.temporal.runs = {job.id: found}
 
     assert await desk.reconciler.look(NOW) == 1
-    mended = await desk.read(job)
-    assert mended.status is JobStatus.PENDING
-    assert (mended.epoch, mended.attempt) == (job.epoch + 1, job.attempt)
-    assert mended.started_at is not None
-    assert mended.started_at == job.started_at, "the deadline counts from there"
+    repaired = await desk.read(job)
+    assert repaired.status is JobStatus.PENDING
+    assert (repaired.epoch, repaired.attempt) == (job.epoch + 1, job.attempt)
+    assert repaired.started_at is not None
+    assert repaired.started_at == job.started_at, "the deadline counts from there"
 
 
 ASKED_FOR = Pause(mode=RunMode.DRAIN, by="u-1", reason="lunch")
@@ -139,9 +138,9 @@ async def test_a_request_that_was_lost_with_its_workflow_is_still_heard(
     desk.temporal.runs = {job.id: None}
 
     assert await desk.reconciler.look(NOW) == 1
-    mended = await desk.read(job)
-    assert mended.requested == wanted
-    assert (mended.pause is not None) == (wanted is Requested.PAUSE)
+    repaired = await desk.read(job)
+    assert repaired.requested == wanted
+    assert (repaired.pause is not None) == (wanted is Requested.PAUSE)
 
 
 @pytest.mark.parametrize(

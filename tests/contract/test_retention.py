@@ -8,20 +8,20 @@ from typing import Any
 from redis.asyncio import Redis
 from temporalio.testing import ActivityEnvironment
 
-from longhaul.activities.ending import Endings
 from longhaul.activities.upkeep import RetentionActivities
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.postgres.retention import PostgresRetention, PostgresUpkeepLog
 from longhaul.adapters.redis.traces import RedisTraces
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.controls import Controls
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.ports import Stores
 from longhaul.core.principals import Principal
 from longhaul.core.upkeep import RETENTION, Purged
+from longhaul.services.job_finisher import JobFinisher
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo
@@ -206,7 +206,7 @@ async def test_a_person_who_purges_a_large_job_waits_for_a_part_of_it(
         board=stores.board,
         traces=RedisTraces(redis_client),
         workflows=NoWorkflows(),
-        endings=Endings(stores=stores, catalog=Catalog([Echo()]), reports=LoggedReports()),
+        finisher=JobFinisher(stores=stores, catalog=Catalog([Echo()]), errors=LoggedErrors()),
         wake=lambda: None,
         check=lambda: None,
     )

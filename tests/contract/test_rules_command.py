@@ -205,7 +205,7 @@ async def test_people_read_a_table(files: dict[str, str], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("source", "rules", "code", "sentence"),
     [
-        ("nothing.csv", RULES, 2, "file is not there"),
+        ("nothing.csv", RULES, 2, "file does not exist"),
         ("rows.json", RULES, 2, "must be a file"),
         ("rows.csv#other", RULES, 2, "no such table"),
         ("rows.csv", [], 2, "no rules"),

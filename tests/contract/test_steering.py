@@ -4,24 +4,24 @@ import pytest
 from redis.asyncio import Redis
 from temporalio.testing import ActivityEnvironment
 
-from longhaul.activities.approvals import Approvals
-from longhaul.activities.attempts import Attempts
-from longhaul.activities.ending import Endings
 from longhaul.activities.flow import FlowActivities
 from longhaul.activities.flow_look import FlowParts
-from longhaul.activities.parents import Parents
-from longhaul.activities.steering import Steering
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.flows import PostgresFlows
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.adapters.redis.logs import RedisLogTail
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.core.catalog import Catalog
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Job, JobStatus, Requested
 from longhaul.core.messages import SteerRequest
 from longhaul.core.ports import LogTail, Stores, Workflows
+from longhaul.services.approvals import Approvals
+from longhaul.services.attempts import Attempts
+from longhaul.services.job_finisher import JobFinisher
+from longhaul.services.parents import Parents
+from longhaul.services.steering import Steering
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo
@@ -55,8 +55,8 @@ async def make_job(stores: Stores, status: JobStatus) -> Job:
 
 
 def make_steering(stores: Stores, workflows: Workflows) -> Steering:
-    endings = Endings(stores=stores, catalog=CATALOG, reports=LoggedReports())
-    return Steering(stores=stores, workflows=workflows, endings=endings)
+    finisher = JobFinisher(stores=stores, catalog=CATALOG, errors=LoggedErrors())
+    return Steering(stores=stores, workflows=workflows, finisher=finisher)
 
 
 def make_flow_activities(stores: Stores, workflows: Workflows, logs: LogTail) -> FlowActivities:
@@ -69,7 +69,7 @@ def make_flow_activities(stores: Stores, workflows: Workflows, logs: LogTail) ->
         approvals=Approvals(stores=stores, flows=flows, logs=logs),
         attempts=Attempts(jobs=stores.jobs, ledger=stores.ledger),
         parents=Parents(jobs=stores.jobs, ledger=stores.ledger),
-        reports=LoggedReports(),
+        errors=LoggedErrors(),
     )
     return FlowActivities(stores=stores, parts=parts, steering=make_steering(stores, workflows))
 
@@ -83,7 +83,7 @@ async def test_nothing_that_is_asked_for_later_undoes_a_cancel(
 
     row, _ = await make_steering(stores, Heard()).control(job, Control(action=action, by="u-1"))
 
-    assert row.requested == Requested.CANCEL
+    assert row.requested is Requested.CANCEL
     assert row.pause is None
 
 

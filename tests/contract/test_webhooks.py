@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from longhaul.activities.tasks import end
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from longhaul.adapters.postgres.webhooks import AT_ONCE_TO_ONE, LeasedDelivery, PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
-from longhaul.adapters.telemetry.logs import LoggedReports
+from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.api.deliverer import Deliverer
 from longhaul.core.approvers import Approvers
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.notices import Event
 from longhaul.core.principals import Principal
+from longhaul.core.tasks import cancel_and_wait
 from longhaul.core.webhooks import Try, new_secret
 from tests.conftest import until
 from tests.factories import make_new_job
@@ -101,13 +101,13 @@ async def delivering(
 ) -> AsyncIterator[Deliverer]:
     async with WebhookSender.open(allow_private=allow_private) as sender:
         deliverer = Deliverer(
-            webhooks=webhooks, sender=sender, sealer=SEALER, reports=LoggedReports(), waits=waits
+            webhooks=webhooks, sender=sender, sealer=SEALER, errors=LoggedErrors(), waits=waits
         )
         task = asyncio.create_task(deliverer.run())
         try:
             yield deliverer
         finally:
-            await end([task])
+            await cancel_and_wait([task])
 
 
 async def states_become(database: PostgresDatabase, *states: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ async def test_a_database_that_is_away_cannot_be_reached(command: str, tmp_path:
 async def test_a_purge_that_nobody_confirms_is_none(answer: bytes, tmp_path: Path) -> None:
     env = {"LONGHAUL_DATA_DIR": str(tmp_path)}
 
-    ran = await longhaul("jobs", "purge", "j-1", "--json", env=env, answer=answer)
+    ran = await longhaul("jobs", "purge", str(uuid.uuid4()), "--json", env=env, answer=answer)
 
     assert (ran.code, ran.out.strip()) == (2, "")
     assert "Nothing was deleted." in ran.said

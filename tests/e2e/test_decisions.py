@@ -76,7 +76,7 @@ async def test_rules_are_generated_decided_on_and_approved_from_the_command_line
     assert len(rules) >= 9
     assert (unclear[0], no_reason[0], too_early[0], unknown[0]) == (2, 2, 2, 2)
     assert "`as` is tester or report_owner" in unclear[2]
-    assert "Say why it is rejected." in no_reason[2]
+    assert "Give a reason for the rejection." in no_reason[2]
     assert "wait for the report owner" in too_early[2]
     assert "There is no such version." in unknown[2]
     assert rejected["decided"] == 1

@@ -1,5 +1,6 @@
 """`longhaul up`: one stack a folder, nothing left behind, everything there again afterwards."""
 
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.test_rules import ROOT
-from tests.conftest import until
+from tests.conftest import connected, until
 from tests.job_types.echo import CREATE_TABLE
 from tests.stack import LocalStack, local_stack
 
@@ -18,7 +19,9 @@ ITEMS = 80
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    async with local_stack(tmp_path) as opened:
+    # Whoever starts it may have another Temporal in the shell's variables.
+    elsewhere = {"TEMPORAL_NAMESPACE": "elsewhere", "TEMPORAL_TLS": "true"}
+    async with local_stack(tmp_path, **elsewhere) as opened:
         await opened.start(UP, cwd=ROOT)
         await opened.fetch(CREATE_TABLE)
         yield opened
@@ -84,7 +87,7 @@ async def test_a_second_stack_on_the_same_folder_is_refused_and_the_first_goes_o
         still_there = await client.get("/jobs")
 
     (sentence,) = refused.output.splitlines()
-    assert refused.code == 1
+    assert refused.code == 2
     assert sentence.startswith("Another `longhaul up`")
     assert str(stack.data) in sentence
     assert "LONGHAUL_DATA_DIR" in sentence
@@ -117,3 +120,10 @@ async def test_the_commands_speak_to_the_stack_of_their_folder(stack: LocalStack
 
     assert (token.code, listed.code, nowhere.code) == (0, 0, 2)
     assert answer.status_code == 200
+
+
+async def test_the_stack_prints_the_address_at_which_temporal_answers(stack: LocalStack) -> None:
+    (address,) = re.findall(r"^Temporal   (\S+)$", stack.output, re.MULTILINE)
+    client = await connected(address)
+
+    assert await client.service_client.check_health()

@@ -2,8 +2,11 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.ports import new_port
 
 
 async def ended(module: str) -> tuple[int | None, str]:
@@ -26,6 +29,21 @@ async def test_wrong_settings_are_wrong_usage(monkeypatch: pytest.MonkeyPatch, m
 
     assert code == 2
     assert "LONGHAUL_AUTH__MODE=off needs LONGHAUL_API__HOST to be loopback" in said
+    assert "Traceback" not in said
+
+
+async def test_a_stack_whose_database_is_away_cannot_reach_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LONGHAUL_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("LONGHAUL_POSTGRES__DSN", f"postgresql://127.0.0.1:{new_port()}/x")
+    monkeypatch.setenv("LONGHAUL_REDIS__URL", f"redis://127.0.0.1:{new_port()}/0")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{new_port()}")
+
+    code, said = await ended("longhaul.local")
+
+    assert code == 3
+    assert "The database cannot be reached" in said
     assert "Traceback" not in said
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from longhaul.core.errors import ItemFailed, ProviderRejected
-from longhaul.core.items import Done, Ended, Item, ItemResult, NewItem, Skipped
+from longhaul.core.items import Done, Item, ItemOutcome, ItemResult, NewItem, Skipped
 from longhaul.core.job_types import ItemContext, JobType, Resources
 from longhaul.core.jobs import Counts, Ending, Job
 from longhaul.core.ports import Transaction
@@ -118,7 +118,7 @@ class Echo(JobType[EchoParameters]):
             cancelled.cancel()
             await cancelled
 
-    async def save(self, tx: Transaction, job: Job, ended: Sequence[Ended]) -> None:
+    async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
         if any(one.result.rows for one in ended if isinstance(one.result, Done)):
             raise ValueError("a row that no table takes")
         await tx.execute(

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     DECIDES,
     TAKES,
-    Decision,
+    DecisionCounts,
     EntryStatus,
     Kind,
     Review,
     Reviewer,
-    Step,
-    Tally,
+    VersionAction,
     check_complete,
     check_four_eyes,
     check_may_take,
@@ -34,10 +34,10 @@ principals = st.builds(
 )
 
 ALLOWED = {
-    (VersionStatus.DRAFT, Step.SUBMIT): VersionStatus.PENDING_APPROVAL,
-    (VersionStatus.PENDING_APPROVAL, Step.APPROVE): VersionStatus.APPROVED,
-    (VersionStatus.PENDING_APPROVAL, Step.REJECT): VersionStatus.REJECTED,
-    (VersionStatus.APPROVED, Step.SUPERSEDE): VersionStatus.SUPERSEDED,
+    (VersionStatus.DRAFT, VersionAction.SUBMIT): VersionStatus.PENDING_APPROVAL,
+    (VersionStatus.PENDING_APPROVAL, VersionAction.APPROVE): VersionStatus.APPROVED,
+    (VersionStatus.PENDING_APPROVAL, VersionAction.REJECT): VersionStatus.REJECTED,
+    (VersionStatus.APPROVED, VersionAction.SUPERSEDE): VersionStatus.SUPERSEDED,
 }
 
 
@@ -132,32 +132,34 @@ def test_what_is_presumed_approved_holds_until_somebody_rejects_it(
     assert not any(review.waits_for(reviewer) for reviewer in Reviewer)
 
 
-@given(st.sampled_from(VersionStatus), st.sampled_from(Step))
-def test_a_version_moves_only_along_its_diagram(status: VersionStatus, step: Step) -> None:
-    expected = ALLOWED.get((status, step), WrongState)
+@given(st.sampled_from(VersionStatus), st.sampled_from(VersionAction))
+def test_a_version_moves_only_along_its_diagram(
+    status: VersionStatus, action: VersionAction
+) -> None:
+    expected = ALLOWED.get((status, action), WrongState)
 
-    assert outcome(lambda: move_version(status, step)) == expected
+    assert outcome(lambda: move_version(status, action)) == expected
 
 
-@given(st.lists(st.sampled_from(Step)))
-def test_no_way_leads_back_to_a_draft_or_past_the_report_owner(steps: list[Step]) -> None:
+@given(st.lists(st.sampled_from(VersionAction)))
+def test_no_way_leads_back_to_a_draft_or_past_the_report_owner(steps: list[VersionAction]) -> None:
     status, taken = VersionStatus.DRAFT, []
-    for step in steps:
+    for action in steps:
         try:
-            status = move_version(status, step)
+            status = move_version(status, action)
         except WrongState:
             continue
-        taken.append(step)
+        taken.append(action)
 
     assert len(taken) <= 3
     assert (status is VersionStatus.DRAFT) == (not taken)
     if status in (VersionStatus.APPROVED, VersionStatus.SUPERSEDED):
-        assert taken[:2] == [Step.SUBMIT, Step.APPROVE]
+        assert taken[:2] == [VersionAction.SUBMIT, VersionAction.APPROVE]
 
 
 def test_mappings_are_not_submitted() -> None:
     with pytest.raises(WrongState, match="have no versions"):
-        move_version(None, Step.SUBMIT)
+        move_version(None, VersionAction.SUBMIT)
 
 
 @given(principals, st.none() | reviewers)
@@ -179,10 +181,12 @@ def test_nobody_decides_for_a_reviewer_without_the_role(
 
 
 @given(principals, st.sampled_from(sorted(TAKES)))
-def test_nobody_moves_a_version_without_the_role(principal: Principal, step: Step) -> None:
-    refused = outcome(lambda: check_may_take(principal, step)) is Forbidden
+def test_nobody_moves_a_version_without_the_role(
+    principal: Principal, action: VersionAction
+) -> None:
+    refused = outcome(lambda: check_may_take(principal, action)) is Forbidden
 
-    assert refused != (principal.is_admin or bool(principal.roles & DECIDES[TAKES[step]]))
+    assert refused != (principal.is_admin or bool(principal.roles & DECIDES[TAKES[action]]))
 
 
 @given(principals)
@@ -193,16 +197,16 @@ def test_only_an_admin_approves_what_they_submitted(principal: Principal) -> Non
     assert refused != principal.is_admin
 
 
-@given(st.lists(st.lists(said)), st.sampled_from([Step.SUBMIT, Step.APPROVE]))
+@given(st.lists(st.lists(said)), st.sampled_from([VersionAction.SUBMIT, VersionAction.APPROVE]))
 def test_a_version_goes_on_when_nothing_in_it_waits_and_something_is_left(
-    entries: list[list[tuple[Reviewer, Decision]]], step: Step
+    entries: list[list[tuple[Reviewer, Decision]]], action: VersionAction
 ) -> None:
     reviews = [decided(told) for told in entries]
 
     def count(status: EntryStatus) -> int:
         return sum(review.status is status for review in reviews)
 
-    tally = Tally(
+    counts = DecisionCounts(
         total=len(reviews),
         pending=count(EntryStatus.PENDING),
         approved=count(EntryStatus.APPROVED),
@@ -211,9 +215,9 @@ def test_a_version_goes_on_when_nothing_in_it_waits_and_something_is_left(
         waiting_for_report_owner=sum(one.waits_for(Reviewer.REPORT_OWNER) for one in reviews),
     )
 
-    refused = outcome(lambda: check_complete(Kind.RULES, tally, step, ["LTV"])) is WrongState
+    refused = outcome(lambda: check_complete(Kind.RULES, counts, action, ["LTV"])) is WrongState
 
-    waiting = any(review.waits_for(TAKES[step]) for review in reviews)
+    waiting = any(review.waits_for(TAKES[action]) for review in reviews)
     something = any(review.status is not EntryStatus.REJECTED for review in reviews)
     assert refused == (waiting or not something)
 

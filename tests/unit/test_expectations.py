@@ -209,7 +209,7 @@ def test_row_conditions_are_accepted_as_their_tree(condition: dict[str, Any]) ->
         ({**COMPARISON, "column": "Balloon Flag"}, "must be written as"),
         ({**COMPARISON, "column": {"name": "Ballon Flag"}}, 'perhaps "Balloon Flag"'),
         ({**COMPARISON, "column": {"name": "Original LTV"}}, "must be a number"),
-        ({"type": "and", "conditions": []}, "list of some conditions"),
+        ({"type": "and", "conditions": []}, "list of at least one condition"),
         (nested(5), "nested deeper"),
         (
             {"type": "or", "conditions": [{"type": "and", "conditions": [COMPARISON] * 11}] * 2},

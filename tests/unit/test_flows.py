@@ -72,26 +72,26 @@ def test_a_flow_has_steps() -> None:
 @pytest.mark.parametrize(
     ("steps", "pointer", "complaint"),
     [
-        ([job("a"), job("a")], "/parameters/steps/1/name", "Step 'a' is there twice."),
+        ([job("a"), job("a")], "/parameters/steps/1/name", "Step 'a' occurs twice."),
         (
             [group("g", job("a"), job("a"))],
             "/parameters/steps/0/steps/1/name",
-            "Step 'a' is there twice.",
+            "Step 'a' occurs twice.",
         ),
         (
             [job("a", items={"$from": "b"}), job("b")],
             "/parameters/steps/0/parameters/items",
-            "Step 'a' refers to 'b', which is no earlier step.",
+            "Step 'a' refers to 'b', which is not an earlier step.",
         ),
         (
             [job("a", items={"$from": "a"})],
             "/parameters/steps/0/parameters/items",
-            "Step 'a' refers to 'a', which is no earlier step.",
+            "Step 'a' refers to 'a', which is not an earlier step.",
         ),
         (
             [group("g", job("a"), job("b", items=[{"$job": "g.a"}]))],
             "/parameters/steps/0/steps/1/parameters/items/0",
-            "Step 'g.b' refers to 'g.a', which is no earlier step.",
+            "Step 'g.b' refers to 'g.a', which is not an earlier step.",
         ),
     ],
 )

@@ -70,7 +70,7 @@ GOOD = "1,Balance,M1,Mandatory,N12.2\n"
         (HEADER + GOOD + '2,"Long\nname",M2,Perhaps,N1\n', "Line 3: mandatory: "),
         (HEADER + "x,Balance,M1,Mandatory,N12.2\n", "Line 2: line_no: "),
         (HEADER + "1,,M1,Mandatory,N12.2\n", "Line 2: name: "),
-        (HEADER + GOOD + GOOD, "Line 3: the name stands at line 2 already"),
+        (HEADER + GOOD + GOOD, "Line 3: the name already occurs at line 2"),
         (HEADER + GOOD + "2,Balance\n", "Line 3: 2 cells instead of 5"),
         (HEADER + GOOD + '2,"Day,M2,Mandatory,N1\n', "Line 3: it breaks the rules of CSV"),
         (HEADER + GOOD + f"2,{'x' * 131_073},M2,,N1\n", "Line 3: a cell is longer than 2,000"),
@@ -129,7 +129,7 @@ def test_a_list_has_no_name_twice() -> None:
         read_list([attribute(), attribute(name="Day"), attribute()])
 
     assert refused.value.fields == (
-        ("/attributes/2/name", "Attribute 3: the name stands at attribute 1 already."),
+        ("/attributes/2/name", "Attribute 3: the name already occurs at attribute 1."),
     )
 
 

@@ -83,7 +83,7 @@ def test_one_type_is_named_by_its_class_or_its_factory(name: str) -> None:
         (f"{HERE}:broken", "cannot be loaded: KeyError: 'no such table'"),
         (f"{HERE}:Abstract", "cannot be loaded: TypeError"),
         (f"{HERE}:number", "is not callable"),
-        (f"{HERE}:not_a_type", "made a str, which is no job type"),
+        (f"{HERE}:not_a_type", "made a str, which is not a job type"),
         (f"{HERE}:without_workflow", "made a job type without workflow"),
         ("tests.rule_samples", "defines no job type"),
     ],

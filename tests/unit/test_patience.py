@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from longhaul.activities.patience import patiently
-from longhaul.core.errors import Unavailable
+from longhaul.core.errors import StillUnavailable, Unavailable
 
 
 class Away:
@@ -20,7 +20,7 @@ class Away:
 async def test_what_was_waited_for_in_vain_is_not_waited_for_again() -> None:
     away = Away()
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(StillUnavailable, match="It did not answer"):
         await patiently(lambda: patiently(away.ask, timedelta(0)), timedelta(seconds=1))
 
     assert away.asked == 1

@@ -279,7 +279,7 @@ def test_a_rule_that_was_approved_too_late_is_a_gap() -> None:
     (rule,) = gaps.table("Rules that were approved after the run began")
     assert rule["Rule"] == "A late rule"
     (unchecked,) = gaps.table("Attributes that no rule checked")
-    assert unchecked["Why"] == "1 rule of it approved after the run began."
+    assert unchecked["Why"] == "1 rule approved after the run began."
 
 
 def test_a_sample_is_called_one() -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.jobs import Counts, JobStatus, Outcome
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Counts, JobStatus, Outcome, Requested
 from tests.conftest import until
 from tests.engine import Engine
 from tests.workflows.test_pausing import pause, started

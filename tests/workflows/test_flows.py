@@ -244,7 +244,8 @@ async def test_a_rejection_ends_the_flow_and_a_retry_asks_again(engine: Engine) 
 
     await retry(engine, job_id)
     await waits_for_approval(engine, job_id)
-    await engine.handle(job_id).signal("approve", {"step": "ok"})
+    await engine.handle(job_id).signal("look", "at this")
+    await engine.handle(job_id).signal("approve", args=[{"step": "ok"}, "please"])
     flow = await engine.becomes(job_id, JobStatus.COMPLETED)
 
     assert rejected.status is JobStatus.FAILED

@@ -266,6 +266,21 @@ async def test_a_signal_with_nothing_in_it_pauses(engine: Engine) -> None:
     assert (await engine.ends(job_id)).counts.done == 40
 
 
+async def test_a_signal_with_more_than_one_input_is_read_by_its_first(engine: Engine) -> None:
+    engine.echo.gate = asyncio.Event()
+    job_id = await engine.create(items=4, concurrency=2)
+    await started(engine, job_id, 2)
+
+    await engine.handle(job_id).signal("pause", args=[{"mode": "now", "by": "ops"}, 2, None])
+    job = await engine.becomes(job_id, PAUSED)
+    await engine.handle(job_id).signal("resume", args=[{}, "and"])
+    engine.echo.gate.set()
+
+    assert job.pause is not None
+    assert job.pause.by == "ops"
+    assert (await engine.ends(job_id)).counts.done == 4
+
+
 async def test_what_cannot_be_stored_of_a_signal_is_left_out(engine: Engine) -> None:
     engine.echo.gate = asyncio.Event()
     job_id = await engine.create(items=4, concurrency=2)

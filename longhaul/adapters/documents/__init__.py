@@ -1,1 +1,1 @@
-"""Documents: where their text comes from."""
+"""Documents: reading their text."""

@@ -1,6 +1,6 @@
-"""Reads one PDF in a process of its own: from stdin, its text as JSON to stdout.
+"""Reads one PDF in a separate process: from stdin, its text as JSON to stdout.
 
-A PDF may be made to loop or to unfold into gigabytes. A process can be limited and killed,
+A PDF may loop or unpack to gigabytes. A process can be limited and killed,
 a thread cannot.
 """
 
@@ -20,9 +20,9 @@ SECONDS = 60
 MAX_PAGES = 2_000
 MAX_CHARACTERS = 5_000_000
 
-# What is broken deep inside comes as whatever pypdf stumbled over.
+# pypdf raises many kinds of errors for a broken file.
 _BROKEN = (PyPdfError, RecursionError, ValueError, LookupError, TypeError, AttributeError)
-# Ways of writing that pypdf does not know, or knows with the help of other programs only.
+# Encodings that pypdf does not know, or only with other programs.
 _UNKNOWN = (NotImplementedError, DependencyError)
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     """Read stdin, write stdout."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    # It complains about every oddity of a file, quoting it.
+    # It logs every oddity of a file, and quotes it.
     logging.disable()
     json.dump(read_pdf(sys.stdin.buffer.read()), sys.stdout)
 

@@ -1,4 +1,4 @@
-"""The text of stored documents: read once each, however many test cases cite them."""
+"""The text of stored documents: each is read once, for all its test cases."""
 
 import asyncio
 import codecs
@@ -16,7 +16,7 @@ PDF = "application/pdf"
 TEXT = "text/plain"
 
 _MAGIC = b"%PDF-"
-# The header may stand behind some junk; Acrobat looks for it in the first kilobyte. A text may
+# The header may follow some junk; Acrobat searches the first kilobyte. A text may
 # speak of it there.
 _MAGIC_WITHIN = 1_024
 
@@ -36,7 +36,7 @@ _BOMS = (
 
 _SENTENCES = {
     "encrypted": "The document is encrypted; store it without a password.",
-    "unreadable": "The document is damaged or no PDF at all.",
+    "unreadable": "The document is damaged or not a PDF.",
     "too_large": "The document is too large to be read.",
     "too_slow": "Reading the document took too long.",
     "missing": "The document is no longer in the store.",
@@ -62,7 +62,7 @@ class StoredDocuments:
     async def _fresh(self, key: str, content_type: str) -> DocumentText:
         if self._blobs is None:
             raise _failed("missing")
-        # Contents are large: only so many are held at a time.
+        # Contents are large: only this many are in memory at a time.
         async with self._turns:
             try:
                 content = await self._blobs.get(key)
@@ -77,7 +77,7 @@ async def read_document(content: bytes, content_type: str = "") -> DocumentText:
     """The text of a document.
 
     Args:
-        content_type: What it is said to be; what it begins with counts more.
+        content_type: What the uploader said; the first bytes count more.
 
     Raises:
         ItemFailed: It cannot be read; the code says why.
@@ -97,7 +97,7 @@ async def read_document(content: bytes, content_type: str = "") -> DocumentText:
 
 
 async def check_document(content: bytes, content_type: str) -> None:
-    """Refuse what nobody could read, without reading it all.
+    """Refuse a document that cannot be read, without reading all of it.
 
     Raises:
         ItemFailed: It is empty, or not what it is said to be; the code says which.
@@ -134,7 +134,7 @@ async def _read_pdf(content: bytes) -> DocumentText:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    # Killed by its own limits it has said nothing.
+    # Killed by its limits it has written nothing.
     answer: dict[str, Any] = json.loads(out) if out and not process.returncode else {}
     if "pages" not in answer:
         raise _failed(answer.get("error", "too_slow"))

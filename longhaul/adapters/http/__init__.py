@@ -1,1 +1,1 @@
-"""HTTP to servers that others have named."""
+"""HTTP to servers that users name."""

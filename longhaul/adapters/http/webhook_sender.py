@@ -1,4 +1,4 @@
-"""Sends webhooks, and only to where they may go."""
+"""Sends webhooks, only to allowed addresses."""
 
 import asyncio
 import socket
@@ -18,10 +18,10 @@ MAX_ADDRESSES = 3
 
 
 class WebhookSender:
-    """Posts a body to an address that was checked in the same breath.
+    """Posts a body to an address that was just checked.
 
-    The name is resolved here and the connection goes to the addresses that were looked at, so
-    that a name cannot point elsewhere a moment later. Redirects are not followed, proxies of
+    The name is resolved here and the connection goes to the addresses that were checked, so
+    that the name cannot point elsewhere a moment later. Redirects are not followed, proxies of
     the environment are not used, and of the answer only the status is read.
     """
 
@@ -32,7 +32,7 @@ class WebhookSender:
     @classmethod
     @asynccontextmanager
     async def open(cls, *, allow_private: bool) -> AsyncIterator["WebhookSender"]:
-        """A sender for as long as the block."""
+        """A sender, for the time of the block."""
         # Connections are not kept: one to the same address may have been made, and its
         # certificate checked, for another name.
         limits = httpx2.Limits(max_connections=100, max_keepalive_connections=0)
@@ -42,7 +42,7 @@ class WebhookSender:
             yield cls(http, allow_private=allow_private)
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Try:
-        """Send once. Never raises for what the other side does."""
+        """Send once. Never raises for errors of the other side."""
         started = time.monotonic()
 
         def took(error: str | None, status: int | None = None, *, is_final: bool = False) -> Try:
@@ -56,7 +56,7 @@ class WebhookSender:
                 if not self._allow_private and not all(map(is_public, addresses)):
                     return took(PRIVATE_TARGET, is_final=True)
                 status = await self._post(target, addresses, headers, body)
-        except (socket.gaierror, UnicodeError):  # the latter of names that DNS cannot have
+        except (socket.gaierror, UnicodeError):  # the latter for names that DNS cannot have
             return took("not_resolved")
         except (TimeoutError, httpx2.TimeoutException):
             return took("timeout")

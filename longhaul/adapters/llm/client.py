@@ -29,7 +29,7 @@ _BACKSLASH_OR_NUL = re.compile(r"(\\\\)|\\u0000|\x00")
 @asynccontextmanager
 async def open_http() -> AsyncIterator[httpx2.AsyncClient]:
     """Open the connections that all calls of the process share."""
-    # As many connections as there are calls: how many that may be is decided elsewhere, and a
+    # As many connections as calls: their number is limited elsewhere, and a
     # call that waited here for a connection would already count as sent. Only connecting has a
     # limit of its own; the whole call has the caller's.
     async with httpx2.AsyncClient(
@@ -64,10 +64,10 @@ class PydanticAiClient:
         self._models: dict[str, Model] = {}
 
     async def complete(self, request: ModelRequest, within: timedelta) -> ModelReply:
-        """Return the model's answer as it came: text that should be JSON."""
+        """Return the model's answer as it is: text that should be JSON."""
         model, shape = self._named(request.model), self._shape(request)
         asked = Conversation.user_text_prompt(request.prompt, instructions=request.instructions)
-        # Thinking counts against `max_tokens`, and an answer that is cut off is worth nothing.
+        # Thinking counts against `max_tokens`, and an answer that is cut off is useless.
         settings = ModelSettings(max_tokens=request.max_tokens, thinking=False)
         try:
             async with asyncio.timeout(within.total_seconds()):
@@ -86,9 +86,9 @@ class PydanticAiClient:
         except (ModelAPIError, UnexpectedModelBehavior) as exc:
             raise translated(exc) from exc
         except (TypeError, AttributeError) as exc:
-            # So it fails over a 200 whose JSON is no answer at all, such as a gateway's error.
+            # It raises this for a 200 whose JSON is not an answer, such as a gateway's error.
             raise ProviderBusy(
-                "The model provider sent something that is no answer.", reason="server_error"
+                "The model provider sent a response that cannot be read.", reason="server_error"
             ) from exc
         return _reply(request, response)
 
@@ -131,6 +131,6 @@ def _text(response: ModelResponse) -> str:
 
 
 def _storable(text: str) -> str:
-    """Without NUL, raw or escaped, and without half characters: PostgreSQL stores neither."""
+    """Without NUL, raw or escaped, and without half surrogate pairs: PostgreSQL stores neither."""
     without = _BACKSLASH_OR_NUL.sub(lambda found: found[1] or "", text)
     return without.encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""An attribute as prompts describe it: enough to judge it, bounded whatever it holds."""
+"""An attribute as prompts describe it: enough to judge it, with a bounded size."""
 
 from collections.abc import Mapping
 from typing import Any

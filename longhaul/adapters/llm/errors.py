@@ -1,4 +1,4 @@
-"""What a provider's error means for an item or a job. Our sentences quote nothing of it."""
+"""What a provider's error means for an item or a job. Our sentences do not quote it."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from pydantic_ai.exceptions import (
 
 from longhaul.core.errors import RATE_LIMITED, ItemFailed, JobError, ProviderBusy, ProviderRejected
 
-# A provider that asks for more is asked again after this long.
+# The longest wait that a provider can ask for.
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 _REFUSED = {
@@ -55,7 +55,7 @@ _ITEM = {
     ),
 }
 
-# Statuses that pydantic-ai puts into no category.
+# Statuses for which pydantic-ai has no category.
 _REQUEST_TIMEOUT = 408
 _TOO_LARGE = 413
 _CLIENT_ERRORS = range(400, 500)
@@ -63,7 +63,7 @@ _COME_AGAIN = {409, 425}
 
 
 def translated(error: ModelAPIError | UnexpectedModelBehavior) -> JobError:
-    """The error of ours that says what to do about a provider's."""
+    """Our error for a provider's; it says what to do."""
     for kind, sentence in _REFUSED.items():
         if isinstance(error, kind):
             return ProviderRejected(sentence)
@@ -76,7 +76,7 @@ def translated(error: ModelAPIError | UnexpectedModelBehavior) -> JobError:
     if isinstance(error, ModelHTTPError) and error.status_code in _CLIENT_ERRORS:
         return _uncategorised(error)
     return ProviderBusy(
-        "The model provider had an error of its own.",
+        "The model provider had an internal error.",
         reason="server_error",
         retry_after=_retry_after(error),
     )

@@ -1,4 +1,4 @@
-"""What of a long document a model is shown: what stands around its labels and keys."""
+"""The parts of a long document that a model sees: those around labels and keys."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from longhaul.core.extraction import DocumentText, Question, whole
 from longhaul.core.layout import words_of
 from longhaul.core.records import Records
 
-# A page is shown in blocks of so many characters.
+# A page is shown in blocks of this many characters.
 _BLOCK = 500
 # What belongs to a hit, nearest first: its own block, and those around it.
 _AROUND = (0, 1, -1, 2)
@@ -26,7 +26,7 @@ class Excerpt:
 def excerpts(
     question: Question, document: DocumentText, records: Records, most: int
 ) -> Sequence[Excerpt]:
-    """The parts that are shown, at most so many characters together, in their order.
+    """The parts to show, in their order, up to a number of characters together.
 
     All of a short document. Of a longer one what stands around the label in the record's own
     part comes first, then around its keys, then around the label where it is not said whose
@@ -58,7 +58,7 @@ def _promising(
 def _hits(
     question: Question, document: DocumentText, records: Records
 ) -> Iterator[tuple[float, int, int]]:
-    """Where labels and keys stand, with how little they promise."""
+    """The places of labels and keys, each with a rank; the lowest is best."""
     attribute = question.attribute
     names = (attribute.name, attribute.column or "", attribute.mdrm or "")
     phrases = "|".join(phrase for name in names if (phrase := words_of(name)))

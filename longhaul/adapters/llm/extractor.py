@@ -1,4 +1,4 @@
-"""Asks a model where a document says a value, and believes only what stands there to the letter."""
+"""Asks a model where a document says a value, and checks that the quote occurs there exactly."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ from longhaul.core.records import Records
 TASK = "test_execution"
 STEP = "extraction"
 
-# What of a document goes into a prompt; of a longer one the parts that look most promising.
+# The most characters of a document in a prompt; of a longer one the best parts.
 MAX_TEXT = 40_000
 MAX_DESCRIPTION = 2_000
 
 
 class ModelExtractor:
-    """Finds what a model finds.
+    """Finds values with a model.
 
-    The expected value is not shown to the model: what it does not know it cannot repeat.
+    The model does not see the expected value, so it cannot repeat it.
     """
 
     async def extract(
@@ -91,7 +91,7 @@ def _part(document: DocumentText, one: Excerpt) -> Mapping[str, Any]:
 
 
 def _cut(document: DocumentText, shown: Sequence[Excerpt]) -> str:
-    """What people are told when a model has not seen all of a document."""
+    """The note for people when a model has not seen all of a document."""
     length = sum(len(page) for page in document.pages if page.strip())
     seen = sum(one.end - one.start for one in shown)
     return f" The model was shown {seen:,} of the text's {length:,} characters." * (seen < length)

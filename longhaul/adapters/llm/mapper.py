@@ -1,4 +1,4 @@
-"""Asks a model which of a few real columns is meant, and believes no column that is not there."""
+"""Asks a model which of a few columns is meant, and refuses columns that do not exist."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ _UNSUPPORTED_AT_MOST = AUTO_APPROVED_FROM - 0.01
 
 
 class ModelMapper:
-    """Proposes what a model proposes, if the column exists."""
+    """Proposes a model's column, if it exists."""
 
     async def propose(
         self,
@@ -112,7 +112,7 @@ def _confidence(
     answer: MappingAnswer, column: PhysicalColumn | None, shortlist: Sequence[Candidate]
 ) -> float:
     if column is None:
-        # Of nothing one cannot be sure; what the model said goes into the rationale.
+        # Without a column there is no confidence; the model's reason goes into the rationale.
         return 0.0
     agreement = next((one.score for one in shortlist if one.column == column), 0.0)
     best = max((one.score for one in shortlist), default=0.0)

@@ -1,4 +1,4 @@
-"""OpenAI and whatever speaks its chat completions. Imported only by workers that use it."""
+"""OpenAI and other servers with its chat completions API. Imported only by workers that use it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from longhaul.core.calls import ModelRequest
 
 URL = "https://api.openai.com/v1"
 
-# Servers of one's own often want no key, but the SDK wants one.
+# Private servers often need no key, but the SDK does.
 _NO_KEY = "none"
 
 
@@ -32,7 +32,7 @@ async def open_openai(settings: LlmSettings) -> AsyncIterator[PydanticAiClient]:
             timeout=http.timeout,
             http_client=http,
         )
-        # Another address may lack what only OpenAI's own API has.
+        # Another server may not have what only OpenAI's API has.
         provider = (
             OpenAICompatibleProvider("openai-compatible", openai_client=sdk)
             if settings.base_url

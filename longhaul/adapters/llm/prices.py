@@ -1,4 +1,4 @@
-"""What a call costs, from the price list that comes with genai-prices; no network."""
+"""What a call costs, from the price list in genai-prices; no network."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from genai_prices.types import AbstractUsage
 
 
 def cost_of(usage: AbstractUsage, provider: str, *models: str | None) -> Decimal | None:
-    """The price in US dollars by the first of the names that the list knows, or None."""
+    """The price in US dollars for the first name in the list, or None."""
     for model in filter(None, models):
         try:
             return calc_price(usage, model, provider_id=provider).total_price

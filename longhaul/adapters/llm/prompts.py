@@ -8,17 +8,17 @@ from typing import Any
 
 PROMPTS = Path(__file__).parent / "prompts"
 
-# The data of a prompt stands between these; `block` makes sure that no data can write them.
+# The marks around the data of a prompt; `block` escapes them in the data.
 _OPEN, _CLOSE = "<data>", "</data>"
 _SLOT = "{{data}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One version of what is asked about one thing.
+    """One version of a question.
 
     Attributes:
-        instructions: What holds for every question.
+        instructions: The same for every question.
         question: The question, with a slot for its data.
     """
 
@@ -65,7 +65,7 @@ def load(task: str, version: str, question: str, folder: Path = PROMPTS) -> Prom
 def block(data: Mapping[str, Any]) -> str:
     """Data as JSON between marks that it cannot forge."""
     text = json.dumps(data, indent=1, ensure_ascii=True)
-    # Inside JSON only strings can hold these, and there an escape means the same.
+    # In JSON these only occur in strings, where an escape means the same.
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return f"{_OPEN}\n{text}\n{_CLOSE}"

@@ -12,7 +12,7 @@ from longhaul.core.errors import ProviderRejected
 from longhaul.core.job_types import OFFLINE
 from longhaul.core.ports import ModelClient
 
-# What a provider is asked for when no model is configured.
+# The model when none is configured.
 USUAL_MODELS: Mapping[str, str] = {
     OFFLINE: "",
     "openai": "gpt-6.1-terra",

@@ -1,4 +1,4 @@
-"""Asks a model for rules and takes nothing for granted about its answer."""
+"""Asks a model for rules and checks its answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from longhaul.core.rules import RuleAnswer, RuleProposal, read_rules
 TASK = "rule_generation"
 STEP = "rules"
 
-# What of an attribute goes into a prompt: enough to judge it, bounded whatever it holds.
+# The parts of an attribute in a prompt: enough to judge it, with a bounded size.
 MAX_DESCRIPTION = 4_000
 MAX_SAMPLES = 20
 MAX_SAMPLE = 100
@@ -20,7 +20,7 @@ MAX_SIBLINGS = 300
 
 
 class ModelRuleWriter:
-    """Proposes what a model proposes, once it fits the attribute and every source takes it."""
+    """Proposes a model's rules, if they fit the attribute and every source accepts them."""
 
     def __init__(self, regexes: RegexDialects) -> None:
         self._regexes = regexes

@@ -1,4 +1,4 @@
-"""Asks a model to judge the risk of an attribute; the arithmetic stays ours."""
+"""Asks a model to judge the risk of an attribute; the score is computed here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ MAX_SIBLINGS = 300
 
 
 class ModelScorer:
-    """Recommends what a model recommends."""
+    """Recommends with a model."""
 
     async def propose(
         self,

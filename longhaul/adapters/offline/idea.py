@@ -56,8 +56,8 @@ def placeholders(attribute: Attribute, values: Sequence[Any]) -> Idea:
     return Idea(
         expectation=NOT_IN_SET,
         kwargs={"column": attribute.name, "value_set": list(values)},
-        name=f"{attribute.name} is no placeholder",
-        description=f"{attribute.name} is none of {', '.join(map(str, values))}.",
+        name=f"{attribute.name} is not a placeholder",
+        description=f"{attribute.name} is not one of {', '.join(map(str, values))}.",
         rule_type=RuleType.VALIDITY,
         severity=Severity.LOW,
         rationale="Source systems write such values where they know nothing, and they pass for "

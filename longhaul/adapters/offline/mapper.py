@@ -75,7 +75,7 @@ def _confidence(shortlist: Sequence[Candidate]) -> float:
 
 def _rationale(best: Candidate | None, *, is_sure: bool) -> str:
     if best is None or best.score == 0:
-        return "No column of the report's sources has a name that says what the attribute's says."
+        return "No column of the report's sources has a name with the attribute's meaning."
     column = f"{best.column.table}.{best.column.name}"
     share = f"{best.score:.0%}"
     if not is_sure:

@@ -117,8 +117,8 @@ def _regulatory_usage(attribute: Attribute, impact: Part) -> str:
 
 def _interconnections(kin: Sequence[str], dependencies: Part) -> str:
     if not kin:
-        return f"No other attribute of the report speaks of the same{_because(dependencies)}."
-    return f"It is to be read together with {named(kin)}{_because(dependencies)}."
+        return f"No other attribute of the report has the same subject{_because(dependencies)}."
+    return f"It belongs together with {named(kin)}{_because(dependencies)}."
 
 
 def _historical_issues(attribute: Attribute, measures: Measures | None, errors: Part) -> str:

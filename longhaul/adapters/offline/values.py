@@ -140,7 +140,7 @@ def texts(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
         rule_type=RuleType.FORMAT,
         severity=Severity.LOW,
         rationale=f"{attribute.reference} is declared as {attribute.format or 'text'}; an empty "
-        "text is no value.",
+        "text is not a value.",
         confidence=0.9,
         weight=60,
     )

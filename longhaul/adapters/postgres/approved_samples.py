@@ -1,4 +1,4 @@
-"""Test cases come and go with the approval of their samples."""
+"""Test cases follow the approval of their samples."""
 
 from longhaul.core.cases import CaseStore
 from longhaul.core.decisions import Version
@@ -11,7 +11,7 @@ FROM sample AS s WHERE s.id = c.sample_id AND s.set_id = $1 AND c.is_active
 
 
 class ApprovedSamples:
-    """What follows when a sample set is approved, and when a newer one takes its place."""
+    """Makes test cases when a sample set is approved, and retires them when it is superseded."""
 
     def __init__(self, cases: CaseStore) -> None:
         self._cases = cases
@@ -21,5 +21,5 @@ class ApprovedSamples:
         await self._cases.make_cases(tx, version.id)
 
     async def superseded(self, tx: Transaction, version: Version, by: str) -> None:
-        """Retire them: what was executed stays, nothing more is."""
+        """Retire them: executions stay, there are no new ones."""
         await tx.execute(_RETIRE, version.id)

@@ -43,7 +43,7 @@ class PostgresAttributes:
     async def foreign(
         self, tx: Transaction, cycle_id: int, report_id: int, attribute_ids: Sequence[int]
     ) -> Sequence[int]:
-        """Those ids that are no active attributes of the report in this cycle."""
+        """The ids that are not active attributes of the report in this cycle."""
         rows = await tx.fetch(_FOREIGN, cycle_id, report_id, attribute_ids)
         return [row["id"] for row in rows]
 

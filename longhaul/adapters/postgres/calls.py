@@ -43,7 +43,7 @@ class PostgresCallJournal:
         self._jobs = jobs
 
     async def reusable(self, place: CallPlace, fingerprint: str) -> ModelReply | None:
-        """The answer that an equal request got before in this place, if there is one."""
+        """The earlier answer to an equal request in this place, if there is one."""
         async with self._database.begin() as tx:
             rows = await tx.fetch(_REUSABLE, *_place(place), fingerprint)
         if not rows:
@@ -79,7 +79,7 @@ class PostgresCallJournal:
                     fingerprint,
                 )
             except asyncpg.UniqueViolationError as exc:
-                # A frozen worker woke up over the same item in the same instant.
+                # A frozen worker woke up and calls for the same item at the same moment.
                 raise Unavailable("Two workers called for one item; one tries again.") from exc
             counted = await self._count(
                 tx,
@@ -109,7 +109,7 @@ class PostgresCallJournal:
                 duration_ms,
             )
             if written:
-                # The answer is kept even when the epoch has moved on: it was paid for. The
+                # The answer is stored even when the epoch has moved on: it was paid for. The
                 # totals then leave it out, until `finish` adds up the whole journal.
                 await self._count(
                     tx,

@@ -37,7 +37,7 @@ _ENSURE_PHASE = """
 INSERT INTO phase (cycle_id, report_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 
-# The column is that which the sample was drawn from; where nobody has written it down that of
+# The column that the sample was drawn from; where it was not recorded that of
 # the mapping as it is now, else the attribute's own name.
 _MAKE_CASES = """
 WITH made AS (
@@ -110,7 +110,7 @@ FROM test_case AS c
 WHERE c.id = $1 AND c.is_active
 """
 
-# What people gave counts more than the row that the sample came from, and the latest most.
+# Evidence of people counts more than the row of the sample, and the latest most.
 COUNTS_FIRST = "e.kind = 'source', e.id DESC"
 
 _EVIDENCE = f"""
@@ -120,7 +120,7 @@ WHERE e.test_case_id = $1
 ORDER BY {COUNTS_FIRST} LIMIT 1
 """
 
-# Of the samples that were drawn together. Days and months are many, and still tell no record
+# For the samples that were drawn together. Days and months are many, and still tell no record
 # from another.
 _DIFFERENT_KEYS = """
 SELECT k.key AS name, count(DISTINCT k.value) AS different
@@ -203,15 +203,15 @@ class PostgresCases:
         (found,) = rows
         if found["status"] != VersionStatus.APPROVED:
             raise InvalidInput(
-                f"Sample set {sample_set_id} is {found['status']}; test cases are made of approved "
-                "ones."
+                f"Sample set {sample_set_id} is {found['status']}; test cases are made from "
+                "approved ones."
             )
         await tx.execute(_ENSURE_PHASE, found["cycle_id"], found["report_id"], PHASE)
         (row,) = await tx.fetch(_MAKE_CASES, sample_set_id, PHASE)
         return int(row["made"])
 
     async def report(self, tx: Transaction, cycle_id: int, report_id: int) -> CaseReport | None:
-        """A report in a cycle; None when the cycle does not hold it."""
+        """A report in a cycle; None when it is not in the cycle."""
         if not await tx.fetch(_KNOWN, cycle_id, report_id):
             return None
         await tx.execute(_ENSURE_PHASE, cycle_id, report_id, PHASE)
@@ -219,14 +219,14 @@ class PostgresCases:
         return _report(row)
 
     async def make_cases_of_report(self, tx: Transaction, cycle_id: int, report_id: int) -> None:
-        """Make what is missing of the test cases of the report's approved sample set."""
+        """Make the missing test cases of the report's approved sample set."""
         for row in await tx.fetch(_APPROVED_SET, cycle_id, report_id):
             await self.make_cases(tx, str(row["id"]))
 
     async def reports_of(
         self, tx: Transaction, case_ids: Sequence[int]
     ) -> Mapping[int, CaseReport]:
-        """Whose test cases some ids are; ids that are none are left out."""
+        """The reports that test cases belong to; ids of no test case are left out."""
         rows = await tx.fetch(_REPORTS_OF, case_ids)
         return {row["case_id"]: _report(row) for row in rows}
 
@@ -238,7 +238,7 @@ class PostgresCases:
         case_ids: Sequence[int] | None,
         after: int,
     ) -> Sequence[ListedCase]:
-        """The next active test cases behind an id, all or the named; empty at the end."""
+        """The next active test cases after an id, of all or of the named ones; empty at the end."""
         rows = await tx.fetch(_PAGE, cycle_id, report_id, case_ids, after, PAGE)
         return [ListedCase(**row) for row in rows]
 
@@ -270,7 +270,7 @@ class PostgresCases:
         await tx.fetch(_HOLD, case_ids)
 
     async def record(self, tx: Transaction, job: Job, executions: Sequence[Execution]) -> None:
-        """Store executions of cases that are held: numbered, the latest, each with its audit."""
+        """Store executions of held cases as their latest, numbered, each with its audit."""
         await tx.execute(_NO_LONGER_LATEST, [one.case_id for one in executions])
         await tx.execute(_RECORD, job.id, job.owner, [_record(one) for one in executions])
 
@@ -303,7 +303,7 @@ class PostgresCases:
         )
         if not rows:
             raise InvalidInput(
-                f"Data source {query.data_source_id} is none of the test cases' report."
+                f"Data source {query.data_source_id} does not belong to the test cases' report."
             )
         return [row["id"] for row in rows]
 

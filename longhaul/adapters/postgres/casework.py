@@ -125,7 +125,7 @@ class PostgresCasework:
     async def page(
         self, tx: Transaction, wanted: CaseFilter, *, limit: int, after: CasePlace | None
     ) -> Sequence[Row]:
-        """One page of active test cases, each report's in the order of its form."""
+        """One page of active test cases, by report and in the order of its form."""
         return await tx.fetch(
             _PAGE,
             wanted.cycle_id,
@@ -141,20 +141,20 @@ class PostgresCasework:
         )
 
     async def find(self, tx: Transaction, case_id: int) -> Row | None:
-        """A test case as it is listed, also one that is no longer active."""
+        """A test case as it is listed, active or not."""
         rows = await tx.fetch(_FIND, case_id)
         return rows[0] if rows else None
 
     async def evidence(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Row]:
-        """The evidence of a test case, what counts first."""
+        """The evidence of a test case, the current one first."""
         return await tx.fetch(_EVIDENCE, case_id, limit)
 
     async def executions(self, tx: Transaction, case_id: int, limit: int) -> Sequence[Row]:
-        """The executions of a test case, newest first, each with what people said of it."""
+        """The executions of a test case, newest first, each with its reviews."""
         return await tx.fetch(_EXECUTIONS, case_id, limit)
 
     async def hold(self, tx: Transaction, case_ids: Collection[int]) -> Sequence[HeldCase]:
-        """Keep test cases to this transaction; ids that are none are left out."""
+        """Lock test cases; ids of no test case are left out."""
         return [
             HeldCase(
                 id=row["id"],
@@ -169,7 +169,7 @@ class PostgresCasework:
     async def document(
         self, tx: Transaction, content_hash: str, lob: str | None
     ) -> NewDocument | None:
-        """A document that is evidence in a line of business, in any when that is None."""
+        """A document that is evidence in a line of business; in any if that is None."""
         rows = await tx.fetch(_DOCUMENT, content_hash, lob)
         return NewDocument(**rows[0]) if rows else None
 
@@ -183,7 +183,7 @@ class PostgresCasework:
     async def having_document(
         self, tx: Transaction, case_ids: Collection[int], document: NewDocument
     ) -> Collection[int]:
-        """Those of some test cases whose evidence that counts is this document."""
+        """The test cases whose current evidence is this document."""
         rows = await tx.fetch(
             _HAVING_DOCUMENT, list(case_ids), document.content_hash, document.content_type
         )
@@ -196,14 +196,14 @@ class PostgresCasework:
     async def having_query(
         self, tx: Transaction, case_ids: Collection[int], query: NewQuery
     ) -> Collection[int]:
-        """Those of some test cases whose evidence that counts is this query."""
+        """The test cases whose current evidence is this query."""
         rows = await tx.fetch(
             _HAVING_QUERY, list(case_ids), query.data_source_id, query.query, query.parameters
         )
         return {row["id"] for row in rows}
 
     async def latest(self, tx: Transaction, case_id: int) -> LatestExecution | None:
-        """The latest execution of a test case that is held."""
+        """The latest execution of a held test case."""
         rows = await tx.fetch(_LATEST, case_id)
         if not rows:
             return None

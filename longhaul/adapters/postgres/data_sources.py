@@ -1,4 +1,4 @@
-"""Reads where the rows of reports are kept."""
+"""Reads the data sources of reports."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,14 +12,14 @@ WHERE report_id = ANY ($1) ORDER BY id
 
 
 async def data_sources(tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
-    """The data sources of a report by their ids, in the order of these."""
+    """The data sources of a report by id, in the order of ids."""
     return (await data_sources_of(tx, [report_id]))[report_id]
 
 
 async def data_sources_of(
     tx: Transaction, report_ids: Sequence[int]
 ) -> Mapping[int, Mapping[int, DataSource]]:
-    """The data sources of each of some reports, as those of one."""
+    """The data sources of several reports, by report."""
     found: dict[int, dict[int, DataSource]] = {report_id: {} for report_id in report_ids}
     for row in await tx.fetch(_SOURCES, report_ids):
         found[row["report_id"]][row["id"]] = DataSource(

@@ -1,4 +1,4 @@
-"""Connections and transactions; PostgreSQL's ways to be away become `Unavailable`."""
+"""Connections and transactions; outages of PostgreSQL become `Unavailable`."""
 
 import asyncio
 import re
@@ -16,13 +16,13 @@ from longhaul.core.ports import Row
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 
-# How long to wait for a connection that is free, or for one that can be made.
+# How long to wait for a free or new connection.
 ACQUIRE_TIMEOUT = timedelta(seconds=10)
 
 # How long closing waits for connections in use.
 CLOSE_TIMEOUT = timedelta(seconds=3)
 
-# None would mean the time of a statement; a million rows take longer.
+# None would mean the limit of a statement; a million rows take longer.
 COPY_TIMEOUT = timedelta(hours=1)
 
 _SESSION = {
@@ -33,11 +33,11 @@ _SESSION = {
     "random_page_cost": "1.1",
 }
 
-# Lost connections, a server that starts or stops, and transactions it asks us to repeat.
+# Lost connections, a server that starts or stops, and transactions that must be repeated.
 _AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InternalClientError,  # what a connection says whose server died in mid-sentence
+    asyncpg.InternalClientError,  # of a connection whose server died while it answered
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -48,7 +48,7 @@ _AWAY = (
     asyncpg.InvalidCachedStatementError,  # a migration has changed what a statement returns
 )
 
-# What cleaning up may meet on a connection that is gone; what led to it is raised anyway.
+# Errors of cleaning up a lost connection; the one that led to it is raised anyway.
 _LOST = (*_AWAY, asyncpg.InterfaceError)
 
 
@@ -57,7 +57,7 @@ REFUSALS = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatal
 
 
 class Refused(Exception):
-    """PostgreSQL is there and does not let us in; the text is its own and says why."""
+    """PostgreSQL refuses the connection; its text says why."""
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _translated(is_gone: Callable[[], bool]) -> Iterator[None]:
     except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
         raise InvalidInput("Text with a NUL character cannot be stored.") from None
     except asyncpg.InvalidRegularExpressionError:
-        raise  # its asker wants to know why
+        raise  # the caller needs to know why
     except asyncpg.DataError as exc:
         raise InvalidInput("A value is beyond what the database can hold.") from exc
 
@@ -114,7 +114,7 @@ class PostgresTransaction:
 
     @asynccontextmanager
     async def nested(self) -> AsyncIterator[None]:
-        """A part whose failure does not spoil the rest of the transaction."""
+        """A part that can fail without failing the rest of the transaction."""
         savepoint = self.connection.transaction()
         with _translated(self.connection.is_closed):
             await savepoint.start()
@@ -141,7 +141,7 @@ class PostgresTransaction:
 
 
 class PostgresDatabase:
-    """A pool that may be opened while PostgreSQL is away."""
+    """A pool that can be opened while PostgreSQL is down."""
 
     def __init__(self, pool: Any, acquire_timeout: timedelta) -> None:
         self._pool = pool
@@ -157,7 +157,7 @@ class PostgresDatabase:
         statement_timeout: timedelta = STATEMENT_TIMEOUT,
         acquire_timeout: timedelta = ACQUIRE_TIMEOUT,
     ) -> AsyncIterator["PostgresDatabase"]:
-        """Open a pool of at most so many connections; they are made when first needed."""
+        """Open a pool with a limit of connections; they are made when first needed."""
         pool = asyncpg.create_pool(
             dsn,
             min_size=0,
@@ -172,7 +172,7 @@ class PostgresDatabase:
         try:
             yield cls(pool, acquire_timeout)
         finally:
-            # What hangs must not keep us; the pool drops its connections when it is interrupted.
+            # Hanging connections must not block the exit; the pool drops them when interrupted.
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                     await pool.close()
@@ -238,7 +238,7 @@ class PostgresDatabase:
 
 
 async def _keep_as_it_is(_connection: Any) -> None:
-    """Save the round trip of a reset: no statement of ours changes a session for good."""
+    """Save the round trip of a reset: our statements do not change a session for good."""
 
 
 async def _prepare_connection(connection: Any) -> None:
@@ -251,7 +251,7 @@ async def _prepare_connection(connection: Any) -> None:
     )
 
 
-# The binary form of jsonb is its text behind one byte that numbers the format. COPY needs it.
+# The binary form of jsonb is its text after one byte with the format's number. COPY needs it.
 _JSONB_VERSION = b"\x01"
 _BACKSLASH_OR_NUL = re.compile(rb"(\\\\)|\\u0000")
 

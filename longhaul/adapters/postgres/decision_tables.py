@@ -1,4 +1,4 @@
-"""Where each kind of decided entries is kept, and the SQL that follows from it.
+"""The tables of each kind of entries, and the SQL that follows from them.
 
 The kinds share their columns: `tester_decision`, `report_owner_decision` and `status` of an
 entry; `status`, `number`, `created_by` and `created_at` of a version.
@@ -15,13 +15,13 @@ class KindTables:
 
     Attributes:
         entries: The table of entries.
-        id: The column that names an entry within its version.
+        id: The column that identifies an entry within its version.
         id_type: Its type in SQL.
-        of: The column that names the version.
+        of: The column with the version's id.
         of_type: Its type in SQL.
-        presumed: Whether an entry holds as approved without a decision; SQL over `e`.
+        presumed: Whether an entry counts as approved without a decision; SQL over `e`.
         place: Orders the entries of one attribute; an integer expression over `e`.
-        versions: The table of versions; None where a phase takes their place.
+        versions: The table of versions; None if a phase replaces them.
     """
 
     kind: Kind
@@ -106,7 +106,7 @@ WHERE e.{self.of} = $1::text::{self.of_type} AND e.{self.id} = new.id::{self.id_
 """
 
     @property
-    def tally(self) -> str:
+    def counts(self) -> str:
         """Counts the entries of a version."""
         return f"""
 SELECT count(*) AS total,

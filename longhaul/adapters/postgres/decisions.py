@@ -1,21 +1,21 @@
-"""Versions, the decisions on their entries, and the audit; one shape for every kind."""
+"""Versions, the decisions on their entries, and the audit; the same for every kind."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from longhaul.adapters.postgres.decision_tables import TABLES, KindTables
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     AuditLine,
     Choice,
-    Decision,
+    DecisionCounts,
     EntryFilter,
     EntryPlace,
     Kind,
     Review,
     ReviewedEntry,
     Reviewer,
-    Tally,
     Version,
     VersionFilter,
     VersionPlace,
@@ -40,7 +40,7 @@ WHERE ($1::text[] IS NULL OR kind = ANY ($1)) AND ($2::text[] IS NULL OR status 
 ORDER BY created_at DESC, id DESC LIMIT $8
 """
 
-# They are kept in the phase that holds the attributes, whichever phase of the report was named.
+# They are in the phase with the attributes, whichever phase of the report was named.
 _PHASE_OF_MAPPINGS = """
 SELECT coalesce(min(o.id), p.id)::text AS id
 FROM phase AS p LEFT JOIN phase AS o ON o.cycle_id = p.cycle_id AND o.report_id = p.report_id
@@ -111,11 +111,11 @@ class PostgresDecisions:
         return await _read(tx, TABLES[Kind.MAPPINGS], rows[0]["id"]) if rows else None
 
     async def hold(self, tx: Transaction, version: Version) -> Version | None:
-        """Keep a version's status as it is until the transaction ends; others may do so too."""
+        """Keep a version's status as it is until the transaction ends; a shared lock."""
         return await _read(tx, TABLES[version.kind], version.id, lock="FOR SHARE")
 
     async def lock(self, tx: Transaction, version: Version) -> Version | None:
-        """Keep a version, and the status of every other of its report, to this transaction."""
+        """Lock a version, and the status of all others of its report."""
         await tx.execute(_LOCK_REPORT, version.cycle_id, version.report_id)
         return await _read(tx, TABLES[version.kind], version.id, lock="FOR UPDATE")
 
@@ -142,10 +142,10 @@ class PostgresDecisions:
         )
         return [_version(row) for row in rows]
 
-    async def tally(self, tx: Transaction, version: Version) -> Tally:
+    async def counts(self, tx: Transaction, version: Version) -> DecisionCounts:
         """How the entries of a version stand."""
-        (row,) = await tx.fetch(TABLES[version.kind].tally, version.id)
-        return Tally(**row)
+        (row,) = await tx.fetch(TABLES[version.kind].counts, version.id)
+        return DecisionCounts(**row)
 
     async def entries(
         self,
@@ -174,7 +174,7 @@ class PostgresDecisions:
     async def lock_entries(
         self, tx: Transaction, version: Version, choice: Choice
     ) -> Sequence[ReviewedEntry]:
-        """Keep entries to this transaction."""
+        """Lock entries."""
         tables = TABLES[version.kind]
         ids = None if choice.ids is None else [one for one in choice.ids if _fits(tables, one)]
         attributes = None if choice.attribute_ids is None else list(choice.attribute_ids)
@@ -235,7 +235,7 @@ class PostgresDecisions:
         by: str,
         entry_ids: Collection[str],
     ) -> Sequence[str]:
-        """Those of some entries on which a person was the last to decide for a reviewer."""
+        """The entries on which a person was the last to decide for a reviewer."""
         ids = list(entry_ids)
         rows = await tx.fetch(_DECIDED_BY, version.kind, version.id, reviewer, by, ids)
         return [row["entry_id"] for row in rows]
@@ -272,7 +272,7 @@ def _decision(word: str | None) -> Decision | None:
 
 
 def _fits(tables: KindTables, entry_id: str) -> bool:
-    """Whether text is an id of this kind at all, in the form in which the database writes it."""
+    """Whether a text is an id of this kind, as the database writes it."""
     try:
         value: Any = UUID(entry_id) if tables.id_type == "uuid" else int(entry_id)
     except ValueError:

@@ -13,8 +13,8 @@ LEASE = timedelta(seconds=10)
 # "start" in ASCII: no other lock of ours has this number.
 _LOCK = 0x7374617274
 
-# The lease is no part of the job object, so it is no new version of it. What was leased before
-# has its place already.
+# The lease is not part of the job object, so it makes no new version. A job that was leased
+# before has its place already.
 _LEASE = """
 UPDATE job SET dispatch_after = clock_timestamp() + $2,
     dispatched_at = coalesce(dispatched_at, clock_timestamp())
@@ -31,7 +31,7 @@ _FORGET_STARTS = """
 DELETE FROM job_start WHERE time < clock_timestamp() - interval '1 minute'
 """
 
-# Only one process at a time runs this, so what it counts stays so until it commits.
+# Only one process at a time runs this, so its counts stay valid until it commits.
 _LEASE_LIMITED = f"""
 WITH type_limit AS (
     SELECT * FROM unnest($3::text[], $4::integer[], $5::integer[])
@@ -70,7 +70,7 @@ UPDATE job SET dispatch_after = clock_timestamp() + $3
 WHERE id = $1 AND attempt = $2 AND status = 'pending'
 """
 
-# What is held back by a limit becomes due by the end of another job, not by the clock.
+# A job held back by a limit becomes due when another job ends, not at a time.
 _NEXT = """
 SELECT extract(epoch FROM min(dispatch_after) - clock_timestamp())::float8 AS seconds
 FROM job WHERE status = 'pending' AND (dispatch_after > clock_timestamp()
@@ -91,7 +91,7 @@ class PostgresDispatchQueue:
         self._limited = [one.job_type for one in limits]
 
     async def lease(self, limit: int) -> list[Job]:
-        """Take due jobs, the most urgent first; they come back if nothing becomes of them."""
+        """Take due jobs, the most urgent first; the lease expires if they are not started."""
         async with self._database.begin() as tx:
             leased = [job_of(row) for row in await tx.fetch(_LEASE, limit, LEASE, self._limited)]
         if self._limits and len(leased) < limit:
@@ -100,7 +100,7 @@ class PostgresDispatchQueue:
 
     async def _lease_limited(self, limit: int) -> list[Job]:
         async with self._database.begin() as tx:
-            # A statement of its own: the next one must see what the lock's last holder did.
+            # A separate statement: the next one must see the changes of the lock's last holder.
             await tx.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             await tx.execute(_FORGET_STARTS)
             rows = await tx.fetch(

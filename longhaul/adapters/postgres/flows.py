@@ -1,4 +1,4 @@
-"""The rows of flows: their steps, the jobs of these, and what people were asked."""
+"""The rows of flows: their steps, the jobs of these, and approvals."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ UPDATE job_approval SET remind_at = $4 WHERE job_id = $1 AND step = $2 AND attem
 """
 
 
-# A flow that waits for somebody, and says this text in its parameters or has it from a step.
+# A flow that waits for somebody, with this text in its parameters or the result of a step.
 _THAT_ASK_ABOUT = f"""
 SELECT f.id FROM job AS f
 WHERE f.{LIVE} AND EXISTS (
@@ -63,17 +63,17 @@ class PostgresFlows:
         return now
 
     async def approvals(self, tx: Transaction, job_id: str, attempt: int) -> Mapping[str, Approval]:
-        """What was asked in an attempt, by step."""
+        """The approvals of an attempt, by step."""
         sql = "SELECT * FROM job_approval WHERE job_id = $1 AND attempt = $2"
         return {row["step"]: _approval(row) for row in await tx.fetch(sql, job_id, attempt)}
 
     async def every_approval(self, tx: Transaction, job_id: str) -> Sequence[Approval]:
-        """What was asked in all attempts, oldest first."""
+        """The approvals of all attempts, oldest first."""
         sql = "SELECT * FROM job_approval WHERE job_id = $1 ORDER BY asked_at, step"
         return [_approval(row) for row in await tx.fetch(sql, job_id)]
 
     async def that_ask_about(self, tx: Transaction, text: str) -> Sequence[str]:
-        """The flows whose waiting steps may be about this; where they are, they are asked."""
+        """The flows whose waiting steps may be about this; the caller checks."""
         return [str(row["id"]) for row in await tx.fetch(_THAT_ASK_ABOUT, text)]
 
     async def ask(

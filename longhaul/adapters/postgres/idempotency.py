@@ -7,8 +7,8 @@ from longhaul.core.ports import Transaction
 
 REMEMBERED_FOR = timedelta(days=7)
 
-# A key that has expired may be taken again; one that is held makes its second user wait
-# until the first has committed, and then see what it made.
+# An expired key can be taken again. The second user of a held key waits until the first has
+# committed, and then sees the job that it made.
 _CLAIM = """
 INSERT INTO idempotency_key AS known (owner, key, body_hash, job_id, expires_at)
 VALUES ($1, $2, $3, $4, clock_timestamp() + $5)
@@ -33,7 +33,7 @@ class PostgresIdempotency:
     async def claim(
         self, tx: Transaction, owner: str, key: str, body_hash: str, job_id: str
     ) -> Remembered | None:
-        """Bind a key to a job about to be made; what it was bound to before, if it was."""
+        """Bind a key to a new job; returns what it was bound to before, if it was."""
         if await tx.fetch(_CLAIM, owner, key, body_hash, job_id, REMEMBERED_FOR):
             return None
         (row,) = await tx.fetch(

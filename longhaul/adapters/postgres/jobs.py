@@ -20,6 +20,7 @@ from longhaul.core.jobs import (
     JobStatus,
     Outcome,
     Pause,
+    Requested,
     RunMode,
 )
 from longhaul.core.notices import Event, event_of
@@ -150,7 +151,7 @@ class PostgresJobs:
         return bool(await tx.fetch(sql, job_id))
 
     async def update(self, tx: Transaction, job: Job, **changes: Unpack[JobChanges]) -> Job:
-        """Change a job that was locked in this transaction, and note what webhooks wait for."""
+        """Change a job that was locked in this transaction, and queue events for webhooks."""
         columns = _columns(changes)
         sets = [f"{name} = ${position}" for position, name in enumerate(columns, start=2)]
         if changes.get("planned"):
@@ -179,7 +180,7 @@ class PostgresJobs:
         details: Mapping[str, Any],
         asked: Approvers = Approvers(),
     ) -> None:
-        """Note an event for the webhooks of the owner and of those who are asked."""
+        """Queue an event for the webhooks of the owner and the approvers."""
         await tx.execute(announcement(event), job.id, details, list(asked.users), list(asked.roles))
 
     async def count(
@@ -206,7 +207,7 @@ class PostgresJobs:
     async def audit(
         self, tx: Transaction, job: Job, action: str, by: str, details: Mapping[str, Any]
     ) -> None:
-        """Note who did what, in the same transaction as the deed."""
+        """Write the audit, in the same transaction as the change."""
         await tx.execute(_AUDIT, job.id, job.attempt, job.version, action, by, details)
 
     async def controls_noted(self, tx: Transaction, job: Job, generation: int) -> int:
@@ -266,7 +267,7 @@ def job_of(row: Row) -> Job:
         generation=row["generation"],
         mode=RunMode(row["mode"]),
         pause=_pause_of(row["pause"]),
-        requested=row["requested"],
+        requested=Requested(row["requested"]) if row["requested"] else None,
         priority=row["priority"],
         description=row["description"],
         parameters=row["parameters"],

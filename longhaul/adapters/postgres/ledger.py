@@ -7,19 +7,19 @@ import asyncpg
 
 from longhaul.core.chunks import Span
 from longhaul.core.errors import InvalidInput
-from longhaul.core.items import Done, Ended, Failed, Item, NewItem, Skipped
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, NewItem, Skipped
 from longhaul.core.jobs import CallTotals, Counts
 from longhaul.core.messages import Page
 from longhaul.core.ports import Database, Row, Transaction
 
-# What one page of spans may cost: in the message that carries it, and in rows looked at.
+# Limits of one page of spans: its size in the message, and the rows that are read.
 PAGE_SPANS = 500
 PAGE_ORDINALS = 200_000
 
-# The type lists its items over the same transaction, so COPY has to let it in between.
+# The type lists its items in the same transaction, so COPY runs in parts.
 COPY_ITEMS = 5_000
 
-# For statements over all rows of a job: given up, they would only begin from the start again.
+# For statements over all rows of a job: after a time-out they would only start again.
 WHOLE_JOB = timedelta(minutes=10)
 
 _OPEN_PAGE = """
@@ -38,9 +38,9 @@ WHERE job_id = $1 AND ordinal BETWEEN $2 AND $3 AND state = 'open'
 ORDER BY ordinal LIMIT $4
 """
 
-# The ordinals come sorted, so that two writers of the same rows hardly ever wait in a circle;
-# if they do, one of them is told so and writes again. The job's id hides in the CTE because the
-# server, while it has no statistics of a new job's rows, would read the whole job for a batch.
+# The ordinals are sorted, so that two writers of the same rows hardly ever deadlock; if they do,
+# one of them gets an error and writes again. The job's id is hidden in the CTE because the
+# server, without statistics of a new job's rows, would read the whole job for a batch.
 _END = """
 WITH e AS MATERIALIZED (
     SELECT $1::uuid AS job_id, *
@@ -64,7 +64,7 @@ SELECT count(*) AS total,
 FROM job_item WHERE job_id = $1
 """
 
-# The call before may have come to its end after this one was sent: its worker only seemed dead.
+# The call before may have ended after this one was sent: its worker only seemed dead.
 _CALLS = """
 SELECT count(*) AS made,
        count(*) FILTER (WHERE before = 'sent') AS repeated,
@@ -134,7 +134,7 @@ class PostgresLedger:
         return count
 
     async def open_page(self, tx: Transaction, job_id: str, after: int) -> Page:
-        """The open spans from ordinal `after` on, as many as one message should carry."""
+        """The open spans from ordinal `after` on, as many as fit into one message."""
         rows = await tx.fetch(_OPEN_PAGE, job_id, after, PAGE_ORDINALS, PAGE_SPANS)
         spans = [Span(row["first"], row["last"]) for row in rows]
         seen = sum(span.size for span in spans)
@@ -149,7 +149,7 @@ class PostgresLedger:
             rows = await tx.fetch(_OPEN_ITEMS, job_id, first, last, limit)
         return [_item(row) for row in rows]
 
-    async def end(self, tx: Transaction, job_id: str, ended: Sequence[Ended]) -> set[int]:
+    async def end(self, tx: Transaction, job_id: str, ended: Sequence[ItemOutcome]) -> set[int]:
         """Write results over open items and return the ordinals that were still open."""
         ended = sorted(ended, key=lambda one: one.item.ordinal)
         rows = await tx.fetch(
@@ -184,7 +184,7 @@ class PostgresLedger:
         """Open the named failed items again.
 
         Returns:
-            Their keys, and those of named items that are open anyway.
+            Their keys, and those of named items that are already open.
         """
         rows = await tx.fetch(_REOPEN, job_id, keys)
         return [row["item_key"] for row in rows]
@@ -214,7 +214,7 @@ async def _copy(tx: Transaction, batch: list[tuple[object, ...]]) -> None:
         ) from None
 
 
-def _message(ended: Ended) -> str | None:
+def _message(ended: ItemOutcome) -> str | None:
     match ended.result:
         case Failed(sentence=sentence):
             return sentence

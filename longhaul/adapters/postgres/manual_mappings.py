@@ -65,7 +65,7 @@ class PostgresMappingShelf:
     """Keeps mappings that people make; every method works in the caller's transaction."""
 
     async def hold_attribute(self, tx: Transaction, phase_id: int, attribute_id: int) -> bool:
-        """Keep others from mapping an active attribute of a phase; False when it has none such."""
+        """Lock an active attribute of a phase for mapping; False when there is none."""
         return bool(await tx.fetch(_HOLD_ATTRIBUTE, phase_id, attribute_id))
 
     async def sources(self, tx: Transaction, report_id: int) -> Mapping[int, DataSource]:
@@ -79,14 +79,14 @@ class PostgresMappingShelf:
     async def mapping(
         self, tx: Transaction, phase_id: int, attribute_id: int
     ) -> Mapping[str, Any] | None:
-        """What an attribute is mapped to, and how people have decided on it."""
+        """An attribute's mapping, with the decisions on it."""
         rows = await tx.fetch(_MAPPING, phase_id, attribute_id)
         return dict(rows[0]) if rows else None
 
     async def unmapped(
         self, tx: Transaction, phase_id: int, *, limit: int, after: tuple[int, int] | None
     ) -> Sequence[Mapping[str, Any]]:
-        """One page of the active attributes that nothing feeds, in the order of the form."""
+        """One page of the active attributes without a column, in the order of the form."""
         return await tx.fetch(_UNMAPPED, phase_id, *(after or (-1, -1)), limit)
 
     async def put(
@@ -97,7 +97,7 @@ class PostgresMappingShelf:
         column: PhysicalColumn,
         mapping: ManualMapping,
     ) -> str:
-        """Map an attribute by hand, in the place of what was there; the id of the entry."""
+        """Replace an attribute's mapping by hand; returns the id of the entry."""
         (row,) = await tx.fetch(
             _PUT,
             phase_id,

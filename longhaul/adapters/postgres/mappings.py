@@ -8,7 +8,7 @@ from longhaul.core.mappings import Candidate, MappedReport, MappingTotals, NewMa
 from longhaul.core.ports import Transaction
 from longhaul.core.sources import DataSource
 
-# The phase that holds the attributes, whichever phase of the report was named.
+# The phase with the attributes, whichever phase of the report was named.
 _REPORT = """
 SELECT p.cycle_id, p.report_id, p.id AS phase_id, r.name AS report_name, r.lob
 FROM phase AS p JOIN report AS r ON r.id = p.report_id
@@ -30,13 +30,13 @@ SELECT {_UNDECIDED} AS undecided FROM pde_mapping AS m
 WHERE m.attribute_id = $1 AND (m.column_name IS NOT NULL OR NOT {_UNDECIDED})
 """
 
-# In the order in which those lock them who decide.
+# Locked in the order in which people's decisions lock them.
 _HOLD = f"""
 SELECT m.attribute_id, {_UNDECIDED} AS undecided FROM pde_mapping AS m
 WHERE m.attribute_id = ANY ($1) ORDER BY m.id FOR UPDATE
 """
 
-# Also where nothing takes its place: what an earlier job thought is void.
+# Also without a replacement: the proposal of an earlier job is obsolete.
 _DELETE_UNDECIDED = f"DELETE FROM pde_mapping AS m WHERE m.attribute_id = ANY ($1) AND {_UNDECIDED}"
 
 _INSERT = """
@@ -73,7 +73,7 @@ class PostgresMappings(PostgresAttributes):
         return await self.report(tx, rows[0]["cycle_id"], rows[0]["report_id"]) if rows else None
 
     async def report(self, tx: Transaction, cycle_id: int, report_id: int) -> MappedReport | None:
-        """A report in a cycle; None when the cycle does not hold it or it has no attributes."""
+        """A report in a cycle; None when it is not in the cycle or has no attributes."""
         rows = await tx.fetch(_REPORT, cycle_id, report_id)
         return MappedReport(**rows[0]) if rows else None
 
@@ -82,7 +82,7 @@ class PostgresMappings(PostgresAttributes):
         return await data_sources(tx, report_id)
 
     async def standing(self, tx: Transaction, attribute_id: int) -> Standing:
-        """What there already is for an attribute."""
+        """The mapping that an attribute has already."""
         rows = await tx.fetch(_STANDING, attribute_id)
         if not rows:
             return Standing.NONE
@@ -94,7 +94,7 @@ class PostgresMappings(PostgresAttributes):
         return {row["attribute_id"] for row in rows if not row["undecided"]}
 
     async def replace(self, tx: Transaction, job_id: str, mappings: Sequence[NewMapping]) -> None:
-        """Put new mappings in the place of those that nobody has decided on."""
+        """Replace the mappings that nobody has decided on."""
         await tx.execute(_DELETE_UNDECIDED, [new.attribute_id for new in mappings])
         records = [_record(new) for new in mappings if new.proposal.is_stored]
         if records:

@@ -1,4 +1,4 @@
-"""Brings the schema up to date; any number of processes may try at once."""
+"""Brings the schema up to date; many processes may try at once."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,34 +20,34 @@ from longhaul.core.errors import Unavailable
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
-# How long a statement waits for a table that somebody's transaction has open: whoever wants it
-# meanwhile waits behind it, be it only to read a job.
+# How long a statement waits for a table that a transaction has open: others that need the table
+# wait behind it, even to read a job.
 LOCK_TIMEOUT = timedelta(seconds=2)
 
-# How long they have it to themselves between two tries.
+# How long others can use it between two tries.
 PAUSE = timedelta(seconds=5)
 
-# Any number will do as long as nobody else in the database takes it: "longhaul" in ASCII.
+# Any number that nobody else in the database uses: "longhaul" in ASCII.
 _LOCK = 0x6C6F6E676861756C
 
 
 class UnknownRevision(Exception):
-    """There is no revision of this name; the text lists those that there are."""
+    """There is no revision of this name; the text lists those that exist."""
 
 
 async def migrate(
     dsn: str, *, to: str = "head", say: Callable[[str], None] = lambda _: None
 ) -> str | None:
-    """Upgrade to a revision under an advisory lock; which it is then, None for an empty schema.
+    """Upgrade to a revision under an advisory lock; returns it, None for an empty schema.
 
     Args:
         dsn: `postgresql://…`, as the settings have it.
-        to: An Alembic revision; "base" takes everything down.
-        say: Takes the line that says what it waits for.
+        to: An Alembic revision; "base" drops everything.
+        say: Called with a line that says what it waits for.
 
     Raises:
         Unavailable: The database cannot be reached.
-        Refused: It lets nobody in this way.
+        Refused: It refuses the connection.
         UnknownRevision: There is none of this name.
     """
     url = dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
@@ -59,14 +59,14 @@ async def migrate(
         except (OSError, asyncpg.PostgresError) as exc:
             raise Unavailable("The database cannot be reached.") from exc
         except DBAPIError as exc:
-            # SQLAlchemy's words around the driver's, which are the cause of its own.
+            # SQLAlchemy wraps the driver's error, whose cause is asyncpg's.
             cause = exc.orig.__cause__ if exc.orig else None
             if isinstance(cause, REFUSALS):
                 raise Refused(str(cause)) from cause
             raise Unavailable("The database cannot be reached.") from cause
         async with aclosing(connection):
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
-            # Only now: whoever else migrates is waited for as long as it takes.
+            # Only now: for another migration we wait as long as it takes.
             await connection.execute(
                 text(f"SET lock_timeout = {LOCK_TIMEOUT // timedelta(milliseconds=1)}")
             )
@@ -92,7 +92,7 @@ async def _migrate(connection: AsyncConnection, to: str, say: Callable[[str], No
             if exc.statement != said:
                 said = exc.statement
                 say(
-                    "Waits for a transaction that has a table open, and tries again and again: "
+                    "Waiting for a transaction that has a table open, and trying again: "
                     + " ".join((said or "").split())
                 )
             await asyncio.sleep(PAUSE.total_seconds())

@@ -1,4 +1,4 @@
-"""The audit of what people own besides jobs; it outlives what it is of."""
+"""The audit of what people own besides jobs; it stays after they are deleted."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -17,7 +17,7 @@ SELECT * FROM object_audit WHERE kind = $1 AND object_id = $2 AND id > $3 ORDER 
 
 
 class Audited(StrEnum):
-    """What has such an audit, by the name of its table."""
+    """The kinds of objects with such an audit, by table."""
 
     SCHEDULE = "schedule"
     WEBHOOK = "webhook"
@@ -26,18 +26,18 @@ class Audited(StrEnum):
 async def note_deed(
     tx: Transaction, what: Audited, row: Row, action: str, by: str, details: Mapping[str, Any]
 ) -> None:
-    """Note who did what to a row, in the same transaction as the deed."""
+    """Write the audit of a row, in the same transaction as the change."""
     await tx.execute(_NOTE, what, row["id"], row["owner"], action, by, details)
 
 
 class PostgresObjectAudit:
-    """Reads the audit, also of what is gone."""
+    """Reads the audit, also of deleted objects."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def owner(self, what: Audited, object_id: str) -> str | None:
-        """Whose it is, or was; None when there never was such a thing."""
+        """The owner, also of a deleted one; None when there never was one."""
         async with self._database.begin() as tx:
             rows = await tx.fetch(
                 f"SELECT owner FROM {what} WHERE id = $1 UNION ALL (SELECT owner FROM object_audit "
@@ -50,6 +50,6 @@ class PostgresObjectAudit:
     async def read(
         self, what: Audited, object_id: str, *, limit: int, after: int | None
     ) -> Sequence[Row]:
-        """One page of who did what, oldest first."""
+        """One page of the audit, oldest first."""
         async with self._database.begin() as tx:
             return await tx.fetch(_READ, what, object_id, after or 0, limit)

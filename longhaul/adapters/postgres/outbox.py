@@ -1,4 +1,4 @@
-"""The outbox: what webhooks are to be told, written by the statement that makes it true."""
+"""The outbox: events for webhooks, written by the statement that makes them true."""
 
 from longhaul.core.notices import Event
 
@@ -12,7 +12,7 @@ _ASKED = f"""
     AND (changed.lob IS NULL OR webhook.lob IS NULL OR webhook.lob = changed.lob)))
 """
 
-# One row for each webhook of the audience that listens to the event, none for all others.
+# One row for each webhook of the audience that has subscribed to the event.
 _NOTE = """
 INSERT INTO webhook_delivery (id, webhook_id, event, job_id, job_version, payload, due_at,
                               created_at)
@@ -44,7 +44,7 @@ FROM {changed} JOIN webhook ON {audience} AND '{event}' = ANY (webhook.events)
 
 
 def announcing(update: str, event: Event) -> str:
-    """An UPDATE of one job that also notes an event; it returns the row as the update does."""
+    """An UPDATE of one job that also queues an event; it returns the row as the update does."""
     note = _NOTE.format(
         event=event, time=TIME, details="'{}'::jsonb", changed="changed", audience=_OWNER
     )
@@ -52,7 +52,7 @@ def announcing(update: str, event: Event) -> str:
 
 
 def announcement(event: Event) -> str:
-    """A statement that notes an event of job `$1` with details `$2`, and no change of the row.
+    """A statement that queues an event of job `$1` with details `$2`, without changing the row.
 
     Besides the owner it is for users `$3`, and for holders of roles `$4` in the job's line of
     business.

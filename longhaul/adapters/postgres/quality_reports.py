@@ -1,4 +1,4 @@
-"""What is stored about a run of rules, and the reports that are kept of it."""
+"""The stored facts about a run of rules, and its reports."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from longhaul.core.quality_report import (
 
 RUN_TYPE = "data_profiling_rule_execution"
 
-# A run may be a step of a step. Two are enough to know that there is not one.
+# A run may be a step of a step. Two are enough to know that there is not exactly one.
 _RUNS_BELOW = """
 WITH RECURSIVE below AS (
     SELECT id FROM job WHERE parent_id = $1
@@ -49,7 +49,7 @@ FROM job_item AS i
 WHERE i.job_id = $1 ORDER BY i.ordinal
 """
 
-# Whatever of the version the run did not begin with, also when it was approved meanwhile.
+# The rules of the version that the run did not begin with, also if approved meanwhile.
 _UNDECIDED = """
 SELECT r.name, a.name AS attribute, r.tester_decision, r.report_owner_decision
 FROM rule AS r JOIN attribute AS a ON a.id = r.attribute_id
@@ -76,16 +76,16 @@ VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 
 
 class PostgresQualityReports:
-    """Reads runs and keeps their reports; every method works in the caller's transaction."""
+    """Reads runs and stores their reports; every method works in the caller's transaction."""
 
     async def runs_of(self, tx: Transaction, job: Job) -> Sequence[Job]:
-        """The run of rules that a job is, or the newest two of those below it."""
+        """The run that the job is, or the newest two of those below it."""
         if job.job_type == RUN_TYPE:
             return [job]
         return [job_of(row) for row in await tx.fetch(_RUNS_BELOW, job.id, RUN_TYPE)]
 
     async def facts(self, tx: Transaction, run: Job) -> Facts:
-        """What is stored about a run."""
+        """The stored facts about a run."""
         (about,) = await tx.fetch(_RUN, run.parameters["version_id"])
         return Facts(
             run=_run(run, about),
@@ -106,12 +106,12 @@ class PostgresQualityReports:
         )
 
     async def read(self, tx: Transaction, run: Job) -> QualityReport | None:
-        """The report that was kept of this attempt."""
+        """The stored report of this attempt."""
         rows = await tx.fetch(_KEPT, run.id, run.attempt)
         return QualityReport.model_validate(rows[0]["document"]) if rows else None
 
     async def keep(self, tx: Transaction, run: Job, report: QualityReport) -> None:
-        """Keep a report; the first one of an attempt stays."""
+        """Store a report; the first one of an attempt stays."""
         document = report.model_dump(mode="json")
         await tx.execute(_KEEP, run.id, run.attempt, document, report.run.generated_at)
 

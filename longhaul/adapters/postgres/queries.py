@@ -1,18 +1,18 @@
-"""What people look at: lists of jobs, their items, calls and audit, page by page."""
+"""Lists for people: jobs, their items, calls and audit, page by page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from longhaul.adapters.postgres.jobs import LIVE, job_of
 from longhaul.core.errors import NotFound
 from longhaul.core.items import ItemState
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.job_filters import ItemFilter, JobFilter
+from longhaul.core.jobs import Job
 from longhaul.core.ports import Database, Row
 from longhaul.core.principals import Principal
 
-# Up to here a total is exact; beyond, counting would cost more than it tells.
+# Up to here a total is exact; beyond it counting is too expensive.
 EXACT_UP_TO = 10_000
 
 _CALLS_OF_ITEMS = """
@@ -27,36 +27,6 @@ _COUNTERS = {
     ItemState.FAILED: "failed",
     ItemState.SKIPPED: "skipped",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs a list holds; what is empty or None does not narrow it.
-
-    Attributes:
-        visible_to: Only what this caller may see: their own jobs, and those that ask them.
-        waiting_for: Only running flows that say so.
-    """
-
-    visible_to: Principal | None = None
-    owner: str | None = None
-    parent_id: str | None = None
-    statuses: Sequence[JobStatus] = ()
-    job_types: Sequence[str] = ()
-    cycle_id: int | None = None
-    report_id: int | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    waiting_for: str | None = None
-    live_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemFilter:
-    """Which items a list holds."""
-
-    states: Sequence[ItemState] = ()
-    error_code: str | None = None
 
 
 class _Where:
@@ -80,7 +50,7 @@ class _Where:
 
 
 class PostgresQueries:
-    """Reads for people; each its own short transaction."""
+    """Reads for people; each call is its own short transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -115,7 +85,7 @@ class PostgresQueries:
     async def items(
         self, job_id: str, wanted: ItemFilter, *, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        """One page of a job's items, in order, with what their calls came to."""
+        """One page of a job's items, in order, with the totals of their calls."""
         where = _where_items(job_id, wanted)
         if after is not None:
             where.add("ordinal > {}", after)
@@ -158,7 +128,7 @@ class PostgresQueries:
         return _with_calls(rows[0], totals[0] if totals else None), list(calls)
 
     async def audit(self, job_id: str) -> list[Row]:
-        """Everything that was done to a job, oldest first."""
+        """The audit of a job, oldest first."""
         async with self._database.begin() as tx:
             return list(
                 await tx.fetch("SELECT * FROM job_audit WHERE job_id = $1 ORDER BY id", job_id)
@@ -173,7 +143,7 @@ class PostgresQueries:
         if after is not None:
             where.add("updated_at > {}", after)
             order = "ASC"
-        # A batch fails in one moment, and none of it may be cut off: time is all a cursor knows.
+        # A batch fails at one time and must not be cut: a cursor only has the time.
         sql = (
             f"SELECT * FROM job_item WHERE {where} ORDER BY updated_at {order} "
             f"FETCH FIRST {limit:d} ROWS WITH TIES"
@@ -211,7 +181,7 @@ def _where_jobs(wanted: JobFilter) -> _Where:
 
 
 def _ways_to_see(where: _Where, caller: Principal) -> list[str]:
-    """What `may_see` says of everybody but Admins, as conditions on rows."""
+    """`may_see` for everybody but Admins, as conditions on rows."""
     sub, lob = where.number(caller.sub), where.number(caller.lob)
     roles = where.number(sorted(caller.roles))
     return [

@@ -1,4 +1,4 @@
-"""Which jobs nobody has touched for a while, and a lock so that one process looks at them."""
+"""Jobs that have not changed for a while, and a lock so that one process checks them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ PAGE = 200
 # "recon" in ASCII: no other lock of ours has this number.
 _LOCK = 0x7265636F6E
 
-# What is pending has no workflow until the dispatcher has leased it, be that next year.
+# A pending job has no workflow until the dispatcher has leased it, perhaps next year.
 _QUIET = f"""
 SELECT * FROM job
 WHERE {LIVE} AND (status <> 'pending' OR dispatched_at IS NOT NULL)
@@ -25,14 +25,14 @@ _FIRST = "00000000-0000-0000-0000-000000000000"
 
 
 class PostgresReconciliation:
-    """Pages through the jobs that may need a look."""
+    """Pages through the jobs that may need a repair."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
-        """Whether this is the only process that looks, for as long as the block lasts."""
+        """Whether this is the only process that checks, for the time of the block."""
         async with self._database.locked(_LOCK) as got:
             yield got
 

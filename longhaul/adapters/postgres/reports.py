@@ -1,4 +1,4 @@
-"""Reports, their cycles, phases, attributes and sources; the sample's and people's own alike."""
+"""Reports with their cycles, phases, attributes and sources; imported ones and the sample."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ ON CONFLICT (phase_id, name) DO UPDATE SET
 RETURNING name, id
 """
 
-# An attribute that an older form had may have rules and mappings, so it stays.
+# An attribute of an older form may have rules and mappings, so it stays.
 _RETIRE_ATTRIBUTES = """
 UPDATE attribute SET is_active = false WHERE phase_id = $1 AND name <> ALL ($2)
 """
@@ -93,12 +93,12 @@ async def store_report(
     starts_on: date | None = None,
     sample_values: Mapping[str, Sequence[str]] | None = None,
 ) -> StoredReport:
-    """Create a report in a cycle with its phases and form, or bring it to what is said here.
+    """Create or update a report in a cycle with its phases and form.
 
     Rows are found by their natural keys, so that ids stay.
 
     Args:
-        starts_on: Of the cycle; today for a new one when None.
+        starts_on: The cycle's start; today for a new one when None.
         sample_values: By attribute.
     """
     (in_cycle,) = await tx.fetch(_UPSERT_CYCLE, cycle, starts_on)
@@ -165,18 +165,18 @@ VALUES ($1, $2, $3, $4, clock_timestamp())
 
 
 class PostgresReports:
-    """Reads reports, and keeps two who write one at once apart."""
+    """Reads reports, and locks those that are written."""
 
     async def take(self, tx: Transaction, name: str) -> Row | None:
-        """A report by its name, which is the caller's until the transaction ends."""
-        # There may be no row yet that could be locked.
+        """A report by its name, locked until the transaction ends."""
+        # There may be no row to lock yet.
         key = f"report {name}"
         await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key)
         rows = await tx.fetch("SELECT * FROM report WHERE name = $1 FOR NO KEY UPDATE", name)
         return rows[0] if rows else None
 
     async def lock(self, tx: Transaction, report_id: int) -> None:
-        """Keep a report to this transaction."""
+        """Lock a report."""
         await tx.execute("SELECT FROM report WHERE id = $1 FOR NO KEY UPDATE", report_id)
 
     async def find(self, tx: Transaction, report_id: int) -> Row | None:
@@ -208,10 +208,10 @@ class PostgresReports:
         return await tx.fetch(_FORM, cycle_id, report_id, line_no, attribute_id, limit)
 
     async def remove_source(self, tx: Transaction, report_id: int, source_id: int) -> bool:
-        """Forget a data source; False when the report has none such.
+        """Delete a data source; False when the report has none of this id.
 
         Raises:
-            WrongState: Something that a job has made refers to it.
+            WrongState: Results of a job refer to it.
         """
         sql = "DELETE FROM data_source WHERE id = $1 AND report_id = $2"
         try:
@@ -219,7 +219,8 @@ class PostgresReports:
                 return await tx.execute(sql, source_id, report_id) > 0
         except asyncpg.ForeignKeyViolationError:
             raise WrongState(
-                "Mappings, results, samples or evidence come from this data source: it stays."
+                "Mappings, results, samples or evidence come from this data source; it cannot be "
+                "removed."
             ) from None
 
     async def note(

@@ -1,4 +1,4 @@
-"""Deletes what is old, in transactions that stay short however much there is."""
+"""Deletes what is old, in short transactions."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,7 @@ ROWS_AT_ONCE = 10_000
 # "purge" in ASCII: no other lock of ours has this number.
 _LOCK = 0x7075726765
 
-# The row goes first: a job whose items are half gone must not be there to be retried. What it
+# The row goes first: a job whose items are half gone must not be retried. What it
 # leaves is noted in the same transaction.
 _PURGE = """
 , noted AS (
@@ -43,7 +43,7 @@ WITH expired AS (
 
 _PURGE_FAMILY = f"{FAMILY} {_PURGE.format(ids='family')}"
 
-# Nobody else deletes what this transaction deletes of, or it would seem to be done with.
+# No other process deletes the same, or it would seem to be finished.
 _NEXT_REMAINS = """
 SELECT job_id FROM job_purge WHERE $1::uuid[] IS NULL OR job_id = ANY ($1)
 ORDER BY time LIMIT 1 FOR UPDATE SKIP LOCKED
@@ -66,11 +66,11 @@ class PostgresRetention:
         self._rows_at_once = rows_at_once
 
     def alone(self) -> AbstractAsyncContextManager[bool]:
-        """Whether this is the only process that deletes, for as long as the block lasts."""
+        """Whether this is the only process that deletes, for the time of the block."""
         return self._database.locked(_LOCK)
 
     async def purge_jobs(self, older_than: timedelta) -> Sequence[str]:
-        """Delete the rows of some jobs that ended so long ago, and return their ids."""
+        """Delete the rows of some jobs that ended that long ago, and return their ids."""
         details: Mapping[str, object] = {"kept_for_days": older_than.days}
         async with self._database.begin() as tx:
             rows = await tx.fetch(_PURGE_EXPIRED, older_than, SYSTEM, details)
@@ -85,7 +85,7 @@ class PostgresRetention:
         return [str(row["id"]) for row in rows]
 
     async def purge_remains(self, jobs: Sequence[str] | None = None) -> bool:
-        """Delete some of what purged jobs have left; False when there is no more to do.
+        """Delete some remains of purged jobs; False when there are no more.
 
         Args:
             jobs: Only of these; None for all.
@@ -102,7 +102,7 @@ class PostgresRetention:
         return True
 
     async def purge_others(self, older_than: timedelta) -> None:
-        """Delete what is no part of a job: expired keys, and what else is as old."""
+        """Delete what belongs to no job: expired keys, and other things as old."""
         await self._purge_older("idempotency_key", "expires_at", timedelta(0))
         await self._purge_older("webhook_delivery", "created_at", older_than)
         await self._purge_older("schedule_firing", "time", older_than)
@@ -126,7 +126,7 @@ class PostgresUpkeepLog:
         self._database = database
 
     async def note(self, name: str, *, ok: bool, details: Mapping[str, object]) -> None:
-        """Replace what is noted of one."""
+        """Replace the last run of one."""
         async with self._database.begin() as tx:
             await tx.execute(
                 "INSERT INTO system_run (name, ok, details, time) "

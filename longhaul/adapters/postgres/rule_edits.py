@@ -43,7 +43,7 @@ class PostgresRuleShelf(PostgresAttributes):
         )
 
     async def put_back(self, tx: Transaction, rule_id: str, draft: RuleDraft) -> None:
-        """Store what a rule says now."""
+        """Store a changed rule."""
         try:
             async with tx.nested():
                 await tx.execute(
@@ -61,4 +61,4 @@ class PostgresRuleShelf(PostgresAttributes):
                     draft.regulatory_reference,
                 )
         except asyncpg.UniqueViolationError:
-            raise InvalidInput("Another rule of this attribute says the same.") from None
+            raise InvalidInput("Another rule of this attribute is the same.") from None

@@ -1,4 +1,4 @@
-"""Rules on their way to a table, and what executing them has shown."""
+"""Rules for tables, and the results of executing them."""
 
 from collections.abc import Sequence
 
@@ -81,7 +81,7 @@ class PostgresRuleResults:
         return [ApprovedRule(**{**row, "id": str(row["id"])}) for row in rows]
 
     async def targets(self, tx: Transaction, job_id: str) -> Targets:
-        """Where the rules of a job's open items are to be asked."""
+        """The tables of the rules of a job's open items."""
         rules = await tx.fetch(_OPEN_RULES, job_id)
         if not rules:
             return Targets(targets=(), faults={})
@@ -105,7 +105,7 @@ class PostgresRuleResults:
     async def store(
         self, tx: Transaction, version_id: str, job_id: str, results: Sequence[NewRuleResult]
     ) -> None:
-        """Keep what became of rules."""
+        """Store results of rules."""
         await tx.execute(_INSERT, version_id, job_id, [_record(new) for new in results])
 
     async def totals(self, tx: Transaction, job_id: str) -> ResultTotals:

@@ -6,7 +6,7 @@ from longhaul.adapters.postgres.attributes import PostgresAttributes
 from longhaul.core.expectations import kwargs_hash
 from longhaul.core.ports import Transaction
 from longhaul.core.rules import NewRules
-from longhaul.core.suites import SuiteRule
+from longhaul.core.suite_files import SuiteRule
 
 _RULES = """
 SELECT r.*, a.name AS attribute

@@ -11,7 +11,7 @@ from longhaul.core.rules import NewRules, RuleTotals
 
 PHASE = "Data Profiling"
 
-# A result is shown to people: past this many names they look at the items instead.
+# The most names in a result; for more, people read the items.
 MOST_NAMES = 1_000
 
 _HAS_RULES = "SELECT 1 FROM rule WHERE version_id = $1 AND attribute_id = $2 LIMIT 1"
@@ -24,7 +24,7 @@ DELETE FROM rule WHERE id IN (
     ORDER BY id FOR UPDATE)
 """
 
-# A rule that somebody has decided on stays, and its equal is not proposed a second time.
+# A rule that somebody has decided on stays, and an equal one is not proposed again.
 _INSERT = """
 INSERT INTO rule (version_id, job_id, attribute_id, ordinal, expectation, kwargs, kwargs_hash, name,
                   description, rule_type, severity, execution_order, rationale,
@@ -63,7 +63,7 @@ class PostgresRules(PostgresVersions, PostgresAttributes):
     async def replace(
         self, tx: Transaction, version_id: str, job_id: str, rules: Sequence[NewRules]
     ) -> None:
-        """Put new rules in the place of those that nobody has decided on."""
+        """Replace the rules that nobody has decided on."""
         await tx.execute(_DELETE_UNDECIDED, version_id, [new.attribute_id for new in rules])
         records = [record for new in rules for record in _records(new)]
         if records:

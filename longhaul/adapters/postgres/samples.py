@@ -1,4 +1,4 @@
-"""Sample sets, samples, and what of a report is sampled."""
+"""Sample sets, samples, and what is sampled of a report."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ PHASE = "Sample Selection"
 MODEL = "seeded-draw"
 VERSION = "2"
 
-# One row where scoping was approved, also when nothing is to be tested.
+# One row if scoping was approved, also if nothing is tested.
 _SCOPED = """
 SELECT array_agg(r.attribute_id) FILTER (
     WHERE r.recommendation = 'test' AND r.status <> 'rejected') AS attribute_ids
@@ -112,7 +112,7 @@ SELECT category, attribute_id, count(*) AS samples FROM sample WHERE job_id = $1
 GROUP BY category, attribute_id
 """
 
-# The places of those clean rows among the drawn ones that are in the sample.
+# The places, among the drawn clean rows, of those in the sample.
 _CLEAN = """
 SELECT (i.payload ->> 'place')::integer AS place
 FROM sample AS s JOIN job_item AS i ON i.job_id = s.job_id AND i.ordinal = s.ordinal
@@ -133,7 +133,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
     ) -> Scope:
         """The attributes that are sampled, the rules that people approved, and the sources.
 
-        Key attributes are always among them: they name the rows.
+        Key attributes are always among them: they identify the rows.
         """
         attributes = await report_attributes(tx, cycle_id, report_id)
         every = [_attribute(row) for row in attributes.values()]
@@ -158,7 +158,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
     async def decided_keys(
         self, tx: Transaction, set_id: str, job_id: str
     ) -> Mapping[str, Sequence[Mapping[str, str | None]]]:
-        """Keys of the rows in a set that people have decided on, by table, but for a job's own."""
+        """Keys of the rows in a set that people have decided on, by table, without a job's own."""
         found: dict[str, list[Mapping[str, str | None]]] = {}
         for row in await tx.fetch(_DECIDED, set_id, job_id):
             found.setdefault(row["table_name"], []).append(row["source_key"])
@@ -167,7 +167,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
     async def taken(
         self, tx: Transaction, set_id: str, job_id: str, hashes: Sequence[str]
     ) -> set[str]:
-        """Which of some keys are in the set already, but for those that `replace` takes out."""
+        """Which of some keys are already in the set, without those that `replace` removes."""
         return {row["key_hash"] for row in await tx.fetch(_TAKEN, set_id, job_id, hashes)}
 
     async def replace(
@@ -178,14 +178,14 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
         samples: Sequence[NewSample],
         frame: Frame,
     ) -> None:
-        """Store samples in the place of those of earlier jobs that nobody has decided on."""
+        """Store samples, replacing those of earlier jobs that nobody has decided on."""
         await tx.execute(_DELETE_UNDECIDED, set_id, job_id)
         await tx.execute(_STORE_FRAME, set_id, job_id, frame.to_json())
         records = [_record(one) for one in samples]
         await tx.execute(_INSERT, set_id, job_id, records, OFFLINE, MODEL, VERSION)
 
     async def totals(self, tx: Transaction, job: Job) -> SampleTotals:
-        """What a job has stored, and what it has not."""
+        """What a job has stored, and which slots stayed empty."""
         slots = await tx.fetch(_REQUESTED, job.id)
         stored = await tx.fetch(_STORED, job.id)
         frames = await tx.fetch(_FRAME, job.id)
@@ -209,7 +209,7 @@ class PostgresSamples(PostgresVersions, PostgresAttributes):
 def _strata(frame: Mapping[str, Any] | None, places: Sequence[int]) -> Sequence[Stratum]:
     if frame is None:
         return ()
-    # A frame of an older version does not say which stratum a row is from.
+    # A frame of an older release does not have a row's stratum.
     strata = frame.get("strata", ())
     drawn = Counter(strata[place] for place in places if place < len(strata))
     return [Stratum(rows, drawn[at]) for at, rows in enumerate(frame["clean"])]

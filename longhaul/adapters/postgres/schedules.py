@@ -1,4 +1,4 @@
-"""Schedules: PostgreSQL is where they are; Temporal is told of them."""
+"""Schedules: stored in PostgreSQL and copied to Temporal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -56,7 +56,7 @@ class PostgresSchedules:
         paused: bool,
         at_most: int,
     ) -> Schedule | None:
-        """Store a schedule; None when its owner has as many as are allowed."""
+        """Store a schedule; None when its owner has the allowed number."""
         async with self._database.begin() as tx:
             await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"schedule:{owner.sub}")
             rows = await tx.fetch(
@@ -102,11 +102,11 @@ class PostgresSchedules:
         return _schedule(rows[0]) if rows else None
 
     async def pause(self, schedule_id: str, by: str, *, paused: bool) -> Schedule | None:
-        """Let a schedule fire no more by itself, or again; None when it is not there."""
+        """Pause or resume a schedule; None when there is none."""
         return await self._change(schedule_id, by, "paused" if paused else "resumed", paused=paused)
 
     async def delete(self, schedule_id: str, by: str) -> Schedule | None:
-        """Let a schedule be gone once Temporal knows; None when it is gone already."""
+        """Mark a schedule as deleted until Temporal has deleted it; None when there is none."""
         return await self._change(schedule_id, by, "deleted", deleted=True)
 
     async def note_trigger(self, schedule_id: str, by: str) -> None:
@@ -148,14 +148,14 @@ class PostgresSchedules:
             rows = await tx.fetch(_LAST_FIRINGS, list(schedule_ids))
         return {str(row["schedule_id"]): _firing(row) for row in rows}
 
-    # For what brings them to Temporal.
+    # For copying to Temporal.
 
     def alone_with(self, schedule_id: str) -> AbstractAsyncContextManager[bool]:
-        """Whether nobody else brings this schedule to Temporal while the block lasts."""
+        """Whether no other process copies this schedule to Temporal, for the time of the block."""
         return self._database.locked(_LOCKS ^ (int(schedule_id.replace("-", ""), 16) >> 72))
 
     async def unsynced(self) -> list[str]:
-        """The schedules that Temporal does not know as they are."""
+        """The schedules whose latest version is not in Temporal."""
         async with self._database.begin() as tx:
             rows = await tx.fetch(
                 "SELECT id FROM schedule WHERE version <> synced_version OR deleted"
@@ -163,7 +163,7 @@ class PostgresSchedules:
         return [str(row["id"]) for row in rows]
 
     async def synced(self, schedule: Schedule) -> None:
-        """Note that Temporal knows a version; one that is deleted may be forgotten then."""
+        """Note that Temporal has a version; a deleted one is removed then."""
         async with self._database.begin() as tx:
             await tx.execute(
                 "UPDATE schedule SET synced_version = $2 WHERE id = $1",
@@ -173,7 +173,7 @@ class PostgresSchedules:
             await tx.execute("DELETE FROM schedule WHERE id = $1 AND deleted", schedule.id)
 
     async def forgotten_but(self, known: Iterable[str]) -> int:
-        """Take note that Temporal knows no other schedules; how many it should have known."""
+        """Mark all schedules but these as missing in Temporal; returns how many there were."""
         async with self._database.begin() as tx:
             return await tx.execute(
                 "UPDATE schedule SET synced_version = 0 "
@@ -191,7 +191,7 @@ class PostgresSchedules:
         return _schedule(rows[0]) if rows else None
 
     async def fired(self, tx: Transaction, schedule_id: str, at: datetime) -> Firing | None:
-        """What came of the firing of a time, if it was there."""
+        """The result of the firing of a time, if there was one."""
         rows = await tx.fetch(
             "SELECT * FROM schedule_firing WHERE schedule_id = $1 AND scheduled_at = $2",
             schedule_id,
@@ -209,7 +209,7 @@ class PostgresSchedules:
         return str(rows[0]["id"]) if rows else None
 
     async def note(self, tx: Transaction, schedule_id: str, firing: Firing) -> None:
-        """Note what came of a firing."""
+        """Store the result of a firing."""
         await tx.execute(
             "INSERT INTO schedule_firing (schedule_id, scheduled_at, outcome, job_id, detail, time)"
             " VALUES ($1, $2, $3, $4, $5, clock_timestamp())",

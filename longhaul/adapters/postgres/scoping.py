@@ -25,7 +25,7 @@ SELECT {_UNDECIDED} AS undecided FROM scoping_recommendation AS s
 WHERE s.version_id = $1 AND s.attribute_id = $2
 """
 
-# In the order in which those lock them who decide.
+# Locked in the order in which people's decisions lock them.
 _HOLD_DECIDED = f"""
 SELECT s.attribute_id, {_UNDECIDED} AS undecided FROM scoping_recommendation AS s
 WHERE s.version_id = $1 AND s.attribute_id = ANY ($2) ORDER BY s.attribute_id FOR UPDATE
@@ -53,7 +53,7 @@ FROM jsonb_to_recordset($3) AS new (
 ON CONFLICT (version_id, attribute_id) DO NOTHING
 """
 
-# Of the last job that ran rules of the attribute; a rule that could not run measured nothing.
+# From the last job that ran rules of the attribute; a rule that could not run has no results.
 _MEASURES = """
 WITH measured AS (
     SELECT x.*, x.execution_status = 'failed' AS has_failed,
@@ -92,7 +92,7 @@ class PostgresScoping(PostgresVersions, PostgresAttributes):
     async def standing(
         self, tx: Transaction, version_id: str, attribute_id: int
     ) -> RecommendationStanding:
-        """What a version already says about an attribute."""
+        """What a version already recommends for an attribute."""
         rows = await tx.fetch(_STANDING, version_id, attribute_id)
         if not rows:
             return RecommendationStanding.NONE
@@ -119,7 +119,7 @@ class PostgresScoping(PostgresVersions, PostgresAttributes):
         job_id: str,
         recommendations: Sequence[NewRecommendation],
     ) -> None:
-        """Put new recommendations in the place of those that nobody has decided on."""
+        """Replace the recommendations that nobody has decided on."""
         ids = [new.attribute_id for new in recommendations]
         await tx.execute(_DELETE_UNDECIDED, version_id, ids)
         if recommendations:

@@ -1,6 +1,6 @@
-"""Rules as they are asked of tables: where each is asked, and how its attributes are read there.
+"""Rules for tables: the table of each, and how its attributes are read there.
 
-Whoever judges rows by a rule gets it from here, so that all judge alike.
+Everything that judges rows by rules uses this, so that the results agree.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,16 +27,16 @@ ORDER BY a.line_no, a.id
 
 _NO_SOURCE = Fault(
     code="no_source",
-    sentence="The attribute is not mapped, and the report has not just one table to look in.",
+    sentence="The attribute is not mapped, and the report does not have exactly one table.",
 )
 _SCATTERED = Fault(
-    code="several_tables", sentence="The rule compares attributes that lie in different tables."
+    code="several_tables", sentence="The rule compares attributes in different tables."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedRules:
-    """Rules by the table that they are asked of, and those that can be asked nowhere."""
+    """Rules by table, and those that have none."""
 
     by_place: dict[Place, list[TableRule]] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -50,7 +50,7 @@ async def report_attributes(tx: Transaction, cycle_id: int, report_id: int) -> M
 def place_rules(
     rules: Sequence[Row], attributes: Mapping[str, Row], sources: Mapping[int, DataSource]
 ) -> PlacedRules:
-    """Sort rules by the table that they are to be asked of.
+    """Sort rules by the table that they are evaluated on.
 
     Args:
         rules: With `id`, `expectation`, `kwargs` and the name of the `attribute`.
@@ -74,7 +74,7 @@ def place_rules(
 
 
 def key_of(attributes: Mapping[str, Row], place: Place) -> Sequence[str]:
-    """The columns that name a row of a table, as far as it has them."""
+    """The columns of a report's key that a table has."""
     return [
         row["column_name"] or name
         for name, row in attributes.items()
@@ -83,7 +83,7 @@ def key_of(attributes: Mapping[str, Row], place: Place) -> Sequence[str]:
 
 
 def written_as(format_text: str) -> str | None:
-    """How times of a format are written, such as `%Y%m`; None where it is none of times."""
+    """How times of a format are written, such as `%Y%m`; None if it is not a format of times."""
     try:
         return parse_format(format_text).strftime
     except UnknownFormat:
@@ -91,7 +91,7 @@ def written_as(format_text: str) -> str | None:
 
 
 def _usual(attributes: Iterable[Row], sources: Mapping[int, DataSource]) -> Place | None:
-    """Where an attribute is looked for that nobody has mapped, if there is one place only."""
+    """The table of an attribute without a mapping, if there is only one."""
     places = {place for one in attributes if (place := _place(one))}
     if len(places) == 1:
         return places.pop()

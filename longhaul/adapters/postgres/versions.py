@@ -1,4 +1,4 @@
-"""Versions of one kind, each in a table of its own."""
+"""Versions of one kind; each kind has its own table."""
 
 from longhaul.core.errors import Unavailable
 from longhaul.core.ports import Row, Transaction
@@ -17,7 +17,7 @@ _ENSURE_PHASE = """
 INSERT INTO phase (cycle_id, report_id, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 """
 
-# Without a conflict target, so that losing the race for the number is no error either.
+# Without a conflict target, so that losing the race for the number is not an error.
 _CREATE_DRAFT = """
 INSERT INTO {table} (id, cycle_id, report_id, phase_id, number, created_by, created_at)
 SELECT gen_random_uuid(), p.cycle_id, p.report_id, p.id,
@@ -60,13 +60,13 @@ class PostgresVersions:
             rows = await tx.fetch(self._draft, cycle_id, report_id)
             if rows:
                 return _version(rows[0])
-            # Whoever is second waits here for the first one's commit.
+            # The second one waits here for the first one's commit.
             await tx.execute(_ENSURE_PHASE, cycle_id, report_id, self._phase)
             await tx.execute(self._create, cycle_id, report_id, self._phase, by)
         raise Unavailable("The report's draft version keeps changing; try again.")
 
     async def hold_draft(self, tx: Transaction, version_id: str) -> bool:
-        """Keep the version as it is until the transaction ends; False when it is no draft."""
+        """Keep the version as it is until the transaction ends; False when it is not a draft."""
         rows = await tx.fetch(self._hold, version_id)
         return bool(rows) and rows[0]["status"] == VersionStatus.DRAFT
 

@@ -15,10 +15,10 @@ from longhaul.core.ports import Database, Row
 from longhaul.core.principals import Principal
 from longhaul.core.webhooks import Try
 
-# Longer than any delivery takes; whoever died with one in hand loses it after that.
+# Longer than any delivery takes; after that the lease of a process that died expires.
 LEASE = timedelta(seconds=30)
 
-# A target that answers slowly must leave room for the others.
+# A slow target must leave room for the others.
 AT_ONCE_TO_ONE = 4
 
 _ADD = """
@@ -29,7 +29,7 @@ WHERE (SELECT count(*) FROM webhook WHERE owner = $2) < $8 RETURNING *
 
 _DUE = "state = 'pending' AND due_at <= statement_timestamp()"
 
-# Of each webhook a few at most, and the webhooks take turns: those with least in flight first.
+# A few of each webhook at most, and the webhooks take turns: those with least in flight first.
 # What another process has leased since is looked at again under the lock.
 _LEASE = f"""
 WITH chosen AS (
@@ -67,7 +67,7 @@ UPDATE webhook_delivery SET state = 'delivered', ended_at = clock_timestamp()
 WHERE id = $1 AND state = 'pending'
 """
 
-# Not if the lease was lost: then somebody else decides.
+# Not if the lease was lost: then another process decides.
 _NOT_DELIVERED = """
 UPDATE webhook_delivery SET
     state = CASE WHEN $3::interval IS NULL THEN 'failed' ELSE state END,
@@ -95,7 +95,7 @@ _TRIES = "SELECT * FROM webhook_try WHERE delivery_id = ANY ($1) ORDER BY id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasedDelivery:
-    """A delivery that this process is to send.
+    """A delivery for this process to send.
 
     Attributes:
         number: Which try this is, from 1.
@@ -110,7 +110,7 @@ class LeasedDelivery:
 
 
 class PostgresWebhooks:
-    """Keeps webhooks, leases their deliveries, and notes what became of them."""
+    """Stores webhooks, leases their deliveries, and stores the results."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -125,9 +125,9 @@ class PostgresWebhooks:
         sealed: bytes,
         at_most: int,
     ) -> Row | None:
-        """Store a webhook; None when the owner has as many as are allowed."""
+        """Store a webhook; None when the owner has the allowed number."""
         async with self._database.begin() as tx:
-            # One after the other for each owner, or two at once could both be the last.
+            # One at a time for each owner, or two at once could exceed the limit.
             await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"webhook:{owner.sub}")
             rows = await tx.fetch(
                 _ADD,
@@ -162,7 +162,7 @@ class PostgresWebhooks:
         return rows[0] if rows else None
 
     async def delete(self, webhook_id: str, by: str) -> None:
-        """Forget a webhook with its deliveries."""
+        """Delete a webhook with its deliveries."""
         async with self._database.begin() as tx:
             rows = await tx.fetch("DELETE FROM webhook WHERE id = $1 RETURNING *", webhook_id)
             for row in rows:
@@ -170,7 +170,7 @@ class PostgresWebhooks:
             await tx.execute("DELETE FROM webhook_delivery WHERE webhook_id = $1", webhook_id)
 
     async def test(self, webhook: Row, by: str) -> Row:
-        """Let a webhook be told of nothing, whatever events it listens to."""
+        """Queue a test event for a webhook, whatever its events."""
         async with self._database.begin() as tx:
             (delivery,) = await tx.fetch(_TEST, webhook["id"])
             await note_deed(tx, Audited.WEBHOOK, webhook, "tested", by, {})
@@ -197,7 +197,7 @@ class PostgresWebhooks:
         return [(row, [one for one in tries if one["delivery_id"] == row["id"]]) for row in rows]
 
     async def redeliver(self, webhook: Row, delivery_id: str, by: str) -> tuple[Row, list[Row]]:
-        """Let a delivery be sent again, with all its tries before it.
+        """Queue a delivery again, with a full number of tries.
 
         Raises:
             NotFound: The webhook has no such delivery.
@@ -237,7 +237,7 @@ class PostgresWebhooks:
     async def record(
         self, delivery: LeasedDelivery, result: Try, again_in: timedelta | None
     ) -> None:
-        """Log a try, and end the delivery or let it be due again."""
+        """Log a try, and end the delivery or make it due again."""
         async with self._database.begin() as tx:
             await tx.execute(
                 _LOG, delivery.id, result.status_code, result.error, result.duration_ms

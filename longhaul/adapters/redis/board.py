@@ -22,7 +22,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
 
-# What a worker does is a field of its own, so that workers do not overwrite each other. It
+# Each worker has its own field, so that workers do not overwrite each other. It
 # must not keep an old row alive, so only a hash without a row gets its time from here.
 _POST_LIVE = """
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -37,10 +37,10 @@ _LIVE_PREFIX = "live:"
 
 
 class RedisJobBoard:
-    """Shows job rows to whoever asks often.
+    """Shows job rows to clients that poll.
 
     Args:
-        worker: Names this process among those that work on a job.
+        worker: The id of this process among those that work on a job.
     """
 
     def __init__(self, redis: Redis, *, worker: str) -> None:

@@ -15,18 +15,18 @@ from longhaul.adapters.redis.local_breaker import (
 )
 from longhaul.adapters.redis.scripts import SharedScript, take
 
-# After so long without calls nothing is known about a provider any more.
+# After this time without calls nothing is known about a provider.
 KEEP = timedelta(minutes=10)
 
 FRESH = timedelta(seconds=1)
 
 
 class RedisBreaker:
-    """Stops all workers' calls to a provider that keeps failing; without Redis, this worker's.
+    """Stops all workers' calls to a provider that keeps failing; without Redis only this worker's.
 
     Args:
         name: The provider.
-        fresh: How long after it entered a call need not ask whether it may still be tried.
+        fresh: How long after entering a call need not ask again.
     """
 
     def __init__(
@@ -132,12 +132,12 @@ class RedisTrial:
         await self._breaker.ask("succeeded", self._began)
 
     async def failed(self) -> None:
-        """The provider failed by its own fault."""
+        """The provider failed."""
         self._under_way.discard(self)
         await self._breaker.ask("failed", self._began)
 
     async def abandoned(self) -> None:
-        """The call came to nothing that would tell about the provider."""
+        """The call ended without showing whether the provider works."""
         self._under_way.discard(self)
         if self.is_probe:
             await self._breaker.ask("abandoned", self._began)

@@ -1,11 +1,11 @@
-"""The clock that limits without Redis go by; tests bring their own."""
+"""The clock of limits without Redis; tests have their own."""
 
 import asyncio
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """What tells the time and lets it pass."""
+    """Tells the time and waits."""
 
     def now(self) -> float:
         """Seconds since some moment."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The event loop's own clock."""
+    """The event loop's clock."""
 
     def now(self) -> float:
         """Seconds since some moment."""

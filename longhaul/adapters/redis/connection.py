@@ -18,7 +18,7 @@ T = TypeVar("T")
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator["Redis"]:
     """Open a client; it connects when it is first used."""
-    # Without a socket time-out of its own: with one, redis-py swallows cancellations.
+    # Without a socket time-out: with one, redis-py swallows cancellations.
     redis = Redis.from_url(
         url, decode_responses=True, socket_timeout=None, socket_connect_timeout=1
     )
@@ -29,7 +29,7 @@ async def open_redis(url: str) -> AsyncIterator["Redis"]:
 
 
 class Expendable:
-    """Asks Redis for what can be done without: one slow answer, and it is left alone a while.
+    """Asks Redis for what is not essential: after one slow answer it is not asked for a while.
 
     Args:
         patience: How long one command may take.

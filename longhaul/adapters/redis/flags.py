@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from longhaul.adapters.redis.connection import Expendable
 from longhaul.core.controls import Flag
 
-# Longer than any chunk looks at a flag; the row says the same for as long as it takes.
+# Longer than any chunk polls a flag; the row has the same mode for good.
 TTL = timedelta(days=1)
 
 _RAISE = """
@@ -57,7 +57,7 @@ class RedisFlags:
 def _flag(text: str) -> Flag | None:
     try:
         return Flag.parse(text)
-    except ValueError:  # another release has written it; the row says the same
+    except ValueError:  # another release has written it; the row has the same
         return None
 
 

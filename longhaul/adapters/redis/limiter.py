@@ -1,7 +1,7 @@
-"""The rate limit that all workers share: `limit:{name}`, a book of turns kept by a script.
+"""The rate limit that all workers share: `limit:{name}`, a book of turns in a script.
 
-The head of each worker's line reserves its start, so that turns are first come, first served,
-and the only clock is Redis' own.
+The first in each worker's line reserves its start, so that turns are first come, first served.
+The only clock is that of Redis.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ KEEP = timedelta(minutes=2)
 
 
 class RedisRateLimiter:
-    """Requests and tokens a minute, of all workers together.
+    """Requests and tokens a minute, for all workers together.
 
-    Without Redis each worker keeps to its share of them.
+    Without Redis each worker uses its share of them.
 
     Args:
-        name: The provider, as far as its limits go.
+        name: The provider.
         workers: Counts the workers that share the quota, this one included.
     """
 
@@ -64,7 +64,7 @@ class RedisRateLimiter:
             return None
 
     async def close(self, wait: timedelta) -> None:
-        """Let nobody through for a while: the provider said so."""
+        """Let no request through for a while, because the provider asks for that."""
         await self._share.close(wait)
         await self._ask("close", wait.total_seconds() * 1000)
 
@@ -85,15 +85,15 @@ class RedisRateLimiter:
         )
 
     async def stands(self, turn: Turn) -> bool:
-        """Whether a turn still stands: nobody closed the limit, and Redis is there to say so."""
+        """Whether a turn is still valid: the limit was not closed, and Redis answers."""
         return bool(await self._ask("stands", turn.generation))
 
     async def cancel(self, turn: Turn) -> None:
-        """Give a turn back that nobody used."""
+        """Give an unused turn back."""
         await self._ask("cancel", turn.generation, turn.tokens, turn.start, *turn.before)
 
     async def settle(self, turn: Turn, tokens: int) -> None:
-        """Correct what a turn took."""
+        """Correct the cost of a turn."""
         surplus = turn.tokens - tokens
         if surplus and self._quota.tokens_per_minute:
             await self._ask("settle", turn.generation, surplus)
@@ -131,7 +131,7 @@ class RedisRateLimiter:
             quota.tokens_at_once,
             KEEP.total_seconds() * 1000,
         )
-        # Not repr: the script compares the times that it wrote itself, with three decimals.
+        # Not repr: the script compares times as it wrote them, with three decimals.
         return await self._script.ask(operation, *rules, *(f"{value:.3f}" for value in values))
 
 
@@ -143,5 +143,5 @@ class RedisPermit:
         self._turn = turn
 
     async def settle(self, tokens: int) -> None:
-        """Give back what was taken too much, or take what was too little."""
+        """Return the difference to the estimate, or take it."""
         await self._limiter.settle(self._turn, tokens)

@@ -1,4 +1,4 @@
-"""The breaker within one process, for while Redis is away."""
+"""The breaker within one process, while Redis is down."""
 
 import asyncio
 from collections import deque
@@ -7,7 +7,7 @@ from weakref import WeakSet
 
 from longhaul.adapters.redis.clock import Clock, LoopClock
 
-# A probe's success lets everyone through: this is how soon they notice.
+# A probe's success lets everyone through: they notice after this time.
 ASK_AGAIN = 0.25
 
 
@@ -34,7 +34,7 @@ class BreakerRules:
         return max(self.failures, under_way // 2)
 
 
-# The calls that this process has sent and not heard of yet; weak, as some never tell.
+# The calls of this process without an outcome yet; weak, because some never have one.
 UnderWay = WeakSet[object]
 
 
@@ -50,7 +50,7 @@ class LocalCircuit:
         self._probe: float | None = None
 
     def enter(self, now: float) -> tuple[float, bool]:
-        """How long to wait before asking again, and whether a call that need not is the probe."""
+        """How long to wait before asking again; if not at all, whether the call is the probe."""
         if not self._trips:
             return 0.0, False
         if now < self._open_until:
@@ -65,14 +65,14 @@ class LocalCircuit:
         return began > self._opened and (not self._trips or began == self._probe)
 
     def succeeded(self, began: float) -> None:
-        """Heed a success."""
+        """Count a success."""
         if began <= self._opened:
             return
         self._failures.clear()
         self._trips, self._probe = 0, None
 
     def failed(self, now: float, began: float, under_way: int) -> None:
-        """Heed a failure."""
+        """Count a failure."""
         if began <= self._opened:
             return
         self._failures.append(now)
@@ -120,11 +120,11 @@ class LocalBreaker:
         return self._circuit.stands(began)
 
     def succeeded(self, began: float) -> None:
-        """Heed a success."""
+        """Count a success."""
         self._circuit.succeeded(began)
 
     def failed(self, began: float) -> None:
-        """Heed a failure."""
+        """Count a failure."""
         self._circuit.failed(self._now(), began, len(self.under_way))
 
     def abandoned(self, began: float) -> None:
@@ -156,11 +156,11 @@ class LocalTrial:
         self._breaker.succeeded(self._began)
 
     async def failed(self) -> None:
-        """The provider failed by its own fault."""
+        """The provider failed."""
         self._breaker.under_way.discard(self)
         self._breaker.failed(self._began)
 
     async def abandoned(self) -> None:
-        """The call came to nothing that would tell about the provider."""
+        """The call ended without showing whether the provider works."""
         self._breaker.under_way.discard(self)
         self._breaker.abandoned(self._began)

@@ -1,4 +1,4 @@
-"""The rate limit within one process: this worker's share, for while Redis is away."""
+"""The rate limit within one process: this worker's share, while Redis is down."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ COUNT_EVERY = timedelta(seconds=10)
 COUNT_PATIENCE = timedelta(seconds=5)
 LOOK_AGAIN = timedelta(seconds=1)
 
-# While nobody can say how many workers there are: slow, but within the quota.
+# While the number of workers is not known: slow, but within the quota.
 MANY_WORKERS = 100
 
 _MINUTE = 60_000.0
@@ -42,7 +42,7 @@ class Quota:
 
     @property
     def per_token(self) -> float:
-        """How far apart tokens are, so to speak."""
+        """The time that one token takes."""
         return _MINUTE / self.tokens_per_minute if self.tokens_per_minute else 0.0
 
     @property
@@ -52,12 +52,12 @@ class Quota:
 
     @property
     def tokens_at_once(self) -> float:
-        """Ten seconds' worth; a request may have more, then those who follow wait for it."""
+        """Ten seconds' worth; a request may have more, then the next ones wait longer."""
         return (self.tokens_per_minute or 0.0) / 6
 
     @property
     def ahead(self) -> int:
-        """How many of a process may hold turns that are yet to come: a moment's worth.
+        """How many requests of a process may hold future turns: a moment's worth.
 
         Turns of a worker that dies, and most of those of a job that pauses, are lost to
         everyone; so whoever has to wait longer waits in line without one.
@@ -68,7 +68,7 @@ class Quota:
         return max(1, min(int(per_second * _MOMENT), _MOST_AHEAD))
 
     def share(self, workers: int) -> "Quota":
-        """What each of so many workers may use by itself."""
+        """The share of each of a number of workers."""
         tokens = self.tokens_per_minute
         return Quota(
             requests_per_minute=self.requests_per_minute / workers,
@@ -78,7 +78,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A start that a book of turns has reserved; times are in milliseconds of the book.
+    """A reserved start; times are in milliseconds of the book.
 
     Attributes:
         wait: Until the start, counted from the moment of reserving.
@@ -124,11 +124,11 @@ class LocalBook:
         )
 
     def stands(self, turn: Turn) -> bool:
-        """Whether no closing has made the turn void."""
+        """Whether the turn is still valid."""
         return turn.generation == self._generation
 
     def close(self, now: float, quota: Quota, wait: float) -> None:
-        """Give no start for a while, and void those that were given."""
+        """Give no start for a while, and make those that were given invalid."""
         self._closed_until = max(self._closed_until, now + wait)
         self._requests_full = self._closed_until + (quota.requests_at_once - 1) * quota.per_request
         self._tokens_full = min(self._tokens_full, self._closed_until)
@@ -136,12 +136,12 @@ class LocalBook:
         self._generation += 1
 
     def settle(self, turn: Turn, quota: Quota, tokens: int) -> None:
-        """Correct what a turn took."""
+        """Correct the cost of a turn."""
         if self.stands(turn):
             self._tokens_full -= (turn.tokens - tokens) * quota.per_token
 
     def cancel(self, turn: Turn, quota: Quota) -> None:
-        """Give a turn back that nobody used."""
+        """Give an unused turn back."""
         if not self.stands(turn):
             return
         if self._last_start == turn.start:
@@ -192,7 +192,7 @@ class LocalRateLimiter:
     async def acquire_unless(
         self, tokens: int, better: Callable[[], Awaitable[bool]]
     ) -> "LocalPermit | None":
-        """Wait for a turn; None when it was voided, or once there is something better."""
+        """Wait for a turn; None when it became invalid, or when there is something better."""
         turn = await self.reserve(tokens)
         try:
             left = turn.wait / 1000
@@ -211,11 +211,11 @@ class LocalRateLimiter:
         return LocalPermit(self, turn)
 
     async def close(self, wait: timedelta) -> None:
-        """Let nobody through for a while."""
+        """Let no request through for a while."""
         self._book.close(self._now(), self._share(), wait.total_seconds() * 1000)
 
     async def join(self) -> None:
-        """Begin to use the share, after the others had time to count this worker in.
+        """Begin to use the share, after the others had time to count this worker.
 
         Until then they may divide the quota by one worker fewer, or still spend all of it
         through Redis. A random part of a turn comes on top, because workers that lose Redis lose
@@ -228,20 +228,20 @@ class LocalRateLimiter:
 
     async def reserve(self, tokens: int) -> Turn:
         """Take the next turn."""
-        async with self._reserving:  # counting takes a moment; nobody may overtake meanwhile
+        async with self._reserving:  # counting takes a moment; no one may overtake meanwhile
             share = await self._counted_share()
             return self._book.take(self._now(), share, tokens)
 
     async def stands(self, turn: Turn) -> bool:
-        """Whether no closing has made a turn void."""
+        """Whether a turn is still valid."""
         return self._book.stands(turn)
 
     async def cancel(self, turn: Turn) -> None:
-        """Give a turn back that nobody used."""
+        """Give an unused turn back."""
         self._book.cancel(turn, self._share())
 
     async def settle(self, turn: Turn, tokens: int) -> None:
-        """Correct what a turn took."""
+        """Correct the cost of a turn."""
         self._book.settle(turn, self._share(), tokens)
 
     async def _counted_share(self) -> Quota:
@@ -271,5 +271,5 @@ class LocalPermit:
         self._turn = turn
 
     async def settle(self, tokens: int) -> None:
-        """Give back what was taken too much, or take what was too little."""
+        """Return the difference to the estimate, or take it."""
         await self._limiter.settle(self._turn, tokens)

@@ -21,8 +21,8 @@ _AT_ONCE = 200
 class RedisLogTail:
     """Appends lines in the background; what cannot be written is dropped.
 
-    Lines that come together go in one round trip: a connection for each would leave none for
-    the pause flags.
+    Lines that come together are sent in one round trip: a connection for each would leave none
+    for the pause flags.
     """
 
     def __init__(self, redis: Redis) -> None:

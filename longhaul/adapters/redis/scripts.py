@@ -1,4 +1,4 @@
-"""Scripts that all workers share: asking one, and not losing what it gives out."""
+"""Scripts that all workers share: running one without losing what it gives out."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,10 +10,10 @@ from redis.asyncio import Redis
 
 from longhaul.adapters.redis.connection import Expendable
 
-# More than for a pause flag: doing without costs a pause, and a busy loop is late by itself.
+# More than for a pause flag: no answer costs a pause, and a busy loop is late anyway.
 PATIENCE = timedelta(seconds=1)
 
-# Each question on its way takes a connection, and a client has only a hundred.
+# Each running question takes a connection, and a client has only a hundred.
 AT_ONCE = 16
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class SharedScript:
 
 
 async def take(asking: Awaitable[T], give_back: Callable[[T], Awaitable[object]]) -> T:
-    """Wait for an answer; whoever is cancelled meanwhile gives back what was in it."""
+    """Wait for an answer; if cancelled meanwhile, give back what was in it."""
     answer = asyncio.ensure_future(asking)
     try:
         return await asyncio.shield(answer)

@@ -1,4 +1,4 @@
-"""Forgets everything that Redis has of a job; all of it would also expire."""
+"""Deletes everything that Redis has of a job; all of it would also expire."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class RedisTraces:
         self._redis = Expendable(redis)
 
     async def forget(self, job_ids: Sequence[str]) -> None:
-        """Show nothing more of some jobs."""
+        """Delete the keys of some jobs."""
         keys = [prefix + job_id for job_id in job_ids for prefix in _KEYS]
         if keys:
             await self._redis.ask(lambda redis: redis.delete(*keys))

@@ -1,4 +1,4 @@
-"""Every attribute of the report: what feeds it, and what its rules came to."""
+"""Every attribute of the report: its column, and the results of its rules."""
 
 from collections.abc import Sequence
 
@@ -43,6 +43,6 @@ def attribute_table(attributes: Sequence[AttributeLine]) -> Node:
     return table(
         _ATTRIBUTE_COLUMNS,
         attributes,
-        caption="In the order of the form; attributes that no rule checked are paler",
+        caption="In the order of the form. Attributes that no rule checked are greyed out",
         is_quiet=lambda one: not one.is_checked,
     )

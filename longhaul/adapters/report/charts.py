@@ -1,6 +1,6 @@
 """Charts as inline SVG, each with a title and a description in words.
 
-Colours come from the page's style sheet by class; a pattern tells what colour alone would.
+Colours come from the page's style sheet by class; patterns show the same as colours.
 """
 
 from collections.abc import Sequence
@@ -137,7 +137,7 @@ def legend() -> Markup:
 
 
 def patterns() -> Markup:
-    """Hatching for what is no finding, defined once a page."""
+    """Hatching for what is not a finding, defined once a page."""
     return tag(
         "svg",
         tag(
@@ -172,7 +172,7 @@ def _stack(score: Score, *, left: float, top: float, scale: float) -> list[Node]
 def _bar(css: str, left: float, top: float, length: float) -> Markup | None:
     if not length:
         return None
-    # A bar that stands for something is seen, however short.
+    # A bar for more than nothing is visible, however short.
     return tag(
         "rect",
         class_=f"bar {css}",

@@ -1,4 +1,4 @@
-"""Numbers as people read them. Rounding never makes a whole out of what is not."""
+"""Numbers as people read them. Rounding never makes 100 % of less."""
 
 from datetime import UTC, datetime, timedelta
 from math import ceil, floor
@@ -29,7 +29,7 @@ def per_thousand(failed: int, checked: int) -> float | None:
 
 
 def rate(number: float | None) -> str:
-    """A rate with as many decimals as tell something."""
+    """A rate with as many decimals as have a meaning."""
     if number is None:
         return NONE
     if number == 0:

@@ -19,30 +19,28 @@ T = TypeVar("T")
 
 _MOST = 200
 
-# Longer lists are folded until somebody opens them.
+# Longer lists are folded.
 _UNFOLDED = 25
 
 
 def _why(rule: RuleOutcome) -> str:
     if rule.finding is Finding.NOT_REACHED:
-        return "The run ended before the rule's turn came."
+        return "The run ended before the rule was executed."
     return rule.reason or rule.reason_code or "The reason was not recorded."
 
 
 def _why_unchecked(attribute: AttributeLine) -> str:
     reasons = []
     if attribute.column is None:
-        reasons.append("it is mapped to no physical column")
+        reasons.append("it is not mapped to a physical column")
     if attribute.score.not_run:
-        reasons.append(f"{figures.plural(attribute.score.not_run, 'rule')} of it could not run")
+        reasons.append(f"{figures.plural(attribute.score.not_run, 'rule')} could not run")
     if attribute.waiting:
-        reasons.append(f"{figures.plural(attribute.waiting, 'rule')} of it not approved yet")
+        reasons.append(f"{figures.plural(attribute.waiting, 'rule')} not approved yet")
     if attribute.rejected:
-        reasons.append(f"{figures.plural(attribute.rejected, 'rule')} of it rejected")
+        reasons.append(f"{figures.plural(attribute.rejected, 'rule')} rejected")
     if attribute.late:
-        reasons.append(
-            f"{figures.plural(attribute.late, 'rule')} of it approved after the run began"
-        )
+        reasons.append(f"{figures.plural(attribute.late, 'rule')} approved after the run began")
     if not (attribute.score.rules or attribute.waiting or attribute.rejected or attribute.late):
         reasons.append("it has no rules")
     sentence = "; ".join(reasons)
@@ -70,7 +68,7 @@ _ATTRIBUTE_COLUMNS: Sequence[Column[AttributeLine]] = (
 
 
 def not_checked(report: QualityReport) -> Node:
-    """Rules that gave no answer, rules that were not to run, attributes that nothing checked."""
+    """Rules without a result, rules that did not run, attributes that no rule checked."""
     waiting = [rule for rule in report.undecided if not (rule.is_rejected or rule.is_late)]
     late = [rule for rule in report.undecided if rule.is_late]
     rejected = [rule for rule in report.undecided if rule.is_rejected]

@@ -15,7 +15,7 @@ _VOID = frozenset({"meta", "wbr", "rect", "circle", "line", "path"})
 
 
 class Markup(str):
-    """Text that is markup already; only `tag` and `join` make it."""
+    """Text that is already markup; only `tag` and `join` make it."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ def join(children: Node) -> Markup:
 
 
 def value(given: object) -> Markup:
-    """A value from a source, set apart from the text around it."""
+    """A value from a source, marked off from the text around it."""
     if given is None:
         return tag("span", "null", class_="null")
     if given == "":

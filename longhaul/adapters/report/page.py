@@ -13,7 +13,7 @@ from longhaul.adapters.report.score_groups import score_groups
 from longhaul.adapters.report.worst_rules import worst_rules
 from longhaul.core.quality_report import QualityReport
 
-# The policy names the style by its hash, so that no other is obeyed.
+# The policy names the style by its hash, so that no other is used.
 STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 _STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
@@ -21,7 +21,7 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 )
 
-# The header says what a document may not say of itself.
+# Directives that only work in a header.
 HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -49,7 +49,7 @@ def render(report: QualityReport) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("title", title),
-        # Ours, and hashed as it is written here: not to be escaped.
+        # Ours, and hashed as it is written here, so it is not escaped.
         tag("style", Markup(STYLE)),
     )
     sections = dict(_SECTIONS)
@@ -165,7 +165,7 @@ def _tile(number: str, label: str, note: str) -> Markup:
 def _footer() -> Markup:
     return tag(
         "p",
-        "How the scores come about: each rule counts the values that it judges and those of "
+        "How the scores are computed: each rule counts the values that it judges and those of "
         "them that fail. A pass rate is the passed values of a group over its checked values; "
         "percentages are rounded down, so that 100 % means that nothing failed. "
         "Values that a rule ignores, and rules that could not run, are in no score.",

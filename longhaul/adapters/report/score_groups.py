@@ -21,7 +21,7 @@ def score_groups(scores: Sequence[Score], what: str) -> Node:
     """A chart of the groups, and its figures beside it."""
     shown = [score for score in scores if score.rules]
     if not shown:
-        return tag("p", "No rules were to run.")
+        return tag("p", "There were no rules to run.")
     names: Column[Score] = Column(what.capitalize(), lambda one: one.name, is_heading=True)
     missing = [score.name for score in scores if not score.rules]
     return [

@@ -30,7 +30,7 @@ def table(
     caption: str,
     is_quiet: Callable[[T], bool] = lambda _: False,
 ) -> Markup:
-    """A table that scrolls by itself where it is wider than the page."""
+    """A table that scrolls if it is wider than the page."""
     head = tag(
         "thead",
         tag("tr", [tag("th", one.title, scope="col", class_=_css(one)) for one in columns]),

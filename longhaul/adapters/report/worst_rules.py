@@ -71,9 +71,9 @@ def _examples(rule: RuleOutcome, *, is_open: bool) -> Markup:
 
 def _failing_rows(rule: RuleOutcome) -> Node:
     if not rule.failing:
-        return tag("p", "No single rows can be named for this rule.")
+        return tag("p", "No individual rows can be shown for this rule.")
     keys = list(dict.fromkeys(name for row in rule.failing for name in row.key))
-    # What is part of the key is shown there.
+    # Parts of the key are shown with the key.
     looked_at = dict.fromkeys(name for row in rule.failing for name in row.values)
     values = [name for name in looked_at if name not in keys]
     columns: list[Column[FailingRow]] = [

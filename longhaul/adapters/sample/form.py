@@ -171,7 +171,7 @@ class _Line:
     def whole_number(self, name: str) -> int:
         text = self.cells[name]
         if not (text.isascii() and text.isdigit()):
-            raise self.error(f"{name} {text!r} is no whole number.")
+            raise self.error(f"{name} {text!r} is not a whole number.")
         return int(text)
 
     def decimal(self, name: str) -> Decimal | None:
@@ -179,7 +179,7 @@ class _Line:
         try:
             return Decimal(text) if text else None
         except InvalidOperation:
-            raise self.error(f"{name} {text!r} is no number.") from None
+            raise self.error(f"{name} {text!r} is not a number.") from None
 
     def flag(self, name: str) -> bool:
         text = self.cells[name]
@@ -190,7 +190,7 @@ class _Line:
     def column(self, name: str) -> str | None:
         text = self.cells[name]
         if text and not is_identifier(text):
-            raise self.error(f"{name} {text!r} is no plain SQL name.")
+            raise self.error(f"{name} {text!r} is not a plain SQL name.")
         return text or None
 
     def mandatory(self) -> Obligation | None:
@@ -198,7 +198,7 @@ class _Line:
         try:
             return Obligation(text) if text else None
         except ValueError:
-            raise self.error(f"mandatory {text!r} is none of {', '.join(Obligation)}.") from None
+            raise self.error(f"mandatory {text!r} is not one of {', '.join(Obligation)}.") from None
 
     def format(self) -> Format:
         try:

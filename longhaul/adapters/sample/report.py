@@ -79,7 +79,7 @@ async def load_sample(
         Unavailable: The database did not answer.
     """
     if rows < 0:
-        raise InvalidInput("A table cannot have fewer than no rows.")
+        raise InvalidInput("The number of rows must not be negative.")
     read = read_form(form, attributes)
     table = SampleTable(read, random_seed=random_seed)
     async with database.begin() as tx:
@@ -167,7 +167,7 @@ async def _replace_table(
 def _table_statements(name: str, columns: Sequence[str]) -> list[str]:
     for identifier in (name, *columns):
         if not is_identifier(identifier):
-            raise ValueError(f"{identifier!r} is no plain SQL name.")
+            raise ValueError(f"{identifier!r} is not a plain SQL name.")
     return [
         f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}",
         f"DROP TABLE IF EXISTS {SCHEMA}.{name}",

@@ -1,1 +1,1 @@
-"""Data sources: PostgreSQL through psycopg, files through DuckDB, both spoken to in Ibis."""
+"""Data sources: PostgreSQL through psycopg, files through DuckDB, both with Ibis."""

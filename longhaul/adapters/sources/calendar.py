@@ -1,8 +1,8 @@
 """Dates and times as texts: how each way of writing them is recognised.
 
-Neither engine reads a date from a text without failing on the first bad one. RE2 is quick
-at patterns that hold the whole calendar: lengths of months, leap years, and no year 0000.
-PostgreSQL is not; there the pattern is only a shape, and the calendar is reckoned.
+Both engines fail on the first text that is not a date. RE2 is quick at patterns with the
+whole calendar: lengths of months, leap years, and no year 0000. PostgreSQL is not; there the
+pattern is only a shape, and the calendar is computed.
 """
 
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ class Writing:
     """One way to write a date or a time.
 
     Attributes:
-        pattern: Matches what is written so and exists in the calendar.
-        shape: Matches what of the right length could be written so.
+        pattern: Matches texts in this form that exist in the calendar.
+        shape: Matches texts of the right length that may have this form.
         length: In characters.
         digits: Where year, month, day, hour, minute and second begin, from 0; a month
-            alone has no day, a day no hour.
+            has no day, a day no hour.
     """
 
     pattern: str
@@ -41,12 +41,12 @@ class Writing:
 
     @property
     def has_day(self) -> bool:
-        """Whether it names a day, and not just a month."""
+        """Whether it has a day, not just a month."""
         return len(self.digits) >= _DAY_DIGITS
 
     @property
     def has_clock(self) -> bool:
-        """Whether it names a time of the day."""
+        """Whether it has a time of the day."""
         return len(self.digits) > _DAY_DIGITS
 
 

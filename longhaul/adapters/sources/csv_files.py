@@ -1,4 +1,4 @@
-"""CSV: how a file is written is looked up in its first line, and not guessed from its values."""
+"""CSV: the form of a file is read from its first line, not guessed from its values."""
 
 import csv
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ def read_header(path: Path) -> tuple[str, Sequence[str]]:
     """The delimiter of a file, and the names of its columns.
 
     Raises:
-        ItemFailed: The file has no first line that could be one of names.
+        ItemFailed: The first line of the file has no names.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline(_LONGEST_HEADER)
     except UnicodeDecodeError:
         raise ItemFailed("source_unreadable", "The CSV file is not written in UTF-8.") from None
-    # A delimiter inside of quotes is none, so the names are read with each.
+    # A delimiter in quotes does not count, so the names are read with each.
     try:
         read = {one: next(csv.reader([first], delimiter=one), []) for one in DELIMITERS}
     except csv.Error:
         raise ItemFailed(
-            "source_unreadable", "The first line of the CSV file holds no names of columns."
+            "source_unreadable", "The first line of the CSV file has no column names."
         ) from None
     delimiter, names = max(read.items(), key=lambda found: len(found[1]))
     check_names(names, "The CSV file")

@@ -37,7 +37,7 @@ class _Gathering:
 
 
 def for_queries(access: SourceAccess) -> SourceAccess:
-    """The same access with the time that a person's query may take."""
+    """The same access with the time limit of a person's query."""
     return replace(access, statement_timeout=min(QUERY_TIMEOUT, access.statement_timeout))
 
 
@@ -46,7 +46,7 @@ class SourceEvidence:
 
     Args:
         sessions: For rows of samples.
-        queries: For people's queries, which are given less time.
+        queries: For people's queries, with a lower time limit.
     """
 
     def __init__(self, *, sessions: SourceSessions, queries: SourceSessions) -> None:
@@ -57,7 +57,7 @@ class SourceEvidence:
     async def query(
         self, source: DataSource, query: str, parameters: Mapping[str, Any]
     ) -> Sequence[Mapping[str, str | None]]:
-        """The rows of a query, every value as a text; beyond `MOST_ROWS` one more."""
+        """The rows of a query, every value as a text; at most `MOST_ROWS` and one more."""
         try:
             check_source(source)
             check_reads(query)
@@ -87,13 +87,13 @@ class SourceEvidence:
 
     async def _look_up(self, place: Place, gathering: _Gathering) -> None:
         await asyncio.sleep(_GATHERING)
-        # Whoever comes from now on gathers anew.
+        # Later callers start a new group.
         del self._gatherings[place]
         source, table, _ = place
         wanted = list(gathering.wanted)
 
         def read(session: Session) -> Sequence[Sequence[str | None] | ItemFailed]:
-            # Ibis takes a second to import, which only a process that reads sources spends.
+            # Ibis takes a second to import, so it is imported only where sources are read.
             from longhaul.adapters.sources.lookups import Lookup, look_up  # noqa: PLC0415
 
             lookups = [Lookup(one.column, one.keys) for one in wanted]
@@ -116,7 +116,7 @@ class SourceEvidence:
 def _ask(
     session: Session, query: str, parameters: Mapping[str, Any]
 ) -> Sequence[Mapping[str, str | None]]:
-    # Inside a FROM clause nothing but a query can stand. The limit is a parameter, and the
+    # In a FROM clause only a query is allowed. The limit is a parameter, and the
     # server takes parameters with one statement only.
     text = (
         f"SELECT to_jsonb(evidence)::text FROM (\n{query.strip().rstrip(';')}\n) AS evidence"  # noqa: S608

@@ -11,10 +11,10 @@ from longhaul.adapters.sources.csv_files import check_names
 from longhaul.adapters.sources.session import Interrupted, QueryFailed
 from longhaul.core.errors import ItemFailed
 
-# How cells that hold a day or a time are written out.
+# How cells with a day or a time are written.
 DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
 
-# A cell that claims to lie further down would have us count up to it.
+# The highest row number in Excel; a higher one would make us count up to it.
 _MOST_ROWS = 1_048_576
 
 
@@ -22,7 +22,7 @@ def read_sheets(path: Path, *, check: Callable[[], None]) -> Mapping[str, Sequen
     """The sheets that have a first row, with the names in it.
 
     Args:
-        check: Asked again and again; what it raises ends the reading.
+        check: Called repeatedly; an error of it ends the reading.
     """
     with _opened(path, check) as book:
         headers = {sheet.title: _names(sheet) for sheet in book.worksheets}
@@ -32,11 +32,11 @@ def read_sheets(path: Path, *, check: Callable[[], None]) -> Mapping[str, Sequen
 def write_csv(path: Path, sheet: str, target: Path, *, check: Callable[[], None]) -> None:
     """Write a sheet's rows below the first one as CSV; an empty cell becomes a missing value.
 
-    Rows at the end that hold nothing are none: a sheet keeps them when they were once filled or
-    have a colour.
+    Empty rows at the end are ignored: a sheet keeps rows that were once filled or have a
+    colour.
 
     Args:
-        check: Asked again and again; what it raises ends the reading.
+        check: Called repeatedly; an error of it ends the reading.
     """
     with (
         _opened(path, check) as book,
@@ -47,13 +47,15 @@ def write_csv(path: Path, sheet: str, target: Path, *, check: Callable[[], None]
         next(rows, None)
         nothing = 0
         for row in rows:
-            # A few bytes may name a million rows, so asking while the file is read is not enough.
+            # A few bytes may mean a million rows, so checking while the file is read is not enough.
             check()
             cells = [*row[:width], *[None] * (width - len(row))]
             if all(cell in (None, "") for cell in cells):
                 nothing += 1
                 if nothing > _MOST_ROWS:
-                    raise ItemFailed("source_unreadable", "A sheet names a row that Excel lacks.")
+                    raise ItemFailed(
+                        "source_unreadable", "A sheet names a row that Excel does not have."
+                    )
                 continue
             file.writelines([",".join([""] * width) + "\n"] * nothing)
             nothing = 0
@@ -67,7 +69,7 @@ def _field(cell: object) -> str:
 
 
 class _Watched(FileIO):
-    """A file that asks before it is read from: to open a workbook is to read all of its texts."""
+    """A file that calls a check before each read: opening a workbook reads all of its texts."""
 
     def __init__(self, path: Path, check: Callable[[], None]) -> None:
         super().__init__(path)
@@ -88,15 +90,15 @@ def _opened(path: Path, check: Callable[[], None]) -> Iterator[Any]:
             closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book,
         ):
             for sheet in book.worksheets:
-                # What a sheet says of its own size need not be so: rows beyond would not be seen.
+                # A sheet's declared size may be wrong: rows beyond it would be missed.
                 sheet.reset_dimensions()
             yield book
     except (ItemFailed, QueryFailed, Interrupted, OSError, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - the library raises whatever it stumbles over in a bad file
+    except Exception:  # noqa: BLE001 - the library raises all kinds of errors for a bad file
         raise ItemFailed(
             "source_unreadable",
-            "The file is no Excel workbook, or a damaged one: open it and save it anew.",
+            "The file is not an Excel workbook, or is damaged: open it and save it again.",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""CSV, Parquet and Excel files: loaded into a DuckDB of their own, then locked up with it."""
+"""CSV, Parquet and Excel files: loaded into their own DuckDB, which then reads nothing else."""
 
 import re
 import shutil
@@ -31,14 +31,14 @@ from longhaul.core.sources import (
 
 THREADS = 2
 
-# The number of a row in its file, from 1; a column that no file can have.
+# The number of a row in its file, from 1; no file can have a column of this name.
 ROW = "\x01row"
 
 
 class FileSession(Session):
-    """A table is copied when it is first bound: every query then sees the same rows.
+    """A table is copied when it is first bound, so every query sees the same rows.
 
-    After that the engine reads nothing but its own copy, whatever a query may say.
+    After that the engine only reads its copy, whatever the query.
     """
 
     dialect = Dialect.DUCKDB
@@ -71,7 +71,7 @@ class FileSession(Session):
         return [table for table, _, _ in self._tables().values()]
 
     def bind(self, table: SourceTable, columns: Sequence[str] | None = None) -> Any:
-        """Copy some columns of a table, and let nothing else be read from now on."""
+        """Copy some columns of a table, and forbid to read anything else from now on."""
         _, path, sheet = self._tables()[table.name]
         wanted = [one for one in table.columns if columns is None or one.name in columns]
         with self._translated(), self._timed():
@@ -83,14 +83,14 @@ class FileSession(Session):
         return ibis.table(types, name="rows")
 
     def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
-        """Some of the rows, copied once more: the engine does not repeat its choice."""
+        """Some of the rows, in another copy: the engine does not repeat its choice."""
         some = compiler(self.dialect)(sampled(rows, count, wanted, [ROW]))
         with self._translated(), self._timed():
             self._connection.execute("CREATE TABLE sampled AS " + some)
         return ibis.table(rows.schema(), name="sampled")
 
     def check(self) -> None:
-        """Raise if somebody said so, or if what runs has had its time."""
+        """Raise if it was interrupted, or if the statement has reached its time-out."""
         super().check()
         if self._late.is_set():
             raise QueryFailed("source_timeout", "The query took too long.", is_slow=True)
@@ -164,7 +164,7 @@ class FileSession(Session):
                     allow_quoted_nulls=False,
                     strict_mode=True,
                     max_line_size=csv_files.LONGEST_LINE,
-                    # Else it is 16 of the longest lines, whatever memory there is.
+                    # Otherwise it is 16 of the longest lines, whatever the memory.
                     buffer_size=csv_files.LONGEST_LINE,
                 )
         chosen = [duckdb.ColumnExpression(name) for name in columns]
@@ -173,7 +173,7 @@ class FileSession(Session):
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        # DuckDB has no statement time-out of its own, and Python's loops have none either.
+        # DuckDB has no statement time-out, and neither have Python's loops.
         timer = threading.Timer(self._seconds, self._give_up, [self._late])
         timer.daemon = True
         timer.start()
@@ -181,7 +181,7 @@ class FileSession(Session):
             yield
         finally:
             timer.cancel()
-            # Another one for what comes next: the timer may be setting this one just now.
+            # A new one for the next statement: the timer may be setting this one now.
             self._late = threading.Event()
 
     def _give_up(self, late: threading.Event) -> None:
@@ -210,8 +210,8 @@ def _scratch(below: Path | None) -> Path:
 def _no_scratch() -> ItemFailed:
     return ItemFailed(
         "no_scratch",
-        "Files cannot be copied to be read: see that the folder of LONGHAUL_SOURCES__SCRATCH "
-        "is there, can be written to, and has space left.",
+        "Files cannot be copied for reading: check that the folder of "
+        "LONGHAUL_SOURCES__SCRATCH exists, is writable and has free space.",
     )
 
 
@@ -222,14 +222,14 @@ def _files(source: DataSource, folders: Sequence[Path] | None) -> Sequence[Path]
             return [place]
         found = sorted(place.iterdir())
     except OSError:
-        raise ItemFailed("source_missing", "The data source's file is not there.") from None
+        raise ItemFailed("source_missing", "The data source's file does not exist.") from None
     # A file of the folder may itself be a link to somewhere else.
     wanted = [path for path in found if path.suffix.lower() in SUFFIXES[source.kind]]
     return [find_place(str(path), folders) for path in wanted]
 
 
 def _only(path: Path) -> str:
-    # DuckDB takes a name with one of these for the names of many files.
+    # For DuckDB a name with one of these is a pattern.
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
@@ -241,7 +241,7 @@ _LINE = re.compile(r"CSV Error on Line: (\d+)")
 
 
 def _meaning(exc: Exception) -> Exception:
-    # What DuckDB says may quote the row.
+    # DuckDB's message may quote the row.
     text = str(exc)
     line = _LINE.search(text)
     if line:

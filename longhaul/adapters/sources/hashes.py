@@ -1,4 +1,4 @@
-"""Places that look random and are always the same: hashes of what rows hold."""
+"""Places that are like random and always the same: hashes of rows."""
 
 from collections.abc import Iterable, Sequence
 from math import sqrt
@@ -10,10 +10,10 @@ from longhaul.core.rule_execution import SampleOf
 
 _DIGITS = 8
 
-# The same rows for everyone who takes a sample of the same table.
+# The same sample of a table for everyone.
 _SEED = 7
 
-# Up to so many rows are sorted, which of more would take longer than to read them.
+# Up to this many rows are sorted; for more that would take longer than reading them.
 _MOST_SORTED = 100_000
 
 
@@ -23,7 +23,7 @@ def md5(text: str) -> str:  # type: ignore[empty-body] # the engines have the bo
 
 
 def place(start: str, texts: Iterable[Any]) -> Any:
-    """The place of a row by some of its columns, as texts, in an order that a word begins."""
+    """The place of a row by some of its columns, as texts, in an order that depends on a word."""
     text = ibis.literal(start)
     for column in texts:
         text = text + "|" + column.fill_null("")
@@ -31,14 +31,14 @@ def place(start: str, texts: Iterable[Any]) -> Any:
 
 
 def is_in_share(where: Any, share: float) -> Any:
-    """Whether a place is among the first ones, which are such a share of all."""
+    """Whether a place is within the first share of all."""
     if share >= 1:
         return ibis.literal(True)
     return where.left(_DIGITS) < f"{int(share * 16**_DIGITS):0{_DIGITS}x}"
 
 
 def share_of(count: int, wanted: SampleOf) -> float:
-    """The share of so many rows that is wanted; of a size a little more, which chance may take."""
+    """The wanted share of a number of rows; for a size slightly more, because of chance."""
     share = (wanted.percentage or 100) / 100
     if wanted.size is None or not count:
         return share
@@ -46,7 +46,7 @@ def share_of(count: int, wanted: SampleOf) -> float:
 
 
 def sampled(rows: Any, count: int, wanted: SampleOf, told_by: Sequence[str]) -> Any:
-    """About the wanted share of the rows, or so many from all over them.
+    """About the wanted share of the rows, or the wanted number from all over them.
 
     Args:
         told_by: The columns whose values tell rows apart.

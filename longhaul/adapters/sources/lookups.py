@@ -1,4 +1,4 @@
-"""Looks many rows up at once; what cannot be looked up fails alone."""
+"""Looks many rows up at once; one that fails does so alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Lookup:
     keys: Mapping[str, str | None]
 
 
-# The values of a lookup, or why there are none.
+# The values of a lookup, or the failure.
 Found: TypeAlias = Sequence[str | None] | ItemFailed
 
 
 def look_up(session: Session, table: SourceTable, lookups: Sequence[Lookup]) -> list[Found]:
-    """What each lookup finds, in their order; the keys of all have the same columns.
+    """The result of each lookup, in their order; all keys have the same columns.
 
     Raises:
         QueryFailed: The table cannot be read in time.
@@ -51,7 +51,7 @@ def _answers(session: Session, rows: Any, lookups: Sequence[Lookup]) -> list[Fou
             raise
         if len(lookups) == 1:
             return [exc.as_failure]
-        # Halving finds the one whose key does not read as its column's type.
+        # Halving finds the one whose key cannot be read as its column's type.
         half = len(lookups) // 2
         return [
             *_answers(session, rows, lookups[:half]),

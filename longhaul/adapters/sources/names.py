@@ -36,7 +36,7 @@ def split(name: str) -> list[str]:
 
 
 def is_same(wanted: str, name: str) -> bool:
-    """Whether a table's name is the one that is wanted, which may lack its schema."""
+    """Whether a table's name is the wanted one, which may be without its schema."""
     if wanted == name:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Where the files of data sources may lie."""
+"""Where the files of data sources may be."""
 
 import os
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ def find_place(location: str, folders: Sequence[Path] | None) -> Path:
     """The file or folder that a location names, with every link followed.
 
     Args:
-        folders: It must lie below one of these, and may be named from there.
+        folders: It must be below one of these; names may be relative to them.
 
     Raises:
-        ItemFailed: It does not; the same is said of what is not there at all.
+        ItemFailed: It is not; the same for a file that does not exist.
     """
     if folders is None:
         return Path(location)
@@ -28,7 +28,7 @@ def find_place(location: str, folders: Sequence[Path] | None) -> Path:
     if not inside:
         raise ItemFailed(
             "source_denied",
-            "The file does not lie below a folder that sources are read from: move it there, or "
-            "have its folder named in LONGHAUL_SOURCES__FOLDERS.",
+            "The file is not in a folder that sources are read from: move it there, or add "
+            "its folder to LONGHAUL_SOURCES__FOLDERS.",
         )
     return Path(next(filter(os.path.exists, inside), inside[0]))

@@ -40,12 +40,12 @@ ORDER BY n.nspname, c.relname
 
 _SCHEMA_AND_TABLE = 2
 
-# The schema of our own tables in our own database, which are nobody's source.
+# The schema of our own tables in our own database; not a source.
 _OURS = "public"
 
 
 class PostgresSession(Session):
-    """One transaction over which every query sees the same rows."""
+    """One transaction, in which every query sees the same rows."""
 
     dialect = Dialect.POSTGRESQL
 
@@ -55,7 +55,8 @@ class PostgresSession(Session):
         self._is_own = source.is_own
         if self._is_own and self._schema == _OURS:
             raise ItemFailed(
-                "source_denied", "The schema public of Longhaul's own database is no data source."
+                "source_denied",
+                "The schema public of Longhaul's own database cannot be a data source.",
             )
         self._known: Sequence[SourceTable] | None = None
         try:
@@ -95,7 +96,7 @@ class PostgresSession(Session):
         """Some of the rows; the server repeats its choice in every query of the snapshot."""
         if not table.is_query:
             return sampled(rows, count, wanted, rows.columns)
-        # A view has no blocks to choose from, and no order: its rows are chosen by what they hold.
+        # A view has no blocks and no order: its rows are chosen by their values.
         whole = self.bind(table)
         where = place("", (whole[name].cast("string") for name in whole.columns))
         some = whole.filter(is_in_share(where, share_of(count, wanted)))
@@ -104,11 +105,11 @@ class PostgresSession(Session):
         return some.select(*rows.columns)
 
     def query(self, text: str, values: Any = None) -> list[tuple[Any, ...]]:
-        """Run one statement of somebody else's with values beside it.
+        """Run one statement of a person, with its parameters.
 
         Raises:
             QueryFailed: The engine refused the statement or gave it up.
-            Interrupted: Somebody does not want the answer any more.
+            Interrupted: The session was stopped.
         """
         self.check()
         with self._translated(), self._connection.transaction(), self._connection.cursor() as one:
@@ -124,7 +125,7 @@ class PostgresSession(Session):
         return self.query(sql)
 
     def _stop(self) -> None:
-        # Whoever stops it asks again until it has stopped.
+        # The caller repeats this until it has stopped.
         with suppress(psycopg.Error):
             if not self._connection.closed:
                 self._connection.cancel_safe(timeout=CONNECT_SECONDS)
@@ -191,14 +192,14 @@ def _table(
             SourceColumn(name=one, type=kind, nullable=may)
             for one, kind, may in zip(names, types, nullable, strict=True)
         ],
-        # Minus one until somebody has analysed the table.
+        # Minus one until the table was analysed.
         rows=round(rows) if rows >= 0 else None,
         key=tuple(key),
         is_query=is_query,
     )
 
 
-# What spoils every query on the table.
+# Errors of every query on the table.
 _FATAL: Sequence[tuple[type[psycopg.Error], str, str]] = [
     (errors.LockNotAvailable, "source_locked", "The table is locked by somebody else."),
     (errors.InsufficientPrivilege, "source_denied", "The data source does not let us read it."),
@@ -220,7 +221,7 @@ _MEANINGS: Sequence[tuple[type[psycopg.Error], str, str]] = [
     (
         errors.ProgramLimitExceeded,
         "too_large",
-        "A value or the query is larger than the data source can work on.",
+        "A value or the query is larger than the data source can handle.",
     ),
     (errors.UndefinedFunction, "type_mismatch", "The column's type does not suit the rule."),
     (errors.DatatypeMismatch, "type_mismatch", "The column's type does not suit the rule."),

@@ -1,7 +1,7 @@
-"""Reads a column as what a rule compares: a number, a time, a truth value or a text.
+"""Reads a column as the type that a rule compares: a number, a time, a truth value or a text.
 
-A value that cannot be read so becomes NULL, which no comparison accepts; it fails the rule
-and never the query.
+A value that cannot be read becomes NULL, which no comparison accepts; it fails the rule,
+never the query.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from longhaul.adapters.sources.values import as_double, as_text
 from longhaul.core.formats import DataType
 from longhaul.core.sources import SourceTable
 
-# Without counted repetition, at which PostgreSQL is several times slower.
+# Without counted repetition, which is several times slower in PostgreSQL.
 NUMBER = r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9][0-9]?)?$"
 WHOLE = "^[-+]?[0-9]+$"
 WHOLE_DECIMAL = r"^[-+]?[0-9]+(\.0*)?$"
@@ -34,7 +34,7 @@ YES, NO = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
 class Reading(StrEnum):
-    """As what a column is read."""
+    """The type as which a column is read."""
 
     NUMBER = "number"
     TIME = "time"
@@ -43,7 +43,7 @@ class Reading(StrEnum):
 
 
 class Unreadable(Exception):
-    """A rule cannot be asked of a column.
+    """A rule cannot be evaluated on a column.
 
     Attributes:
         code: `column_missing` or `type_mismatch`.
@@ -97,7 +97,7 @@ class Reader:
         """The column in a reading.
 
         Args:
-            written: How its times are written; in any way where nobody has said.
+            written: How its times are written; in any form if None.
         """
         how: Mapping[Reading, Callable[[str], Any]] = {
             Reading.NUMBER: self.number,
@@ -108,7 +108,7 @@ class Reader:
         return how[reading](name)
 
     def natural(self, name: str, declared: DataType | None) -> Reading | None:
-        """As what the column is compared; None for a text of which nobody said more."""
+        """The type as which the column is compared; None for a text without a known type."""
         if declared is not None:
             return _DECLARED[declared]
         kind = self.raw(name).type()
@@ -173,7 +173,7 @@ class Reader:
         return ibis.cases((text.re_search(writing.pattern), time), else_=None)
 
     def _taken_apart(self, text: Any, writing: Writing) -> Any:
-        """A text that is known to be written in one way as a time."""
+        """A text in a known form as a time."""
 
         def part(start: int, length: int) -> Any:
             digits = text.substr(start, length)
@@ -191,19 +191,19 @@ class Reader:
         return [WRITINGS[form] for form in dict.fromkeys((written, *self._dates))]
 
     def _digits(self, name: str) -> Any:
-        """The column as text; of a number without what stands behind its point, if it is whole."""
+        """The column as text; a whole number without its decimals."""
         kind, text = self.raw(name).type(), self.text(name)
         if not kind.is_decimal() or kind.scale == 0:
             return text
         return text.re_replace(r"\.0*$", "")
 
     def is_time_in(self, name: str, written: str) -> Any:
-        """Whether a text is a time that is written so, or as the source itself writes times."""
+        """Whether a text is a time in this form, or as the source writes times."""
         tests = [self.is_written(name, form).fill_null(False) for form in self._forms(written)]
         return ibis.or_(*tests)
 
     def is_written(self, name: str, writing: Writing) -> Any:
-        """Whether a text is written in one way, and exists in the calendar."""
+        """Whether a text has a form, and exists in the calendar."""
         text = self._digits(name)
         if self.dialect is Dialect.POSTGRESQL:
             return times_in_postgres.written_time(text, writing).notnull()
@@ -224,7 +224,7 @@ def literal_of(reading: Reading, value: Any, name: str) -> Any:
     """A rule's value in the form that its column is compared in.
 
     Raises:
-        Unreadable: It is no such value.
+        Unreadable: It is not such a value.
     """
     match reading, value:
         case Reading.TRUTH, bool():
@@ -243,7 +243,7 @@ def literal_of(reading: Reading, value: Any, name: str) -> Any:
 
 
 def reading_for(value: Any, natural: Reading | None) -> Reading:
-    """As what a column is read to be compared with a value: the value's own type decides."""
+    """The type as which a column is compared with a value: the value's type decides."""
     if isinstance(value, bool):
         return Reading.TRUTH
     if isinstance(value, int | float):
@@ -252,7 +252,7 @@ def reading_for(value: Any, natural: Reading | None) -> Reading:
 
 
 def is_month(written: str | None) -> bool:
-    """Whether somebody has said that a time is written without its day."""
+    """Whether a time is known to be written without its day."""
     return written is not None and not WRITINGS[written].has_day
 
 
@@ -273,7 +273,7 @@ def time_of(value: str) -> int | None:
 
 
 def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
-    """Whether a value can be read as a type; the column is not null where it is asked.
+    """Whether a value can be read as a type; only used where the column is not null.
 
     Raises:
         Unreadable: There is no such column.
@@ -296,7 +296,7 @@ def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
 
 
 def _is_whole(number: Any) -> Any:
-    # Ibis casts a floor to bigint, which the largest doubles do not fit into.
+    # Ibis casts a floor to bigint, which is too small for the largest doubles.
     return ibis.cases(
         (number.isinf(), False),
         (number.abs() >= _ALL_WHOLE, True),

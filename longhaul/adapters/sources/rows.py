@@ -9,13 +9,13 @@ from longhaul.adapters.sources.session import Session, any_of
 from longhaul.adapters.sources.values import as_text
 from longhaul.core.cases import MOST_ROWS
 
-# Keys that one query names.
+# The most keys in one query.
 _AT_ONCE = 200
 
-# Longer values are cut, in samples and in the evidence for them alike.
+# Longer values are cut, in samples and in their evidence.
 LONGEST_CELL = 10_000
 
-# Rows with the same key; the last of them only says that there are too many.
+# The most rows with the same key, and one that shows that there are more.
 _MOST_ALIKE = MOST_ROWS + 1
 
 
@@ -31,12 +31,12 @@ def read_rows(
         keys: Values by column; all name the same columns.
 
     Raises:
-        QueryFailed: A key does not read as its column's type, or the table cannot be read.
+        QueryFailed: A key cannot be read as its column's type, or the table cannot be read.
     """
     if not keys:
         return []
     names = list(dict.fromkeys([*keys[0], *columns]))
-    # Under other names: of a choice of all columns that were bound Ibis makes a plain `*`.
+    # Under other names: Ibis turns a choice of all bound columns into `*`.
     width = len(keys[0])
     texts = [as_text(bound[name]) for name in names]
     texts[width:] = [text.left(LONGEST_CELL + 1) for text in texts[width:]]
@@ -49,7 +49,7 @@ def read_rows(
         found += [
             dict(zip(names, (*values[:width], *map(_cut, values[width:])), strict=True))
             for values in session.fetch(_first_of_each(rows, width))
-            # In the column's type 1.0 equals 1, which is written otherwise.
+            # In the column's type 1.0 equals 1, which is written differently.
             if values[:width] in wanted
         ]
     return found
@@ -62,7 +62,7 @@ def _cut(value: str | None) -> str | None:
 
 
 def _has_one_of(bound: Any, keys: Sequence[Mapping[str, str | None]]) -> Any:
-    """Whether a row has one of some keys; those that differ in one column only are one test."""
+    """Whether a row has one of some keys; keys that differ in one column only are one test."""
     different = {name: len({key[name] for key in keys}) for name in keys[0]}
     *others, last = sorted(different, key=lambda name: different[name])
     by_others: dict[tuple[str | None, ...], list[str | None]] = {}
@@ -87,7 +87,7 @@ def _is_in(column: Any, values: Sequence[str | None]) -> Any:
 
 
 def _first_of_each(rows: Any, width: int) -> Any:
-    """The first few rows of each key, which is the first so many columns."""
+    """The first few rows of each key, which is in the first columns."""
     columns = list(rows.columns)
     place = ibis.row_number().over(group_by=columns[:width], order_by=columns)
     numbered = rows.mutate(place=place)

@@ -1,7 +1,7 @@
 """Turns rules into Ibis expressions: which rows a rule judges, and which of them fail.
 
-A considered row that does not hold, or of which that cannot be said, fails: the answer
-NULL counts as no.
+A considered row fails if the rule is not true for it or cannot be evaluated: NULL counts
+as false.
 """
 
 import json
@@ -49,7 +49,7 @@ from longhaul.core.rule_execution import TableRule, columns_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRule:
-    """A rule that can be said of each row by itself.
+    """A rule about each row alone.
 
     Attributes:
         rows: The bound table.
@@ -57,7 +57,7 @@ class RowRule:
         considered: Which rows are judged, within the scope; None for all.
         fails: Which rows fail.
         scope_key, considered_key: Equal where the expressions are, so that they are counted once.
-        shown: The physical columns that make a failing row understood.
+        shown: The physical columns that explain a failing row.
     """
 
     rule: TableRule
@@ -96,7 +96,7 @@ def compile_rule(reader: Reader, rule: TableRule) -> CompiledRule:
     """Compile one rule.
 
     Raises:
-        Unreadable: A column is missing or of a type that the rule cannot be asked of.
+        Unreadable: A column is missing or of a type that does not suit the rule.
     """
     names = _Names(reader, rule)
     match rule.expectation:
@@ -173,7 +173,7 @@ class _Names:
         return self.reader.as_(reading, self.column(name), self.rule.written.get(name))
 
     def read(self, name: str, values: Sequence[Any]) -> tuple[Any, Callable[[Any], Any]]:
-        """A column in the reading that it shares with some values, and what reads those."""
+        """A column in the reading that it shares with some values, and a reader of those."""
         reading = self._reading(name, values[0])
         value, read = self.as_(reading, name), partial(literal_of, reading, name=name)
         if reading is Reading.TIME and is_month(self.rule.written.get(name)):
@@ -181,7 +181,7 @@ class _Names:
         return value, read
 
     def pair(self, reading: Reading, one: str, other: str) -> tuple[Any, Any]:
-        """Two columns in a reading; as months where one of them names no days."""
+        """Two columns in a reading; as months if one of them has no days."""
         left, right = (self.as_(reading, name) for name in (one, other))
         by_month = any(is_month(self.rule.written.get(name)) for name in (one, other))
         if by_month and reading is Reading.TIME:
@@ -247,7 +247,7 @@ _DEFAULT_IGNORE = {
 
 
 def _considered(names: _Names, columns: Sequence[str]) -> tuple[Any | None, Hashable]:
-    """Which rows are judged: those that hold a value, or the values that a rule needs."""
+    """Which rows are judged: those with a value, or with the values that a rule needs."""
     kwargs = names.rule.kwargs
     default = next((how for name, how in _DEFAULT_IGNORE.items() if name in kwargs), None)
     ignore = kwargs.get("ignore_row_if", default)
@@ -278,7 +278,7 @@ def _in_set(names: _Names, kwargs: Mapping[str, Any]) -> Any:
 
 
 def _not_in_set(names: _Names, kwargs: Mapping[str, Any]) -> Any:
-    # What cannot be read as one of the values is none of them.
+    # A value that cannot be read in this way is not in the set.
     return ~_certain(_in_set(names, kwargs))
 
 
@@ -315,7 +315,7 @@ def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
 
     known = {names.natural(name) for name in pair}
     if known == {None}:
-        # Texts of which nobody said what they are: what both can be read as is compared.
+        # Texts without a known type: compared as what both can be read as.
         return ibis.coalesce(above(Reading.NUMBER), above(Reading.TIME), above(Reading.TEXT))
     shared = _only(known)
     if shared is None:
@@ -335,7 +335,7 @@ def _are_equal(names: _Names, one: str, other: str) -> Any:
     raw = [names.reader.raw(names.column(name)) for name in (one, other)]
     if reading is Reading.TEXT or not all(column.type().is_string() for column in raw):
         return left == right
-    # "N/A" is no number and still the same as "N/A".
+    # "N/A" is not a number and still the same as "N/A".
     return _certain(left == right) | (raw[0] == raw[1])
 
 
@@ -350,7 +350,7 @@ def _clash(names: _Names, one: str, other: str) -> Any:
 
 
 def _only(known: Iterable[Reading | None]) -> Reading | None:
-    """The one reading among those known; None when there is none or more than one."""
+    """The one reading among the known ones; None when there is none or more than one."""
     readings = {one for one in known if one is not None}
     return readings.pop() if len(readings) == 1 else None
 

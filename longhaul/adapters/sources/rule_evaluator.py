@@ -29,7 +29,7 @@ class SourceRuleEvaluator:
         """Judge all rules of one table in as few scans as possible, over one snapshot."""
 
         def judge(session: Session) -> TableVerdicts:
-            # Ibis takes a second to import, which only a process that reads sources spends.
+            # Ibis takes a second to import, so it is imported only where sources are read.
             from longhaul.adapters.sources.table_scan import TableScan  # noqa: PLC0415
 
             found = session.table(table)

@@ -1,4 +1,4 @@
-"""Draws samples where the rows are: a few scans that count, and a short query for each reason."""
+"""Draws samples in the source: a few scans that count, and a short query for each reason."""
 
 from longhaul.adapters.regexes import Re2
 from longhaul.adapters.sources.session import Session
@@ -14,10 +14,10 @@ class SourceSampler:
         self._re2 = Re2()
 
     async def sample(self, request: TableRequest) -> TableSamples:
-        """Draw rows, all over one snapshot of the table."""
+        """Draw rows from one snapshot of the table."""
 
         def work(session: Session) -> TableSamples:
-            # Ibis takes a second to import, which only a process that reads sources spends.
+            # Ibis takes a second to import, so it is imported only where sources are read.
             from longhaul.adapters.sources.table_sampling import TableSampling  # noqa: PLC0415
 
             return TableSampling(session, session.table(request.table), request, self._re2).run()

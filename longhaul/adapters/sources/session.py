@@ -1,7 +1,7 @@
-"""One look into a data source: a connection that reads, belongs to one thread, and can be stopped.
+"""A session with a data source: a connection that reads, belongs to one thread, and can be stopped.
 
-Ibis writes the SQL, so that no identifier and no value is put into text by us; the
-connections are ours, because Ibis' own ones cannot be cancelled or kept read-only.
+Ibis writes the SQL, so that we put no identifier and no value into text. The connections
+are ours, because those of Ibis cannot be cancelled or kept read-only.
 """
 
 import threading
@@ -29,10 +29,10 @@ class Interrupted(Exception):
 
 
 class QueryFailed(Exception):
-    """The engine refused or gave up one statement; the session goes on.
+    """The engine refused or cancelled one statement; the session goes on.
 
     Attributes:
-        is_slow: It ran into its time-out.
+        is_slow: It reached its time-out.
     """
 
     def __init__(self, code: str, sentence: str, *, is_slow: bool = False) -> None:
@@ -43,7 +43,7 @@ class QueryFailed(Exception):
 
     @property
     def as_failure(self) -> ItemFailed:
-        """The same, for an item that has nothing else to try."""
+        """The same as the failure of an item."""
         return ItemFailed(self.code, self.sentence)
 
 
@@ -65,15 +65,15 @@ class Session(ABC):
 
     @abstractmethod
     def sample(self, table: SourceTable, rows: Any, count: int, wanted: SampleOf) -> Any:
-        """Some of the rows of a table that was bound and has so many, the same in every query.
+        """Some of the rows of a bound table with this many, the same in every query.
 
         Raises:
-            QueryFailed: Of such a table no sample can be taken.
+            QueryFailed: The table cannot be sampled.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
 
     @abstractmethod
     def _run(self, sql: str) -> list[tuple[Any, ...]]:
@@ -88,14 +88,14 @@ class Session(ABC):
 
         Raises:
             QueryFailed: The engine refused the statement or gave it up.
-            Interrupted: Somebody does not want the answer any more.
+            Interrupted: The session was stopped.
         """
         self.check()
         try:
             sql = compiler(self.dialect)(expression)
         except Exception as exc:
             # Ibis' own classes of errors need Ibis, which is imported late.
-            raise QueryFailed("query_failed", "The rule cannot be asked of this source.") from exc
+            raise QueryFailed("query_failed", "This source cannot evaluate the rule.") from exc
         return self._run(sql)
 
     def table(self, name: str | None) -> SourceTable:
@@ -107,12 +107,12 @@ class Session(ABC):
         return find_table(self.tables(), name)
 
     def interrupt(self) -> None:
-        """Stop what runs and let nothing else start; may be called from any thread, repeatedly."""
+        """Stop the statement and allow no other; may be called from any thread, repeatedly."""
         self._interrupted.set()
         self._stop()
 
     def check(self) -> None:
-        """Raise `Interrupted` if somebody said so."""
+        """Raise `Interrupted` if the session was stopped."""
         if self._interrupted.is_set():
             raise Interrupted
 
@@ -142,7 +142,7 @@ def find_table(tables: Sequence[SourceTable], name: str | None) -> SourceTable:
 
 
 def any_of(tests: Sequence[Any]) -> Any:
-    """Whether one of some tests is true; halved, so that no expression gets too deep."""
+    """Whether one of some tests is true; built by halving, so that no expression gets too deep."""
     if len(tests) == 1:
         return tests[0]
     half = len(tests) // 2

@@ -1,4 +1,4 @@
-"""Opens looks into data sources, each in a thread of its own that can be stopped."""
+"""Opens sessions with data sources, each in its own thread that can be stopped."""
 
 import asyncio
 import os
@@ -12,12 +12,12 @@ from longhaul.core.sources import DataSource, SourceAccess, SourceKind, SourceTa
 
 Answer = TypeVar("Answer")
 
-# How many looks a process has open at once: each is a connection to somebody's database, or a
-# file in memory. Who shares a look, as the rules of a table do, needs only one.
+# How many sessions a process has open at once: each is a connection to a database, or a file
+# in memory. Rules of one table share one.
 SESSIONS = 32
 
-# Not asyncio's own threads: a look may take minutes, and the items beside it need those. And
-# what stops a look must not wait for a thread that only its end would set free.
+# Not asyncio's threads: a session may take minutes, and other items need those. And stopping a
+# session must not wait for a thread that only becomes free when it ends.
 _looking = ThreadPoolExecutor(SESSIONS, "longhaul-source")
 _stopping = ThreadPoolExecutor(4, "longhaul-source-stop")
 
@@ -58,7 +58,7 @@ class SourceSessions:
             raise
 
     def _stop(self, ended: "asyncio.Future[Answer]", opened: "_Opened") -> "asyncio.Task[None]":
-        # A task of its own, which goes on although whoever waits for it is cancelled once more.
+        # A separate task, which goes on even if the waiting one is cancelled again.
         stop = asyncio.create_task(_stop(ended, opened))
         self._stops.add(stop)
         stop.add_done_callback(self._stops.discard)
@@ -74,7 +74,7 @@ class SourceSessions:
             raise exc.as_failure from exc
 
     def _open(self, source: DataSource) -> Session:
-        # The drivers are imported where sources are read, and not by every process.
+        # The drivers are only imported where sources are read.
         if source.kind is not SourceKind.POSTGRESQL:
             from longhaul.adapters.sources.files import FileSession  # noqa: PLC0415
 
@@ -92,14 +92,14 @@ class SourceSessions:
         if not dsn:
             raise ItemFailed(
                 "secret_missing",
-                f"The data source's secret {source.secret_ref} is not bound here: name it in "
-                "LONGHAUL_SOURCES__SECRETS and set it, where the API and the workers run.",
+                f"The data source's secret {source.secret_ref} is not available here: name it in "
+                "LONGHAUL_SOURCES__SECRETS and set it for the API and the workers.",
             )
         return dsn
 
 
 class _Opened:
-    """What a thread has open, for whoever wants to stop it."""
+    """The session that a thread has open, so that it can be stopped."""
 
     def __init__(self) -> None:
         self._session: Session | None = None
@@ -119,9 +119,9 @@ class _Opened:
 
 
 async def _stop(ended: "asyncio.Future[Answer]", opened: _Opened) -> None:
-    # Again and again: the thread may be between two statements, or still connecting.
+    # Repeatedly: the thread may be between two statements, or still connecting.
     while not ended.done():
         await asyncio.get_running_loop().run_in_executor(_stopping, opened.interrupt)
         await asyncio.wait({ended}, timeout=_AGAIN)
-    # Looked at, or asyncio logs it with its text.
+    # Retrieved, or asyncio logs it with its text.
     ended.exception()

@@ -1,4 +1,4 @@
-"""Why rows may be worth a look, each as a test of a row: what is measured, missing or broken."""
+"""Reasons to sample rows, each as a test of a row: measured, missing or broken."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from longhaul.adapters.sources.rule_compiler import MeasureRule, UniqueRule, com
 from longhaul.core.expectations import BETWEEN, LENGTHS
 from longhaul.core.sampling import Category, Kind, Risk, SampledAttribute, SampledRule
 
-# Numbers beyond are left out of means: their squares would overflow.
+# Larger numbers are left out of means: their squares would overflow.
 LARGEST = 1e18
 
 SIGMAS = 2.0
@@ -31,10 +31,10 @@ _GRAVEST = list(reversed(Risk))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """A test of a row, before anybody has counted the rows that it is true of.
+    """A test of a row, before counting the rows for which it is true.
 
     Attributes:
-        test: True or false for each row, never NULL; None where only a group tells.
+        test: True or false for each row, never NULL; None for tests of a group.
         doubled: For rules about equal rows: the columns that are equal, and the rows judged.
     """
 
@@ -52,7 +52,7 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """Figures of a column, in the reading that it is compared in; None where it has none."""
+    """Figures of a column, in the reading in which it is compared; None where it has none."""
 
     low: Any = None
     high: Any = None
@@ -73,10 +73,10 @@ READINGS: Mapping[str, Reading] = {
 
 
 def measured(reader: Reader, attribute: SampledAttribute) -> Any | None:
-    """What of a column has ends: its numbers, its times, the lengths of its texts.
+    """What is measured of a column: its numbers, its times, or the lengths of its texts.
 
     Raises:
-        Unreadable: The column is missing or does not read as the attribute's type.
+        Unreadable: The column is missing or cannot be read as the attribute's type.
     """
     assert attribute.column is not None
     reading = READINGS[attribute.data_type]
@@ -94,7 +94,7 @@ def rule_suspicions(
     attributes: Mapping[int, SampledAttribute],
     re2: Re2,
 ) -> Iterator[Suspicion]:
-    """Rows that break rules, the gravest rules first; rules that cannot be asked are left out."""
+    """Rows that break rules, the most severe first; rules that cannot run are left out."""
     for one in sorted(rules, key=lambda one: (_GRAVEST.index(one.severity), one.rule.id)):
         if _REGEX in one.rule.kwargs and re2.refusal(one.rule.kwargs[_REGEX]):
             continue
@@ -124,7 +124,7 @@ def rule_suspicions(
 
 
 def missing(reader: Reader, attribute: SampledAttribute) -> Iterator[Suspicion]:
-    """Rows without a value that the form demands."""
+    """Rows without a value that the form requires."""
     if attribute.is_mandatory and attribute.column is not None:
         yield Suspicion(
             key=f"missing:{attribute.id}",
@@ -139,7 +139,7 @@ def missing(reader: Reader, attribute: SampledAttribute) -> Iterator[Suspicion]:
 
 
 def outliers(value: Any, attribute: SampledAttribute, measures: Measures) -> Iterator[Suspicion]:
-    """Rows whose number lies far from the others."""
+    """Rows whose number is far from the others."""
     fences = list(_fences(measures))
     if not fences:
         return
@@ -161,7 +161,7 @@ def outliers(value: Any, attribute: SampledAttribute, measures: Measures) -> Ite
 def boundaries(
     value: Any, attribute: SampledAttribute, measures: Measures, rules: Sequence[SampledRule]
 ) -> Iterator[Suspicion]:
-    """Rows whose value is the first or last that a rule allows or that the data has."""
+    """Rows with the lowest or highest value that a rule allows or that the data has."""
     reading = READINGS[attribute.data_type]
     what = f"The length of {attribute.name}" if reading is Reading.TEXT else attribute.name
     risk = Risk.MEDIUM if attribute.is_critical or attribute.is_key else Risk.LOW
@@ -205,7 +205,7 @@ def _ends(
             continue
         read = _READ.get((one.rule.expectation, reading))
         if read is None or kwargs.get("min_value") == kwargs.get("max_value"):
-            # Where one value only is allowed, every good row has it.
+            # If only one value is allowed, every good row has it.
             continue
         for name, word in (("min_value", "lowest"), ("max_value", "highest")):
             end = read(kwargs.get(name))
@@ -226,7 +226,7 @@ def _time(end: object) -> Any:
     return time_of(end) if isinstance(end, str) else None
 
 
-# What is measured of a text is its length.
+# For a text the length is measured.
 _READ: Mapping[tuple[str, Reading], Callable[[object], Any]] = {
     (BETWEEN, Reading.NUMBER): _number,
     (BETWEEN, Reading.TIME): _time,
@@ -235,10 +235,10 @@ _READ: Mapping[tuple[str, Reading], Callable[[object], Any]] = {
 
 
 def figures(value: Any, reading: Reading, quartile_rows: Any | None) -> Mapping[str, Any]:
-    """What is measured of a column in one scan.
+    """The figures of a column in one scan.
 
     Args:
-        quartile_rows: Which rows the quartiles are taken of; None for all.
+        quartile_rows: The rows for the quartiles; None for all.
     """
     ends = {"low": value.min(), "high": value.max()}
     if reading is not Reading.NUMBER:
@@ -256,7 +256,7 @@ def figures(value: Any, reading: Reading, quartile_rows: Any | None) -> Mapping[
 
 
 def read_measures(named: Mapping[str, Any]) -> Measures:
-    """What came back of `figures`."""
+    """Read the result of `figures`."""
     mean, deviation = named.get("mean"), named.get("deviation")
     first, third = named.get("first"), named.get("third")
     return Measures(

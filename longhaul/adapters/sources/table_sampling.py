@@ -1,4 +1,4 @@
-"""One table on its way to a sample: measured, counted, drawn from, in one snapshot."""
+"""Sampling one table: measured, counted and drawn from in one snapshot."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,11 +46,11 @@ from longhaul.core.sampling import (
 )
 from longhaul.core.sources import SourceTable
 
-# PostgreSQL takes 1,664 columns in an answer.
+# PostgreSQL allows 1,664 columns in a result.
 MEASURED_AT_ONCE = 100
 COUNTED_AT_ONCE = 200
 
-# Quartiles need a sort for each column; of more rows than this they are taken of a part.
+# Quartiles need a sort for each column; for more rows than this they are estimated from a part.
 QUARTILE_ROWS = 100_000
 
 MOST_STRATA = 12
@@ -58,7 +58,7 @@ _STRATA_TRIED = 10
 _LONGEST_STRATUM = 40
 _FEWEST_STRATA = 2
 
-# By so much of their values rows with the same key are told apart.
+# How many characters of their values tell rows with the same key apart.
 _TOLD_APART = 200
 
 _TWICE = 2
@@ -77,7 +77,7 @@ class TableSampling:
     """Draws samples from one table.
 
     The order of a pool's rows is that of a hash over the seed, the pool and the row's key: it
-    looks random, does not depend on how the rows are stored, and is the same every time.
+    is like random, does not depend on how the rows are stored, and is the same every time.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class TableSampling:
         self._key = [name for name in request.key if name in self._known] or list(table.key)
         if not self._key:
             raise ItemFailed(
-                "no_key", "Nothing names the rows of the table: map the report's key attributes."
+                "no_key", "The rows of the table have no key: map the report's key attributes."
             )
         self._problems: dict[int, str] = {}
         self._attributes = list(self._usable(request.attributes))
@@ -102,7 +102,7 @@ class TableSampling:
         """Measure, count and draw.
 
         Raises:
-            QueryFailed: Not even the rows of the table can be counted.
+            QueryFailed: The rows of the table cannot be counted.
         """
         rows = self._session.bind(self._table, self._columns())
         ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
@@ -136,7 +136,7 @@ class TableSampling:
                 self._problems[one.id] = "The table has no column for the attribute."
 
     def _check_key(self) -> None:
-        """Say of each attribute if the part of the key that the table has names no single row."""
+        """Add a problem to each attribute if the table's part of the key is not unique."""
         lacking = [name for name in self._request.key if name not in self._known]
         if not lacking or self._key == list(self._table.key):
             return
@@ -144,8 +144,8 @@ class TableSampling:
         ((count,),) = self._session.fetch(named.aggregate(keys=named.count()))
         if count < self._count:
             problem = (
-                f"The table has no {' and no '.join(lacking)}, and what else names its rows names"
-                f" {count} of {self._count}; of rows with the same name one is drawn."
+                f"The table has no {' and no '.join(lacking)}, and the rest of the key tells apart"
+                f" only {count} of {self._count} rows; of rows with the same key one is drawn."
             )
             for one in self._attributes:
                 self._problems.setdefault(one.id, problem)
@@ -161,7 +161,7 @@ class TableSampling:
         return [one.name for one in self._table.columns if one.name in {*named, *self._key}]
 
     def _pools(self) -> list[Pool]:
-        """Everything suspicious that at least one row shows."""
+        """The suspicions that at least one row has."""
         by_id = {one.id: one for one in self._attributes}
         rules = [one for one in self._request.rules if one.attribute_id in by_id]
         found = list(rule_suspicions(self._reader, rules, by_id, self._re2))
@@ -193,7 +193,7 @@ class TableSampling:
             try:
                 values.append((one, measured(self._reader, one)))
             except (Unreadable, IbisError):
-                self._problems[one.id] = "The column does not read as the attribute's type."
+                self._problems[one.id] = "The column cannot be read as the attribute's type."
                 values.append((one, None))
         part = self._part(QUARTILE_ROWS)
         for first in range(0, len(values), MEASURED_AT_ONCE):
@@ -210,7 +210,7 @@ class TableSampling:
         }
         answer = self._aggregate(list(wanted.values()))
         if answer is None and len(values) > 1:
-            # Halving finds the one column whose values the engine cannot work on.
+            # Halving finds the one column whose values the engine cannot handle.
             half = len(values) // 2
             yield from self._measure(values[:half], part)
             yield from self._measure(values[half:], part)
@@ -235,7 +235,7 @@ class TableSampling:
                 yield from self._count_some(found[:half])
                 yield from self._count_some(found[half:])
             else:
-                # What cannot be asked of the table must not spoil the clean rows' test either.
+                # A test that fails must not break the test of clean rows either.
                 del self._suspicions[found[0].key]
             return
         counts = iter(answer)
@@ -255,7 +255,7 @@ class TableSampling:
         return int(count or 0)
 
     def _aggregate(self, wanted: Sequence[Any]) -> tuple[Any, ...] | None:
-        """Some figures of the whole table; None when the engine cannot tell."""
+        """Some figures of the whole table; None when the engine fails."""
         if not wanted:
             return ()
         named = {f"f{number}": figure for number, figure in enumerate(wanted)}
@@ -274,7 +274,7 @@ class TableSampling:
         return self._rows.count(where=test)
 
     def _clean_pools(self, pools: Sequence[Pool]) -> Sequence[Pool]:
-        """Rows that nothing is the matter with, one pool for each stratum that is drawn from."""
+        """Rows without suspicion, one pool for each stratum that is drawn from."""
         wanted = self._request.wanted.get(Category.CLEAN, 0)
         if not wanted or not self._attributes:
             return []
@@ -297,7 +297,7 @@ class TableSampling:
                 continue
             pool = self._clean_pool(f"{prefix}clean:{number}", number, one)
             self._strata_by_key[pool.key] = one
-            # As often as its share asks for; what one cannot give the others do.
+            # As often as its share requires; the others make up for missing ones.
             clean += [pool] * part
         return clean
 
@@ -306,7 +306,7 @@ class TableSampling:
             key=key,
             category=Category.CLEAN,
             kind=Kind.CLEAN,
-            # Of one and the same attribute they are drawn in this order, and dealt out afterwards.
+            # They are drawn in this order for one attribute, and assigned to attributes afterwards.
             attribute_id=self._attributes[0].id,
             stratum=number,
             reason=f"Nothing is suspicious about the row{one.name}.",
@@ -316,7 +316,7 @@ class TableSampling:
         )
 
     def _dealt(self, drawn: Iterable[DrawnRow]) -> Iterator[DrawnRow]:
-        """Let the attributes take turns at the clean rows, in an order that the seed decides."""
+        """Assign the clean rows to the attributes in turn, in an order that the seed decides."""
         seed = self._request.seed
         ids = (one.id for one in self._attributes)
         turns = cycle(sorted(ids, key=lambda one: order_of(seed, "turn", one)))
@@ -346,7 +346,7 @@ class TableSampling:
         return [_Stratum("", ibis.literal(True), int(count))]
 
     def _stratifiers(self) -> Sequence[SampledAttribute]:
-        """Attributes with a few values each, those first that people care most about."""
+        """Attributes with a few values each, the most important first."""
         texts = [
             one
             for one in self._attributes
@@ -378,7 +378,7 @@ class TableSampling:
             assert one.doubled is not None
             columns, _ = one.doubled
             groups = self._doubled(one)
-            # Two rules may say the same, and Ibis cannot tell the same groups from themselves.
+            # Two rules may be equal, and Ibis cannot join a group with itself.
             if any(groups.equals(other) for other in joined):
                 continue
             joined.append(groups)
@@ -407,12 +407,12 @@ class TableSampling:
         key = self._texts_of_key(rows)
         value = as_text(rows[attribute.column]).left(_TOLD_APART)
         line = rows.select(place=self._place(key.values(), name), **key, value=value)
-        # Rows with the same key count once: nobody could tell them apart.
+        # Rows with the same key count once: they cannot be told apart.
         enough = _TWICE * most
         answer = self._session.fetch(line.order_by(line.columns).limit(enough))
         found = {values[1:-1]: values[-1] for values in reversed(answer)}
         if len(found) < most and len(answer) == enough:
-            # Grouping the whole pool takes several times as long as its first rows do.
+            # Grouping the whole pool takes several times as long as grouping its first rows.
             once = line.group_by(["place", *key]).aggregate(value=line.value.min())
             answer = self._session.fetch(once.order_by(once.columns).limit(most))
             return [Found(values[1:-1], values[-1]) for values in answer]
@@ -429,7 +429,7 @@ class TableSampling:
         return place(f"{self._request.seed}|{name}", key)
 
     def _part(self, rows: int) -> Any | None:
-        """About so many rows, always the same; None for all."""
+        """About this many rows, always the same; None for all."""
         if self._count <= rows:
             return None
         key = self._texts_of_key(self._rows)
@@ -449,7 +449,7 @@ class TableSampling:
         for pick, key in zip(picks, keys, strict=True):
             alike = by_key[pick.found.key]
             column = of_attribute[pick.pool.attribute_id] or ""
-            # Of rows with the same key the one that the reason is about.
+            # Among rows with the same key, the one that the reason is about.
             row = next((one for one in alike if _start(one[column]) == pick.found.value), alike[0])
             drawn.append(
                 DrawnRow(

@@ -1,4 +1,4 @@
-"""The rules of one table on their way through its rows."""
+"""A scan of one table for its rules."""
 
 import time
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -36,10 +36,10 @@ from longhaul.core.rule_execution import (
 )
 from longhaul.core.sources import SourceTable
 
-# PostgreSQL takes 1,664 columns in an answer, and a rule needs up to three.
+# PostgreSQL allows 1,664 columns in a result, and a rule needs up to three.
 RULES_A_SCAN = 200
 
-# Halving a scan that is too slow finds one slow rule among many; if more are, so is the table.
+# Halving a slow scan finds one slow rule among many; if more are slow, the table is.
 MOST_SLOW = 4
 
 _REGEX = "regex"
@@ -51,7 +51,7 @@ _SIZE = "\x01size"
 
 
 class TableScan:
-    """One look at a table for some rules."""
+    """One scan of a table for some rules."""
 
     def __init__(
         self,
@@ -78,8 +78,8 @@ class TableScan:
         """Judge all rules.
 
         Raises:
-            ItemFailed: The table cannot be read at all.
-            QueryFailed: Not even its rows can be counted.
+            ItemFailed: The table cannot be read.
+            QueryFailed: Its rows cannot be counted.
         """
         rows = self._session.bind(self._table, self._columns())
         ((count,),) = self._session.fetch(rows.aggregate(rows=rows.count()))
@@ -110,12 +110,12 @@ class TableScan:
         return Reader(rows, self._table, self._session.dialect)
 
     def _narrow(self, rule: TableRule) -> CompiledRule:
-        """The rule over no more columns than it needs: what Ibis takes long for is the width."""
+        """The rule over only the columns that it needs: Ibis is slow for wide tables."""
         named = {rule.columns.get(name, name) for name in columns_of(rule.kwargs)}
         return compile_rule(self._read(_only(self._reader.rows, {*named, *self._key, ROW})), rule)
 
     def _columns(self) -> Sequence[str]:
-        """The columns that the rules need, so that of a file no others are copied."""
+        """The columns that the rules need, so that only these are copied from a file."""
         named = {
             rule.columns.get(name, name) for rule in self._rules for name in columns_of(rule.kwargs)
         }
@@ -124,7 +124,7 @@ class TableScan:
 
     def _compiled(self, re2: Re2) -> Iterator[CompiledRule]:
         for rule in self._rules:
-            # Only what RE2 takes is safe from taking forever in PostgreSQL.
+            # Only patterns that RE2 accepts cannot take forever in PostgreSQL.
             if _REGEX in rule.kwargs and (refusal := re2.refusal(rule.kwargs[_REGEX])):
                 self._outcomes[rule.id] = Fault(code="bad_regex", sentence=refusal)
                 continue
@@ -136,7 +136,7 @@ class TableScan:
                 self._outcomes[rule.id] = _MISMATCH
 
     def _needing_no_row(self, compiled: Sequence[CompiledRule]) -> Iterator[CompiledRule]:
-        """The rules that can be judged without any row; of the others nothing is known."""
+        """The rules that can be judged without rows; the others have no result."""
         for one in compiled:
             if isinstance(one, MeasureRule) and one.figure is None:
                 yield one
@@ -152,7 +152,7 @@ class TableScan:
                 self._group(one)
 
     def _scan(self, compiled: Sequence[CompiledRule]) -> None:
-        """Judge some rules in one scan, halving them when it fails until the culprit is alone."""
+        """Judge some rules in one scan; if it fails, halve them until the culprit is alone."""
         if self._slow >= MOST_SLOW:
             self._fail(compiled, QueryFailed("source_timeout", "The query took too long."))
             return
@@ -193,7 +193,7 @@ class TableScan:
         return self._examples(one, narrow.rows.filter(narrow.fails), one.shown)
 
     def _group(self, one: UniqueRule) -> None:
-        """Judge a rule about equal rows by a query of its own."""
+        """Judge a rule about equal rows by a separate query."""
         try:
             with self._timed([one]):
                 self._outcomes[one.rule.id] = self._grouped(one)
@@ -228,7 +228,7 @@ class TableScan:
     def _examples(
         self, one: CompiledRule, failing: Any, shown: Sequence[str]
     ) -> Sequence[Mapping[str, Any]]:
-        """Some failing rows; without them the verdict stands all the same."""
+        """Some failing rows; the verdict does not need them."""
         reader = self._read(failing)
         key = {name: _shown(reader, name) for name in self._key}
         if self._session.dialect is Dialect.DUCKDB:
@@ -266,7 +266,7 @@ class TableScan:
 
 
 class _Counts:
-    """The figures of some rules, from one scan; what is counted for several is counted once."""
+    """The figures of some rules, from one scan; shared counts are made once."""
 
     def __init__(self, session: Session, reader: Reader, compiled: Sequence[CompiledRule]) -> None:
 
@@ -320,7 +320,7 @@ class _Counts:
 
 
 def _measured(rule: TableRule, rows: int, observed: float | None) -> Verdict:
-    # Of nothing there is no mean, and Great Expectations does not let that pass.
+    # Without values there is no mean, and Great Expectations fails such a rule.
     success = observed is not None and bool(within(observed, rule.kwargs, lambda end: end))
     return Verdict(
         total=rows, considered=1, failed=int(not success), success=success, observed=observed

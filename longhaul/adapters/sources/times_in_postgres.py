@@ -1,6 +1,6 @@
 """Reads times from texts in PostgreSQL: a shape, then arithmetic on the digits.
 
-The calendar in one regular expression takes a microsecond a value there, this a third.
+The calendar in one regular expression takes a microsecond a value there, this a third of that.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _HOURS, _SIXTY = 24, 60
 
 
 def written_time(text: Any, writing: Writing) -> Any:
-    """A text that is written in one way as a time; NULL when it is not."""
+    """A text in a known form as a time; NULL when it is not in that form."""
     day = _day(text, writing).cast("int64")
     exists = _exists(day)
     time = day * A_DAY
@@ -27,7 +27,7 @@ def written_time(text: Any, writing: Writing) -> Any:
         part = text.substr(start, 2).cast("int64")
         exists &= part < limit
         time += part * (seconds * A_SECOND)
-    # CASE keeps the casts from what is no number.
+    # CASE keeps the casts from what is not a number.
     has_shape = (text.length() == writing.length) & text.re_search(writing.shape)
     return ibis.cases((has_shape, ibis.cases((exists, time), else_=None)), else_=None)
 

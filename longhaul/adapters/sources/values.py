@@ -5,7 +5,7 @@ from typing import Any
 
 import ibis
 
-# Whole numbers below fit into a bigint, and are written without a point and an exponent.
+# Smaller whole numbers fit into a bigint, and are written without point and exponent.
 _WRITTEN_OUT = 1e18
 
 # From here on a number of four bytes has no digits after the point.
@@ -13,15 +13,15 @@ _WHOLE_REALS = 2**24
 
 
 def as_text(column: Any) -> Any:
-    """A column as the text that people would write for its values."""
+    """A column as text, as people write its values."""
     if column.type().is_floating():
         return _number_as_text(as_double(column))
-    # This also takes away the blanks that PostgreSQL fills a character(n) up with.
+    # This also removes the padding blanks of a character(n) in PostgreSQL.
     return column.cast("string")
 
 
 def as_double(column: Any) -> Any:
-    """A floating column as a double; 0.1 in four bytes is the number that is written so."""
+    """A floating column as a double; 0.1 in four bytes becomes 0.1."""
     if not column.type().is_float32():
         return column
     written = column.cast("string").cast("float64")

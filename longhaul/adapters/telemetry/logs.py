@@ -1,4 +1,4 @@
-"""Structured log lines. Of an exception they tell the kind and the place, never the text."""
+"""Structured log lines. For an exception they have the kind and the place, never the text."""
 
 import logging
 import sys
@@ -64,7 +64,7 @@ def describe_exception(exc: BaseException) -> list[str]:
     return lines
 
 
-class LoggedReports:
+class LoggedErrors:
     """Files errors into the log."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes from the API."""
+"""The API's metrics for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 

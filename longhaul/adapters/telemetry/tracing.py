@@ -1,4 +1,4 @@
-"""Traces, where OpenTelemetry's own variables say that they go."""
+"""Traces, sent where OpenTelemetry's variables say."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ def tracing(otlp_endpoint: str | None, service: str) -> Iterator[list[Intercepto
     """Interceptors for Temporal's client: of starts, signals, workflows and activities.
 
     Args:
-        otlp_endpoint: None means that nobody collects traces, and none are made.
-        service: The name of this process, unless OTEL_SERVICE_NAME says otherwise.
+        otlp_endpoint: None means that no traces are made.
+        service: The name of this process, unless OTEL_SERVICE_NAME is set.
     """
     if otlp_endpoint is None:
         yield []

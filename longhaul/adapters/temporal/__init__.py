@@ -1,1 +1,1 @@
-"""Temporal: executes; everything it is told are ids, ranges and counters."""
+"""Temporal: executes; it only gets ids, ranges and counters."""

@@ -17,7 +17,7 @@ from temporalio.converter import (
     DefaultFailureConverterWithEncodedAttributes,
 )
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RetryConfig, RPCError, RPCStatusCode
 
 from longhaul.adapters.temporal.encryption import EncryptionCodec
 from longhaul.core.search_attributes import KINDS
@@ -25,24 +25,34 @@ from longhaul.core.search_attributes import KINDS
 DEFAULT_ADDRESS = "localhost:7233"
 CONNECT_AGAIN = timedelta(seconds=1)
 
-# What a namespace answers whose search attributes are somebody else's to manage.
+# Answers of a namespace whose search attributes are managed by others.
 _NOT_OURS = {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED}
 
 
 async def connect(
-    keys: Mapping[str, bytes], interceptors: Sequence[Interceptor] = (), *, lazy: bool = False
+    keys: Mapping[str, bytes],
+    interceptors: Sequence[Interceptor] = (),
+    *,
+    lazy: bool = False,
+    retry_for: timedelta | None = None,
 ) -> Client:
     """Connect as Temporal's standard variables say.
 
     Args:
         keys: Encryption keys by id, newest first; none leaves payloads in clear.
-        interceptors: What sees every call, such as tracing.
-        lazy: Connect at the first call, so that a process can start while Temporal is away.
+        interceptors: They see every call, such as tracing.
+        lazy: Connect at the first call, so that a process can start while Temporal is down.
+        retry_for: How long the client itself repeats a call that finds nobody; 10 s by default.
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", DEFAULT_ADDRESS)
+    retries = None
+    if retry_for is not None:
+        milliseconds = int(retry_for / timedelta(milliseconds=1))
+        retries = RetryConfig(max_elapsed_time_millis=milliseconds)
     return await Client.connect(
         **config,
+        retry_config=retries,
         data_converter=data_converter(keys),
         interceptors=interceptors,
         lazy=lazy,
@@ -52,7 +62,7 @@ async def connect(
 async def connect_patiently(
     keys: Mapping[str, bytes], interceptors: Sequence[Interceptor] = ()
 ) -> Client:
-    """Connect, and wait for Temporal as long as it takes: a worker is of no use before."""
+    """Connect, and wait for Temporal as long as it takes: a worker needs it."""
     log = structlog.get_logger("longhaul.temporal")
     while True:
         try:
@@ -74,7 +84,7 @@ def data_converter(keys: Mapping[str, bytes]) -> DataConverter:
 
 
 async def ensure_search_attributes(client: Client) -> bool:
-    """Register our search attributes; False where that is not ours to do and not done."""
+    """Register our search attributes; False if we may not and nobody else has."""
     operator = client.operator_service
     try:
         known = await operator.list_search_attributes(

@@ -1,4 +1,4 @@
-"""Encrypts payloads before Temporal stores them: AES-256-GCM, keys by id, newest writes."""
+"""Encrypts payloads before Temporal stores them: AES-256-GCM, keys by id, the newest encrypts."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ NONCE_BYTES = 12
 
 
 class EncryptionCodec(PayloadCodec):
-    """Reads what any of its keys has written; writes with the first."""
+    """Decrypts with any of its keys; encrypts with the first."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
@@ -23,10 +23,10 @@ class EncryptionCodec(PayloadCodec):
         return [self._encrypt(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt; payloads written before there were keys pass as they are.
+        """Decrypt; payloads from before there were keys stay as they are.
 
         Raises:
-            KeyError: A payload was written with a key that is not known any more.
+            KeyError: A payload was written with a key that is no longer known.
         """
         return [
             self._decrypt(payload) if payload.metadata.get("encoding") == ENCODING else payload

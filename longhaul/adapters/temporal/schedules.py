@@ -27,14 +27,14 @@ from longhaul.core.upkeep import Upkeep
 
 PREFIX = "longhaul-schedule-"
 
-# What was missed while Temporal was away is made up for, once, if it is not older than this.
+# Firings missed while Temporal was down are made up for by one, if not older than this.
 CATCH_UP = timedelta(hours=1)
 
 _POLICY = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP)
 
 
 class TemporalSchedules:
-    """Makes Temporal know schedules as they are.
+    """Copies schedules to Temporal.
 
     Every method raises:
         TemporalUnavailable: Temporal cannot be reached.
@@ -47,7 +47,7 @@ class TemporalSchedules:
         """Create a schedule, or bring it up to date.
 
         Raises:
-            InvalidInput: Temporal does not take its times.
+            InvalidInput: Temporal does not accept its times.
         """
         if schedule.cron is not None:
             spec = ScheduleSpec(cron_expressions=[schedule.cron], time_zone_name=schedule.time_zone)
@@ -71,7 +71,7 @@ class TemporalSchedules:
     async def put_upkeep(self, upkeep: Upkeep) -> None:
         """Create one of the system's own schedules, or bring it up to date.
 
-        One that somebody has paused in Temporal stays paused.
+        One that was paused in Temporal stays paused.
         """
         wanted = TemporalSchedule(
             action=ScheduleActionStartWorkflow(
@@ -83,7 +83,7 @@ class TemporalSchedules:
         await self._put(upkeep.schedule_id, wanted, keep_state=True)
 
     async def delete(self, schedule_id: str) -> None:
-        """Let a schedule fire no more; of one that is not there, nothing happens."""
+        """Delete a schedule; no-op if there is none."""
         with translated():
             try:
                 await self._handle(schedule_id).delete(rpc_timeout=RPC_TIMEOUT)

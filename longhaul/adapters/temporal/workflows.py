@@ -1,4 +1,4 @@
-"""Starts and steers the workflows of jobs."""
+"""Starts and controls the workflows of jobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +52,7 @@ _REPORT = SearchAttributeKey.for_int(names.REPORT_ID)
 
 
 class TemporalWorkflows:
-    """Speaks to Temporal about one workflow at a time; its id is the job's."""
+    """Calls Temporal for one workflow at a time; its id is the job's."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -193,7 +193,7 @@ def _found(exc: RPCError) -> bool:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Say `TemporalUnavailable` for every way in which Temporal may be away."""
+    """Raise `TemporalUnavailable` for every error that means Temporal is down."""
     try:
         yield
     except RPCError as exc:
@@ -201,5 +201,5 @@ def translated() -> Iterator[None]:
             raise
         raise TemporalUnavailable("Temporal cannot be reached; try again soon.") from exc
     except (TimeoutError, RuntimeError) as exc:
-        # What a client raises that has never been connected.
+        # The error of a client that has never been connected.
         raise TemporalUnavailable("Temporal cannot be reached; try again soon.") from exc

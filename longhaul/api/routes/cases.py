@@ -16,8 +16,7 @@ from longhaul.api.case_schemas import (
     WholeCaseView,
 )
 from longhaul.api.decision_schemas import RowId
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
-from longhaul.api.routes.versions import RowNumber
+from longhaul.api.routes.dependencies import Caller, Cursor, Limit, RowNumber, Serving
 from longhaul.core.cases import EvidenceKind, ExecutionOutcome
 from longhaul.core.casework import CaseFilter, CaseStatus
 

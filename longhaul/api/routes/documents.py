@@ -15,7 +15,7 @@ from longhaul.adapters.documents.reader import PDF, TEXT
 from longhaul.api.case_schemas import GivenDocumentView
 from longhaul.api.cases import Cases, Upload
 from longhaul.api.routes.cases import CaseId
-from longhaul.api.routes.jobs import Caller, Serving
+from longhaul.api.routes.dependencies import Caller, Serving
 from longhaul.core.cases import NewDocument
 from longhaul.core.errors import MalformedRequest
 
@@ -27,7 +27,7 @@ FileName = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="for people; not looked up anywhere",
+        description="shown to people only",
     ),
 ]
 
@@ -118,7 +118,7 @@ def _content_type(request: Request) -> str:
         return PDF
     if said.startswith("text/"):
         return TEXT
-    raise MalformedRequest(f"Say in Content-Type what the document is: {PDF} or {TEXT}.")
+    raise MalformedRequest(f"Set Content-Type to the document's type: {PDF} or {TEXT}.")
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
@@ -126,7 +126,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         async for chunk in request.stream():
             yield chunk
     except ClientDisconnect:
-        raise MalformedRequest("The document did not arrive whole.") from None
+        raise MalformedRequest("The upload was incomplete.") from None
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

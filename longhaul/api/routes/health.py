@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from longhaul.api.routes.jobs import services_of
+from longhaul.api.routes.dependencies import services_of
 
 router = APIRouter()
 

@@ -1,16 +1,20 @@
-"""The job routes, mounted under /api/v1/jobs and, for older clients, under /jobs."""
+"""The job routes, mounted under /api/v1/jobs and, for clients of the replaced system, /jobs."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from longhaul.adapters.postgres.queries import ItemFilter, JobFilter
 from longhaul.adapters.report.page import HEADERS, render
 from longhaul.api.quality import prefers_html
 from longhaul.api.reading import LEVELS
+from longhaul.api.routes.dependencies import (
+    Caller,
+    Cursor,
+    Limit,
+    Serving,
+    uuid_or_absent,
+)
 from longhaul.api.schemas import (
     ActiveJobs,
     Approvals,
@@ -31,9 +35,9 @@ from longhaul.api.schemas import (
     StorableTime,
     Validated,
 )
-from longhaul.api.services import Services
-from longhaul.core.errors import Forbidden, NotFound
+from longhaul.core.errors import Forbidden
 from longhaul.core.items import ItemState
+from longhaul.core.job_filters import ItemFilter, JobFilter
 from longhaul.core.jobs import JobStatus
 from longhaul.core.principals import Principal
 from longhaul.core.quality_report import QualityReport
@@ -42,46 +46,35 @@ router = APIRouter()
 
 ACCEPTED = HTTPStatus.ACCEPTED
 
-
-def services_of(request: Request) -> Services:
-    """The services of this process."""
-    services: Services = request.app.state.services
-    return services
-
-
-# What is wrong with a token is said by our authenticator, as every error is.
-_BEARER = HTTPBearer(
-    bearerFormat="JWT", description="`longhaul token` prints one", auto_error=False
-)
-
-
-async def principal_of(
-    request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-) -> Principal:
-    """The authenticated caller."""
-    return await services_of(request).authenticator.principal(sent.credentials if sent else None)
+# What a control answers when the job is as it was asked to be.
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    HTTPStatus.OK: {"model": JobView, "description": "Nothing to do"}
+}
 
 
 def job_id_of(job_id: str) -> str:
-    """A job id in its canonical form; what is none names no job."""
-    try:
-        return str(UUID(job_id))
-    except ValueError:
-        raise NotFound("There is no such job.") from None
+    """The id of a job."""
+    return uuid_or_absent(job_id, "There is no such job.")
 
 
-Caller = Annotated[Principal, Depends(principal_of)]
-Serving = Annotated[Services, Depends(services_of)]
 JobId = Annotated[str, Depends(job_id_of)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 StoredId = Annotated[int | None, Query(ge=0, lt=2**31)]
-Cursor = Annotated[str | None, Query(max_length=500)]
 IdempotencyKey = Annotated[
     str | None, Header(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
 ]
 
 
-@router.post("", status_code=ACCEPTED, response_model=JobView | Validated)
+@router.post(
+    "",
+    status_code=ACCEPTED,
+    response_model=JobView | Validated,
+    responses={
+        HTTPStatus.OK: {
+            "model": JobView | Validated,
+            "description": "There is such a job already, or the request asked only for a check",
+        }
+    },
+)
 async def submit_job(
     body: JobRequest,
     caller: Caller,
@@ -206,7 +199,7 @@ async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving:
     return await serving.reading.render(await serving.controls.change(caller, job_id, body))
 
 
-@router.post("/{job_id}/pause", status_code=ACCEPTED, response_model=JobView)
+@router.post("/{job_id}/pause", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
 async def pause_job(
     job_id: JobId,
     caller: Caller,
@@ -221,7 +214,9 @@ async def pause_job(
     return await serving.reading.render(answer.job)
 
 
-@router.post("/{job_id}/resume", status_code=ACCEPTED, response_model=ResumedJobView)
+@router.post(
+    "/{job_id}/resume", status_code=ACCEPTED, response_model=ResumedJobView, responses=UNCHANGED
+)
 async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
     """Go on under the same id."""
     answer = await serving.controls.resume(caller, job_id)
@@ -230,8 +225,8 @@ async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: 
     return {**await serving.reading.render(answer.job), "original_job_id": job_id}
 
 
-@router.post("/{job_id}/cancel", status_code=ACCEPTED, response_model=JobView)
-@router.delete("/{job_id}", status_code=ACCEPTED, response_model=JobView)
+@router.post("/{job_id}/cancel", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
+@router.delete("/{job_id}", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
 async def cancel_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
     """Stop for good; what is done stays done and readable."""
     answer = await serving.controls.cancel(caller, job_id)
@@ -249,7 +244,12 @@ async def retry_job(
     return await serving.reading.render(answer.job)
 
 
-@router.post("/{job_id}/control", status_code=ACCEPTED, response_model=ResumedJobView | JobView)
+@router.post(
+    "/{job_id}/control",
+    status_code=ACCEPTED,
+    response_model=ResumedJobView | JobView,
+    responses=UNCHANGED,
+)
 async def control_job(
     job_id: JobId, body: ControlRequest, caller: Caller, serving: Serving, response: Response
 ) -> Any:

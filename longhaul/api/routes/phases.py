@@ -13,8 +13,7 @@ from longhaul.api.decision_schemas import (
     MappingRequest,
     UnmappedPage,
 )
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
-from longhaul.api.routes.versions import OneEntry, Wanted
+from longhaul.api.routes.dependencies import Caller, Cursor, Limit, OneEntry, Serving, Wanted
 
 router = APIRouter()
 
@@ -64,7 +63,7 @@ async def map_attribute(
 ) -> Any:
     """Map an attribute by hand; the tester approves it thereby, the report owner decides."""
     find = serving.deciding.mappings(caller, phase_id)
-    return await serving.deciding.map_by_hand(caller, find, attribute_id, body)
+    return await serving.deciding.map_manually(caller, find, attribute_id, body)
 
 
 @router.get("/{phase_id}/mappings/history", response_model=DecisionHistory)

@@ -14,7 +14,7 @@ from longhaul.api.report_schemas import (
     SourceList,
     SourceRequest,
 )
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.routes.dependencies import Caller, Cursor, Limit, Serving
 from longhaul.api.schemas import ObjectHistory
 
 router = APIRouter()

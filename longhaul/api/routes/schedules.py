@@ -2,12 +2,11 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
 from longhaul.adapters.postgres.object_audit import Audited
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.routes.dependencies import Caller, Cursor, Limit, Serving, uuid_or_absent
 from longhaul.api.schedule_schemas import (
     ScheduleDetail,
     ScheduleList,
@@ -16,17 +15,13 @@ from longhaul.api.schedule_schemas import (
     UpkeepList,
 )
 from longhaul.api.schemas import ObjectHistory
-from longhaul.core.errors import NotFound
 
 router = APIRouter()
 
 
 def schedule_id_of(schedule_id: str) -> str:
-    """A schedule's id in its canonical form; what is none names no schedule."""
-    try:
-        return str(UUID(schedule_id))
-    except ValueError:
-        raise NotFound("There is no such schedule.") from None
+    """The id of a schedule."""
+    return uuid_or_absent(schedule_id, "There is no such schedule.")
 
 
 ScheduleId = Annotated[str, Depends(schedule_id_of)]

@@ -6,11 +6,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from longhaul.api.routes.jobs import Caller, Serving
-from longhaul.api.routes.versions import VersionId
+from longhaul.api.routes.dependencies import Caller, Serving, VersionId
 from longhaul.core.decisions import Kind
 from longhaul.core.errors import InvalidInput
-from longhaul.core.suites import BadSuite, suite_rules
+from longhaul.core.suite_files import BadSuite, suite_rules
 
 router = APIRouter()
 

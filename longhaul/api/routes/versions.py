@@ -2,36 +2,39 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from longhaul.api.deciding import canonical_id
 from longhaul.api.decision_schemas import (
     CountedVersionView,
     DecidedView,
     DecisionHistory,
     DecisionRequest,
-    EntryId,
     EntryPage,
     EntryView,
     GenerateRulesRequest,
-    RowId,
     StepRequest,
     TriggeredJob,
     VersionList,
 )
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.routes.dependencies import (
+    Caller,
+    Cursor,
+    Limit,
+    OneEntry,
+    RowNumber,
+    Serving,
+    VersionId,
+    Wanted,
+    uuid_or_absent,
+)
 from longhaul.api.schemas import JobRequest
 from longhaul.core.decisions import (
-    EntryFilter,
-    EntryStatus,
     Kind,
-    Reviewer,
-    Step,
+    VersionAction,
     VersionFilter,
 )
-from longhaul.core.errors import NotFound, WrongState
+from longhaul.core.errors import WrongState
 from longhaul.core.rule_edits import RuleChange
 from longhaul.core.versions import VersionStatus
 
@@ -39,43 +42,12 @@ RULE_GENERATION = "data_profiling_llm_generation"
 
 router = APIRouter()
 
-RowNumber = Annotated[int, Query(ge=1, lt=2**31)]
-
-
-def version_id_of(version_id: str) -> str:
-    """A version id in its canonical form; what is none names no version."""
-    try:
-        return str(UUID(version_id))
-    except ValueError:
-        raise NotFound("There is no such version.") from None
-
 
 def rule_id_of(rule_id: str) -> str:
-    """A rule id in its canonical form; what is none names no rule."""
-    try:
-        return str(UUID(rule_id))
-    except ValueError:
-        raise NotFound("The version has no such rule.") from None
+    """The id of a rule."""
+    return uuid_or_absent(rule_id, "The version has no such rule.")
 
 
-def entry_filter_of(
-    id: Annotated[list[EntryId], Query()] = [],  # noqa: B006 - FastAPI copies it
-    status: Annotated[list[EntryStatus], Query()] = [],  # noqa: B006
-    attribute_id: Annotated[list[RowId], Query()] = [],  # noqa: B006
-    waiting_for: Reviewer | None = None,
-) -> EntryFilter:
-    """What a list of entries is narrowed to."""
-    return EntryFilter(
-        ids=[canonical_id(one) for one in id],
-        statuses=status,
-        attribute_ids=attribute_id,
-        waiting_for=waiting_for,
-    )
-
-
-VersionId = Annotated[str, Depends(version_id_of)]
-Wanted = Annotated[EntryFilter, Depends(entry_filter_of)]
-OneEntry = Annotated[EntryId | None, Query()]
 RuleId = Annotated[str, Depends(rule_id_of)]
 
 # Mappings belong to a phase.
@@ -109,7 +81,7 @@ async def submit_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
 ) -> Any:
     """Hand a draft to the report owner."""
-    return await _take(version_id, caller, serving, Step.SUBMIT, body)
+    return await _take(version_id, caller, serving, VersionAction.SUBMIT, body)
 
 
 @router.post("/{version_id}/approve", response_model=CountedVersionView)
@@ -117,7 +89,7 @@ async def approve_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
 ) -> Any:
     """Approve a submitted version; the one approved before is superseded."""
-    return await _take(version_id, caller, serving, Step.APPROVE, body)
+    return await _take(version_id, caller, serving, VersionAction.APPROVE, body)
 
 
 @router.post("/{version_id}/reject", response_model=CountedVersionView)
@@ -125,7 +97,7 @@ async def reject_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest
 ) -> Any:
     """Reject a submitted version as a whole."""
-    return await _take(version_id, caller, serving, Step.REJECT, body)
+    return await _take(version_id, caller, serving, VersionAction.REJECT, body)
 
 
 @router.get("/{version_id}/history", response_model=DecisionHistory)
@@ -151,7 +123,7 @@ async def generate_rules(
     serving: Serving,
     body: GenerateRulesRequest | None = None,
 ) -> Any:
-    """Start rule generation into a draft, as older clients do."""
+    """Start rule generation into a draft, as clients of the replaced Celery system do."""
     version = await serving.deciding.read(serving.deciding.version(caller, version_id, Kind.RULES))
     if version.status is not VersionStatus.DRAFT:
         raise WrongState(f"The version is {version.status}: rules are only generated into a draft.")
@@ -200,7 +172,11 @@ async def decide(
 
 
 async def _take(
-    version_id: str, caller: Caller, serving: Serving, step: Step, body: StepRequest | None
+    version_id: str,
+    caller: Caller,
+    serving: Serving,
+    action: VersionAction,
+    body: StepRequest | None,
 ) -> Any:
     find = serving.deciding.version(caller, version_id)
-    return await serving.deciding.take(caller, find, step, body.reason if body else "")
+    return await serving.deciding.take(caller, find, action, body.reason if body else "")

@@ -2,12 +2,11 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
 from longhaul.adapters.postgres.object_audit import Audited
-from longhaul.api.routes.jobs import Caller, Cursor, Limit, Serving
+from longhaul.api.routes.dependencies import Caller, Cursor, Limit, Serving, uuid_or_absent
 from longhaul.api.schemas import ObjectHistory
 from longhaul.api.webhook_schemas import (
     CreatedWebhook,
@@ -17,26 +16,18 @@ from longhaul.api.webhook_schemas import (
     WebhookRequest,
     WebhookView,
 )
-from longhaul.core.errors import NotFound
 
 router = APIRouter()
 
 
 def webhook_id_of(webhook_id: str) -> str:
-    """A webhook's id in its canonical form; what is none names no webhook."""
-    return _uuid(webhook_id, "There is no such webhook.")
+    """The id of a webhook."""
+    return uuid_or_absent(webhook_id, "There is no such webhook.")
 
 
 def delivery_id_of(delivery_id: str) -> str:
-    """A delivery's id in its canonical form; what is none names no delivery."""
-    return _uuid(delivery_id, "The webhook has no such delivery.")
-
-
-def _uuid(text: str, complaint: str) -> str:
-    try:
-        return str(UUID(text))
-    except ValueError:
-        raise NotFound(complaint) from None
+    """The id of a delivery."""
+    return uuid_or_absent(delivery_id, "The webhook has no such delivery.")
 
 
 WebhookId = Annotated[str, Depends(webhook_id_of)]

@@ -1,4 +1,4 @@
-"""The desk of a flow: children that were asked for or run, actions that are out, decisions."""
+"""The step scheduler of a flow: children asked for or running, actions that are out, decisions."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ with workflow.unsafe.imports_passed_through():
         fairness_key,
     )
     from longhaul.workflows import policies
-    from longhaul.workflows.chunks import ChunkDesk, was_cancelled
+    from longhaul.workflows.chunks import ChunkScheduler, was_cancelled
     from longhaul.workflows.display import child_attributes
 
 # How long the rows may change without a message to us: by an approval while Temporal was
@@ -52,8 +52,8 @@ class Wish:
     refusal: str = ""
 
 
-class StepDesk(ChunkDesk):
-    """Knows what of a flow is under way. The rows know it better: the desk asks them again.
+class StepScheduler(ChunkScheduler):
+    """Knows what of a flow is under way. The rows know it better: it asks them again.
 
     Args:
         poke: Wakes the main loop.
@@ -76,7 +76,7 @@ class StepDesk(ChunkDesk):
         self._alarms: set[asyncio.Task[None]] = set()
         self._looks_at_rest = 0
 
-    # What the engine asks of every desk.
+    # What the engine asks of every scheduler.
 
     @property
     def idle(self) -> bool:
@@ -97,8 +97,8 @@ class StepDesk(ChunkDesk):
     def take_page(self, page: Page) -> None:
         """The steps are looked at, not handed out."""
 
-    def start_over(self) -> None:
-        """Look at the rows again."""
+    def forget_spans(self) -> None:
+        """A flow has none: look at the rows again."""
         self.dirty = True
 
     def cancel_all(self) -> None:

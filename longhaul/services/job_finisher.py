@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from longhaul.activities.parents import Parents
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import Unavailable, UnknownJobType
@@ -19,19 +18,20 @@ from longhaul.core.jobs import (
     failed,
     path,
 )
-from longhaul.core.ports import Reports, Stores, Transaction
+from longhaul.core.ports import ErrorReporter, Stores, Transaction
+from longhaul.services.parents import Parents
 
 
-class Endings:
+class JobFinisher:
     """Writes terminal states: for the workflow, and for the reconciler when there is none."""
 
-    def __init__(self, *, stores: Stores, catalog: Catalog, reports: Reports) -> None:
+    def __init__(self, *, stores: Stores, catalog: Catalog, errors: ErrorReporter) -> None:
         self._stores = stores
         self._catalog = catalog
-        self._reports = reports
+        self._errors = errors
         self._parents = Parents(jobs=stores.jobs, ledger=stores.ledger)
 
-    async def end(
+    async def finish(
         self,
         tx: Transaction,
         job: Job,
@@ -80,7 +80,7 @@ class Endings:
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang
-            self._reports.file(exc, job_id=job.id, step="ending")
+            self._errors.file(exc, job_id=job.id, step="ending")
             return ending(counts)
 
     async def _write(
@@ -118,7 +118,7 @@ class Endings:
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang
-            return {"summary_error": self._reports.file(exc, job_id=job.id, step="summarise")}
+            return {"summary_error": self._errors.file(exc, job_id=job.id, step="summarise")}
 
 
 def _decide(counts: Counts, *, cancelled: bool, fault: JobFault | None) -> Ending | None:

@@ -18,7 +18,7 @@ from longhaul.core.principals import Principal
 from longhaul.core.sources import DataSource, Sources, find_source, refusal_of
 
 
-class MappingByHand:
+class ManualMappings:
     """Maps attributes to columns that people choose.
 
     Args:

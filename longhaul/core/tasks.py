@@ -7,7 +7,9 @@ from typing import Any
 _ASK_AGAIN = 0.2
 
 
-async def end(tasks: Iterable["asyncio.Task[Any]"], *, patience: float | None = None) -> bool:
+async def cancel_and_wait(
+    tasks: Iterable["asyncio.Task[Any]"], *, patience: float | None = None
+) -> bool:
     """Cancel tasks until they are done, and say whether all of them are.
 
     One cancel is not enough: libraries swallow it now and then, and a

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     AuditLine,
-    Decision,
     DecisionStore,
     Review,
     ReviewedEntry,

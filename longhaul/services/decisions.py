@@ -7,22 +7,21 @@ its audit stand or fall together.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from longhaul.activities.report_scope import is_visible
+from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     TAKES,
     AuditLine,
     Choice,
     Consequence,
-    Decision,
+    DecisionCounts,
     DecisionStore,
     EntryFilter,
     Kind,
     ReviewedEntry,
     Reviewer,
     Some,
-    Step,
-    Tally,
     Version,
+    VersionAction,
     VersionFilter,
     VersionPlace,
     check_complete,
@@ -38,7 +37,7 @@ from longhaul.core.decisions import (
 )
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal
+from longhaul.core.principals import Principal, is_visible
 from longhaul.core.sentences import some_of
 from longhaul.core.versions import VersionStatus
 
@@ -59,7 +58,7 @@ class Decided:
     reviewer: Reviewer
     decided: int
     unchanged: int
-    tally: Tally
+    counts: DecisionCounts
 
 
 class Decisions:
@@ -155,7 +154,7 @@ class Decisions:
             reviewer=reviewer,
             decided=len(changed),
             unchanged=len(found) - len(changed),
-            tally=await self._store.tally(tx, held),
+            counts=await self._store.counts(tx, held),
         )
 
     async def _lock_entries(
@@ -169,7 +168,12 @@ class Decisions:
         return [one for one in found if one.review.waits_for(reviewer)]
 
     async def take(
-        self, tx: Transaction, principal: Principal, version: Version, step: Step, reason: str = ""
+        self,
+        tx: Transaction,
+        principal: Principal,
+        version: Version,
+        action: VersionAction,
+        reason: str = "",
     ) -> Version:
         """Submit, approve or reject a version.
 
@@ -181,28 +185,30 @@ class Decisions:
             InvalidInput: It is to be rejected, and there is no reason.
             WrongState: Its status does not allow it, or entries wait for somebody.
         """
-        check_may_take(principal, step)
-        if step is Step.REJECT:
+        check_may_take(principal, action)
+        if action is VersionAction.REJECT:
             check_reason(Decision.REJECTED, reason)
         locked = await self._lock(tx, version)
-        move_version(locked.status, step)
-        if step is not Step.SUBMIT:
+        move_version(locked.status, action)
+        if action is not VersionAction.SUBMIT:
             check_four_eyes(principal, await self._store.submitter(tx, locked))
-        tally = await self._store.tally(tx, locked)
-        if step is not Step.REJECT:
-            waiting = EntryFilter(waiting_for=TAKES[step])
+        counts = await self._store.counts(tx, locked)
+        if action is not VersionAction.REJECT:
+            waiting = EntryFilter(waiting_for=TAKES[action])
             first = await self._names(tx, locked, waiting)
-            check_complete(locked.kind, tally, step, first)
-        counts = {"approved": tally.approved, "rejected": tally.rejected, "total": tally.total}
-        moved = await self._move(tx, principal, locked, step, reason, counts)
-        if step is Step.APPROVE:
+            check_complete(locked.kind, counts, action, first)
+        stand = {"approved": counts.approved, "rejected": counts.rejected, "total": counts.total}
+        moved = await self._move(tx, principal, locked, action, reason, stand)
+        if action is VersionAction.APPROVE:
             await self._follow(tx, principal, moved)
         return moved
 
     async def _follow(self, tx: Transaction, principal: Principal, version: Version) -> None:
         consequence = self._consequences.get(version.kind)
         for older in await self._store.approved(tx, version):
-            await self._move(tx, principal, older, Step.SUPERSEDE, "", {"by_version": version.id})
+            await self._move(
+                tx, principal, older, VersionAction.SUPERSEDE, "", {"by_version": version.id}
+            )
             if consequence:
                 await consequence.superseded(tx, older, principal.sub)
         if consequence:
@@ -236,13 +242,13 @@ class Decisions:
         if current.status in (None, VersionStatus.DRAFT):
             await approve_entries(tester, Reviewer.TESTER)
         if current.status is VersionStatus.DRAFT:
-            current = await self.take(tx, tester, current, Step.SUBMIT, reason)
+            current = await self.take(tx, tester, current, VersionAction.SUBMIT, reason)
         if current.status is VersionStatus.APPROVED:
             return current
         await approve_entries(report_owner, Reviewer.REPORT_OWNER)
         if current.status is None:
             return current
-        return await self.take(tx, report_owner, current, Step.APPROVE, reason)
+        return await self.take(tx, report_owner, current, VersionAction.APPROVE, reason)
 
     async def _some(self, tx: Transaction, version: Version, ids: Sequence[str]) -> Some:
         first = await self._names(tx, version, EntryFilter(ids=ids)) if ids else ()
@@ -264,12 +270,12 @@ class Decisions:
         tx: Transaction,
         principal: Principal,
         version: Version,
-        step: Step,
+        action: VersionAction,
         reason: str,
         details: Mapping[str, object],
     ) -> Version:
-        moved = await self._store.move(tx, version, move_version(version.status, step))
-        line = AuditLine(action=said(step), by=principal.sub, reason=reason, details=details)
+        moved = await self._store.move(tx, version, move_version(version.status, action))
+        line = AuditLine(action=said(action), by=principal.sub, reason=reason, details=details)
         await self._store.note(tx, version, [line])
         return moved
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from longhaul.activities.report_scope import is_visible
 from longhaul.core.cases import CaseStore, NewDocument, NewQuery
 from longhaul.core.casework import (
     WORKS_ON_CASES,
@@ -20,7 +19,7 @@ from longhaul.core.casework import (
 from longhaul.core.errors import InvalidInput, NotFound, WrongState
 from longhaul.core.evidence_queries import QueryRefused, check_query, check_source
 from longhaul.core.ports import Transaction
-from longhaul.core.principals import Principal, check_holds
+from longhaul.core.principals import Principal, check_holds, is_visible
 from longhaul.core.sentences import some_of
 from longhaul.core.sources import DataSource, find_source
 
@@ -142,7 +141,9 @@ class Casework:
         """
         held = await self.check_may_give(tx, principal, case_ids)
         if len({one.report_id for one in held}) > 1:
-            raise InvalidInput("The test cases are of several reports.", (("/also", "of another"),))
+            raise InvalidInput(
+                "The test cases belong to several reports.", (("/also", "of another"),)
+            )
         _check_parameters(parameters, held)
         place = await self._source(tx, held[0].report_id, source)
         try:
@@ -193,7 +194,7 @@ class Casework:
         try:
             check_source(source)
         except QueryRefused as exc:
-            raise InvalidInput(str(exc), (("/data_source", "takes no queries"),)) from None
+            raise InvalidInput(str(exc), (("/data_source", "does not accept queries"),)) from None
         return source
 
     async def _held(

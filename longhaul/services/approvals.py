@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from longhaul.activities.parents import end_steps
+from longhaul.core.approvers import Decision
 from longhaul.core.controls import SYSTEM
 from longhaul.core.errors import InvalidInput, WrongState
 from longhaul.core.flows import (
@@ -11,13 +11,14 @@ from longhaul.core.flows import (
     APPROVAL_TIMED_OUT,
     ApprovalState,
     ApprovalStep,
-    Decision,
     Placed,
 )
-from longhaul.core.items import Done, Ended, Failed, Item, ItemResult
+from longhaul.core.items import Done, Failed, Item, ItemOutcome, ItemResult
 from longhaul.core.jobs import Job
 from longhaul.core.notices import Event
 from longhaul.core.ports import Approval, Flows, LogTail, Stores, Transaction
+from longhaul.core.times import rfc3339
+from longhaul.services.parents import end_steps
 
 MAX_REASON = 500
 
@@ -64,7 +65,7 @@ class Approvals:
     async def _tell(
         self, tx: Transaction, flow: Job, action: str, asked: ApprovalStep, approval: Approval
     ) -> None:
-        details = {"step": approval.step, "deadline": approval.deadline.isoformat()}
+        details = {"step": approval.step, "deadline": rfc3339(approval.deadline)}
         await self._jobs.audit(tx, flow, action, SYSTEM, details)
         told = {**details, "is_reminder": action == _REMINDER}
         await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, told, asked.approvers)
@@ -101,7 +102,7 @@ class Approvals:
         if approval.state is ApprovalState(wanted):
             return flow
         if approval.state is not ApprovalState.WAITING:
-            raise WrongState(f"Step {step!r} is {approval.state} already.")
+            raise WrongState(f"Step {step!r} is already {approval.state}.")
         if now >= approval.deadline:
             raise WrongState(f"The time to decide on step {step!r} is over.")
         reason = reason[:MAX_REASON]
@@ -114,7 +115,7 @@ class Approvals:
         item = await self._ledger.find(tx, flow.id, approval.step)
         if item is None:
             return flow
-        ended = Ended(Item(ordinal=item.ordinal, key=item.key), result)
+        ended = ItemOutcome(Item(ordinal=item.ordinal, key=item.key), result)
         return await end_steps(tx, self._jobs, self._ledger, flow, [ended])
 
 

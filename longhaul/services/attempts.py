@@ -35,7 +35,7 @@ class Attempts:
             SingletonBusy: Another job of its kind is running.
         """
         if not job.status.is_terminal:
-            raise WrongState(f"The job is {job.status}: only a job that has ended is retried.")
+            raise WrongState(f"The job is {job.status}: only a job that has ended can be retried.")
         if job.outcome is Outcome.SUCCEEDED:
             raise WrongState("The job is completed: every item succeeded, nothing to retry.")
         options = options or job.options

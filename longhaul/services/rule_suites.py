@@ -26,7 +26,7 @@ from longhaul.core.rule_suites import (
     proposed,
 )
 from longhaul.core.rules import NewRules, RuleDraft, RuleProposal, read_rule
-from longhaul.core.suites import SuiteRule, write_suite
+from longhaul.core.suite_files import SuiteRule, write_suite
 
 _MOST_COMPLAINTS = 50
 
@@ -53,7 +53,7 @@ class RuleSuites:
             InvalidInput: Which cannot be used, and why.
         """
         if len(rules) > MOST_RULES:
-            raise InvalidInput(f"A suite may hold {MOST_RULES} rules.")
+            raise InvalidInput(f"A suite may have at most {MOST_RULES} rules.")
         complaints = {}
         for number, rule in enumerate(rules):
             pattern = rule.kwargs.get("regex")
@@ -135,6 +135,6 @@ def _complain(complaints: Mapping[int, str]) -> None:
     if complaints:
         fields = [(f"/expectations/{number}", why) for number, why in complaints.items()]
         raise InvalidInput(
-            f"{len(complaints)} rules of the suite cannot be taken; nothing was imported.",
+            f"{len(complaints)} rules of the suite cannot be imported; nothing was imported.",
             tuple(fields[:_MOST_COMPLAINTS]),
         )

@@ -210,7 +210,7 @@ async def test_a_source_that_does_not_answer_is_said_and_nothing_is_mapped(
     assert answer(away) == (
         503,
         "unavailable",
-        "The data source did not answer. See that it runs and is reached from here, then try "
+        "The data source did not answer. Check that it runs and can be reached from here, then try "
         "again.",
     )
     assert answer(unbound)[:2] == (422, "invalid_input")

@@ -7,11 +7,11 @@ lost) keeps the request on its row, where the next plan finds it.
 
 from collections.abc import Callable, Mapping
 
-from longhaul.activities.ending import Endings
-from longhaul.core.controls import Action, Control, Requested
-from longhaul.core.errors import NotFound
-from longhaul.core.jobs import Job, JobStatus, Pause
+from longhaul.core.controls import Action, Control
+from longhaul.core.jobs import Job, JobStatus, Pause, Requested
 from longhaul.core.ports import JobChanges, Stores, Workflows
+from longhaul.core.principals import existing
+from longhaul.services.job_finisher import JobFinisher
 
 
 class Steering:
@@ -26,14 +26,14 @@ class Steering:
         *,
         stores: Stores,
         workflows: Workflows,
-        endings: Endings,
+        finisher: JobFinisher,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = stores.database
         self._jobs = stores.jobs
         self._board = stores.board
         self._workflows = workflows
-        self._endings = endings
+        self._finisher = finisher
         self._check = check
 
     async def control(self, job: Job, control: Control) -> tuple[Job, bool]:
@@ -87,13 +87,11 @@ class Steering:
     ) -> Job:
         """Note on the row what is on its way, unless the workflow has been there since."""
         async with self._database.begin() as tx:
-            job = await self._jobs.lock(tx, seen.id)
-            if job is None:
-                raise NotFound("There is no such job.")
+            job = existing(await self._jobs.lock(tx, seen.id))
             await self._jobs.audit(tx, job, f"{requested}_requested", by, details)
             if job.status.is_terminal or job.generation > seen.generation:
                 return job
-            if job.requested == Requested.CANCEL and requested is not Requested.CANCEL:
+            if job.requested is Requested.CANCEL and requested is not Requested.CANCEL:
                 return job  # nothing that is asked for later undoes a cancel
             changes: JobChanges = {"requested": requested}
             if not delivered and requested is not Requested.CANCEL:
@@ -111,7 +109,7 @@ class Steering:
             job = await self._jobs.lock(tx, job_id)
             if job is None or job.status is not JobStatus.PENDING:
                 return None
-            if job.requested == Requested.CANCEL:
+            if job.requested is Requested.CANCEL:
                 return job
             job = await self._jobs.update(
                 tx,
@@ -130,7 +128,7 @@ class Steering:
             job = await self._jobs.lock(tx, job_id)
             if job is None or job.status is not JobStatus.PENDING:
                 return None
-            ended = await self._endings.end(tx, job, cancelled=True, by=by)
+            ended = await self._finisher.finish(tx, job, cancelled=True, by=by)
         if ended is not None:
             await self._board.post(ended)
         return ended

@@ -25,12 +25,12 @@ from longhaul.core.formats import DataType
 FORMAT_VERSION = 1
 OURS = "longhaul"
 
-# Of how Great Expectations runs a rule, not of what the rule says.
+# How Great Expectations runs a rule, not what the rule says.
 _HOUSEKEEPING = frozenset({"result_format", "catch_exceptions", "include_config", "batch_id"})
 
 
 class BadSuite(ValueError):
-    """The text is no suite; the sentence says why."""
+    """The text is not a suite; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ def suite_rules(found: Any) -> Sequence[SuiteRule]:
     """The expectations of a suite that is JSON already.
 
     Raises:
-        BadSuite: It is no suite.
+        BadSuite: It is not a suite.
     """
     listed = found.get("expectations") if isinstance(found, dict) else found
     if not isinstance(listed, list):
@@ -95,7 +95,7 @@ SEVERITIES = {"info": "low", "warning": "medium", "critical": "critical"}
 
 def _rule(number: int, found: Any) -> SuiteRule:
     if not isinstance(found, dict):
-        raise BadSuite(f"Rule {number} is no JSON object.")
+        raise BadSuite(f"Rule {number} is not a JSON object.")
     name = found.get("type", found.get("expectation_type"))
     kwargs = found.get("kwargs", {})
     if not isinstance(name, str) or not isinstance(kwargs, dict):
@@ -116,7 +116,7 @@ def _rule(number: int, found: Any) -> SuiteRule:
 
 
 def check_shape(rule: SuiteRule) -> None:
-    """Refuse a rule that cannot be asked of any table; of columns nothing is known here.
+    """Refuse a rule that fits no table; columns are not checked here.
 
     Raises:
         BadExpectation: What is wrong.

@@ -2,9 +2,8 @@
 
 from datetime import UTC, datetime
 
-from longhaul.core.controls import Requested
-from longhaul.core.items import Done, Ended, Failed, ItemResult, ItemState
-from longhaul.core.jobs import Job, JobStatus
+from longhaul.core.items import Done, Failed, ItemOutcome, ItemResult, ItemState
+from longhaul.core.jobs import Job, JobStatus, Requested
 from longhaul.core.ports import CountChanges, Jobs, Ledger, Transaction
 
 STEP_CANCELLED = "step_cancelled"
@@ -37,12 +36,12 @@ class Parents:
         item = await self._ledger.find(tx, parent.id, child.step or "")
         if item is None:
             return parent
-        ended = Ended(item, result_of(child), _duration_ms(child))
+        ended = ItemOutcome(item, result_of(child), _duration_ms(child))
         return await end_steps(tx, self._jobs, self._ledger, parent, [ended])
 
 
 async def end_steps(
-    tx: Transaction, jobs: Jobs, ledger: Ledger, flow: Job, ended: list[Ended]
+    tx: Transaction, jobs: Jobs, ledger: Ledger, flow: Job, ended: list[ItemOutcome]
 ) -> Job:
     """End steps of a flow that is locked in this transaction; the row with its new counters."""
     fresh = await ledger.end(tx, flow.id, ended)
@@ -69,7 +68,7 @@ def result_of(child: Job) -> ItemResult:
 
 
 def _is_winding_down(flow: Job) -> bool:
-    if flow.requested == Requested.CANCEL:
+    if flow.requested is Requested.CANCEL:
         return True
     return flow.deadline is not None and datetime.now(UTC) >= flow.deadline
 
