@@ -1,6 +1,9 @@
-"""How our processes and commands end, for whoever has started them."""
+"""What our processes tell whoever has started them: that all is ready, and how they ended."""
 
 from enum import IntEnum
+
+# How the line of the stack begins once everything runs.
+READY = "Ready."
 
 # A temporary failure in sysexits.h: nothing is wrong, start the process again.
 START_AGAIN = 75
