@@ -30,7 +30,7 @@ MOST_SHOWN = 100
 _KIB, _MIB = 1024, 1024 * 1024
 
 # Documents are held whole in memory, so only this many come in and go out at once, and none
-# for long: whoever is slow keeps the others waiting.
+# for long: slow ones keep the others waiting.
 _AT_ONCE = 2
 _WAIT = 10.0
 _PATIENCE = 120.0

@@ -36,7 +36,7 @@ RETRY_AFTER_SECONDS = 2
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-_NOT_LET_IN = "The database refuses our login; the operator has to mend that."
+_NOT_LET_IN = "The database refuses our login; the operator must fix that."
 
 _NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 

@@ -45,7 +45,9 @@ _TERMINATED = JobFault(
     code="terminated", sentence="The workflow was terminated by hand.", retryable=True
 )
 _FAILED = JobFault(
-    code="workflow_failed", sentence="The workflow failed by a fault of ours.", retryable=True
+    code="workflow_failed",
+    sentence="The workflow failed because of an internal fault.",
+    retryable=True,
 )
 # For a pause that was lost together with its workflow.
 _LOST_PAUSE = Pause(mode=RunMode.NOW, by=SYSTEM, reason="asked for before the workflow was lost")

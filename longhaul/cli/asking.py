@@ -28,11 +28,12 @@ def _key(text: str | None) -> str | None:
 
 JobId = Annotated[str, typer.Argument(help="the job's id", callback=_job_id)]
 IdempotencyKey = Annotated[
-    str | None, typer.Option(help="the same key, the same job", callback=_key)
+    str | None,
+    typer.Option(help="one job for each key, however often it is submitted", callback=_key),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
-Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the API's answer as JSON")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most this many")]
+Cursor = Annotated[str | None, typer.Option(help="continue after a page")]
 Parameter = Annotated[
     list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
 ]

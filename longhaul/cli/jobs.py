@@ -46,8 +46,10 @@ def submit(
     deadline: Deadline = None,
     priority: Priority = None,
     description: Annotated[str, typer.Option(help="for people")] = "",
-    start_at: Annotated[str | None, typer.Option(help="not before then; RFC 3339")] = None,
-    delay: Annotated[float | None, typer.Option(help="not before so many seconds")] = None,
+    start_at: Annotated[
+        str | None, typer.Option(help="start not before this time; RFC 3339")
+    ] = None,
+    delay: Annotated[float | None, typer.Option(help="start not before this many seconds")] = None,
     idempotency_key: IdempotencyKey = None,
     validate_only: Annotated[bool, typer.Option(help="start nothing")] = False,
     wait: Annotated[bool, typer.Option(help="follow the job to its end")] = False,

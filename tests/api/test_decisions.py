@@ -294,7 +294,7 @@ async def test_a_version_with_nothing_to_approve_is_not_handed_on(
     empty = await take(people.tester, version.id, "submit")
 
     assert answer(all_rejected)[2] == "All 6 rules are rejected: there is nothing to submit."
-    assert answer(empty)[2] == "The version holds no rules: there is nothing to submit."
+    assert answer(empty)[2] == "The version has no rules: there is nothing to submit."
 
 
 PATHS = [
