@@ -92,17 +92,6 @@ class WorkerProcess:
 
         await until(enough, what=f"{count} items to start")
 
-    async def waits_for_a_lock(self) -> None:
-        async def is_so() -> bool:
-            async with self.engine.stores.database.begin() as tx:
-                (row,) = await tx.fetch(
-                    "SELECT count(*) AS n FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                )
-            return bool(row["n"])
-
-        await until(is_so, what="a statement to wait for a lock")
-
     def ran(self, job: Job) -> list[int]:
         return [ordinal for job_id, ordinal in self.engine.echo.started if job_id == job.id]
 

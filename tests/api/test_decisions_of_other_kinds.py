@@ -340,6 +340,7 @@ async def test_an_entry_does_not_name_the_job_that_proposed_it(
 
     listed = await entries(people.reader, wanted)
 
+    assert listed["entries"]
     assert not any({"job_id", "ordinal"} & set(one) for one in listed["entries"])
 
 

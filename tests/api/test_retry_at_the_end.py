@@ -49,13 +49,17 @@ async def test_a_retry_in_the_moment_of_finish_makes_exactly_one_new_attempt(
 async def ask_until_it_has_succeeded(client: httpx2.AsyncClient, job_id: str) -> int:
     """Ask for a retry again and again, through two ends; how often it was accepted."""
     accepted = 0
-    while True:
+
+    async def has_succeeded() -> bool:
+        nonlocal accepted
         answer = await client.post(f"/jobs/{job_id}/retry")
         assert answer.status_code in (202, 400), answer.text
         accepted += answer.status_code == 202
-        if "nothing to retry" in answer.text:
-            return accepted
-        await asyncio.sleep(0.005)  # or the asking leaves no time for the end itself
+        return "nothing to retry" in answer.text
+
+    # Often, but not so often that the asking leaves no time for the end itself.
+    await until(has_succeeded, what=f"{job_id} to succeed", every=0.005)
+    return accepted
 
 
 async def check(client: httpx2.AsyncClient, engine: Engine, job_id: str, accepted: int) -> None:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -183,8 +184,9 @@ async def test_pause_resume_and_delete_reach_temporal(
     assert deleted.status_code == 204
     assert (await client.get(f"/schedules/{schedule_id}")).status_code == 404
     assert (await client.get("/schedules")).json() == {"schedules": []}
-    with pytest.raises(Exception, match="not found"):
+    with pytest.raises(RPCError) as refused:
         await handle.describe()
+    assert refused.value.status is RPCStatusCode.NOT_FOUND
 
 
 async def test_temporal_learns_again_what_it_has_lost(

@@ -25,8 +25,8 @@ from longhaul.core.principals import Principal, Role
 from longhaul.core.rules import NewRules, RuleProposal
 from longhaul.core.versions import VersionStatus
 from longhaul.services.decisions import Decided, Decisions
-from tests.conftest import until
 from tests.decision_samples import SeededVersion, make_draft, rule_ids, seed_rules
+from tests.locks import until_waiting
 
 TESTER = Principal(sub="tess", roles=frozenset({Role.TESTER}), lob="Mortgage")
 OWNER = Principal(sub="olga", roles=frozenset({Role.REPORT_OWNER}), lob="Mortgage")
@@ -86,18 +86,7 @@ class Desk:
     async def waits_for_a_lock(self, what: Awaitable[object]) -> "asyncio.Future[object]":
         """Start something, and come back once it waits for another transaction."""
         task = asyncio.ensure_future(what)
-
-        async def waits() -> bool:
-            assert not task.done(), task
-            async with self.database.begin() as tx:
-                return bool(
-                    await tx.fetch(
-                        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-                        " AND wait_event_type = 'Lock'"
-                    )
-                )
-
-        await until(waits, what="a transaction to wait")
+        await until_waiting(self.database)
         return task
 
 

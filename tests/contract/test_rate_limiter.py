@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 from redis.asyncio import Redis
 
+from longhaul.adapters.redis.clock import Clock
 from longhaul.adapters.redis.limiter import RedisRateLimiter
 from longhaul.adapters.redis.local_limiter import (
     COUNT_EVERY,
@@ -41,7 +42,7 @@ class Limiter(RateLimiter, Protocol):
 
 
 class Make(Protocol):
-    def __call__(self, quota: Quota) -> Limiter: ...
+    def __call__(self, quota: Quota, clock: Clock | None = None) -> Limiter: ...
 
 
 class Reached(RedisRateLimiter):
@@ -76,8 +77,10 @@ def name() -> str:
 @pytest.fixture(params=["local", "redis"])
 def make(request: pytest.FixtureRequest, redis_client: Redis, name: str) -> Make:
     if request.param == "local":
-        return lambda quota: LocalRateLimiter(quota, workers=alone)
-    return lambda quota: Reached(redis_client, name=name, quota=quota, workers=alone)
+        return lambda quota, clock=None: LocalRateLimiter(quota, workers=alone, clock=clock)
+    return lambda quota, clock=None: Reached(
+        redis_client, name=name, quota=quota, workers=alone, clock=clock
+    )
 
 
 @pytest.fixture
@@ -222,14 +225,15 @@ async def test_tokens_used_beyond_the_estimate_are_waited_for(limiter: Limiter) 
 
 
 async def test_waiting_for_a_turn_takes_as_long_as_the_book_says(make: Make) -> None:
-    limiter = make(Quota(requests_per_minute=1_200))
+    clock = HandClock()
+    limiter = make(Quota(requests_per_minute=2), clock)
     await drain(limiter)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    for _ in range(5):
-        await acquired(limiter)
+    await acquired(limiter)
+    began = clock.now()
+    await _passes(clock, acquired(limiter))
 
-    assert loop.time() - began >= 0.19
+    # Half a minute, of which Redis' own clock has seen a moment go by.
+    assert clock.now() - began >= 15
 
 
 async def test_those_who_wait_are_served_in_their_order(make: Make) -> None:
@@ -299,15 +303,15 @@ async def test_who_must_line_up_again_is_asked_again(make: Make) -> None:
 
 
 async def test_those_who_wait_when_it_closes_line_up_again(make: Make) -> None:
-    limiter = make(Quota(requests_per_minute=75))
+    clock = HandClock()
+    limiter = make(Quota(requests_per_minute=75), clock)
     await drain(limiter)
     waiting = await one_waits(limiter, step=800)
-    await limiter.close(timedelta(seconds=0.9))
-    loop = asyncio.get_running_loop()
-    closed_at = loop.time()
-    await waiting
+    await limiter.close(timedelta(seconds=30))
+    closed_at = clock.now()
+    await _passes(clock, waiting)
 
-    assert loop.time() - closed_at >= 0.85
+    assert clock.now() - closed_at >= 15
 
 
 async def test_a_waiter_that_is_cancelled_gives_its_turn_back(limiter: Limiter) -> None:
@@ -390,6 +394,7 @@ async def test_two_connections_are_served_in_the_order_in_which_they_asked(
 OTHER_PROCESS = """
 import asyncio, json, sys
 from redis.asyncio import Redis
+from longhaul.adapters.redis.clock import Clock
 from longhaul.adapters.redis.limiter import RedisRateLimiter
 from longhaul.adapters.redis.local_limiter import Quota
 

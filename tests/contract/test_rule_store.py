@@ -23,6 +23,7 @@ from longhaul.core.rules import (
     Severity,
     VersionStatus,
 )
+from tests.locks import until_waiting
 from tests.rule_samples import Seeded, form_attributes, make_attribute, seed_report
 
 ATTRIBUTES = form_attributes("a1")[:6]
@@ -111,13 +112,15 @@ async def test_many_who_need_a_draft_at_once_get_the_same(
 ) -> None:
     async def ask() -> RuleVersion | None:
         async with database.begin() as tx:
-            found = await store.draft(tx, seeded.cycle_id, seeded.report_id, "u-1")
-            await asyncio.sleep(0.01)
-            return found
+            return await store.draft(tx, seeded.cycle_id, seeded.report_id, "u-1")
 
-    found = await asyncio.gather(*(ask() for _ in range(10)))
+    async with database.begin() as tx:
+        first = await store.draft(tx, seeded.cycle_id, seeded.report_id, "u-1")
+        others = [asyncio.create_task(ask()) for _ in range(3)]
+        await until_waiting(database, len(others))
 
-    assert len({one.id for one in found if one}) == 1
+    assert first is not None
+    assert await asyncio.gather(*others) == [first] * len(others)
 
 
 async def test_a_report_that_the_cycle_does_not_hold_has_no_draft(

@@ -176,7 +176,10 @@ async def test_every_source_takes_every_pattern_of_the_offline_analyst(
 
 
 async def test_each_rule_says_why_and_where_it_comes_from(propose: Propose) -> None:
-    for draft in (await propose(LTV)).drafts:
+    drafts = (await propose(LTV)).drafts
+
+    assert drafts
+    for draft in drafts:
         assert draft.name
         assert draft.description
         assert draft.rationale

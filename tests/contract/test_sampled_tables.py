@@ -23,6 +23,7 @@ from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule
 from longhaul.core.sampling import (
     Category,
+    Kind,
     Risk,
     SampledAttribute,
     SampledRule,
@@ -290,6 +291,21 @@ async def test_clean_rows_are_spread_over_strata_as_allotted_and_over_the_attrib
         assert Counter(row.data["State"] for row in drawn) == {"CA": 9, "TX": 1}
         dealt = Counter(row.pick.pool.attribute_id for row in drawn)
         assert sorted(dealt.values()) == [3, 3, 4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_mandatory_value_that_is_not_there_is_an_anomaly(
+    kind: SourceKind, dsn: str, tmp_path: Path, sampler: SourceSampler
+) -> None:
+    rows = [(str(number), None if number == 7 else "CA") for number in range(40)]
+    source = await make_table(kind, dsn, tmp_path, ["id", "state"], rows)
+    state = replace(attribute(1, "state", DataType.STRING), is_mandatory=True)
+    request = request_of(source, key=["id"], wanted={Category.ANOMALY: 3}, attributes=[state])
+
+    (row,) = (await sampler.sample(request)).drawn
+
+    assert (row.source_key, row.data["State"]) == ({"id": "7"}, None)
+    assert (row.pick.pool.kind, row.pick.pool.risk) == (Kind.MISSING, Risk.HIGH)
 
 
 LONG = "9" * 100_000

@@ -10,7 +10,7 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase, PostgresTransaction
 from longhaul.adapters.postgres.ledger import PostgresLedger
 from longhaul.core.errors import Unavailable
-from tests.conftest import until
+from tests.locks import until_waiting
 
 JOB = str(uuid.uuid4())
 ITEMS = 3
@@ -18,11 +18,6 @@ ITEMS = 3
 _FILL = """
 INSERT INTO job_item (job_id, ordinal, item_key, state)
 SELECT $1, n, 'item-' || n, 'failed' FROM generate_series(0, $2 - 1) AS n
-"""
-
-_WAITING = """
-SELECT count(*) AS waiting FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 
 Ask = Callable[[PostgresLedger, PostgresTransaction], Awaitable[object]]
@@ -57,14 +52,10 @@ async def test_what_looks_at_a_whole_job_outlasts_the_time_of_a_statement(
         async with hasty.begin() as tx:
             return await ask(ledger, tx)
 
-    async def waits() -> bool:
-        async with database.begin() as tx:
-            return bool((await tx.fetch(_WAITING))[0]["waiting"])
-
     async with database.begin() as holder:
         await holder.execute(f"LOCK TABLE {table}")
         asked = asyncio.create_task(whole())
-        await until(waits, what="the statement")
+        await until_waiting(database)
         # It began later, so when its time is up that of any usual statement before it was, too.
         async with hasty.begin() as tx:
             with pytest.raises(Unavailable):

@@ -11,6 +11,7 @@ from longhaul.core.exit_codes import START_AGAIN
 from longhaul.local.processes import Command, ProcessFailed
 from longhaul.local.supervisor import MAX_DEATHS, Service, Supervisor
 from tests.cluster import open_cluster
+from tests.conftest import until
 
 BOUND_MB = 700
 
@@ -78,9 +79,11 @@ async def test_who_asks_to_be_started_again_has_not_died(tmp_path: Path) -> None
     await supervisor.start(service(tmp_path, START_AGAIN, renewal_codes=[START_AGAIN]))
     watching = asyncio.create_task(supervisor.watch())
 
-    while (tmp_path / "starts").exists() is False or len(_starts(tmp_path)) <= 2 * MAX_DEATHS:
-        await asyncio.sleep(0.05)
+    async def has_started_often() -> bool:
         assert not watching.done()
+        return len(_starts(tmp_path)) > 2 * MAX_DEATHS
+
+    await until(has_started_often, what="many starts")
     watching.cancel()
     await supervisor.stop()
 
@@ -97,4 +100,5 @@ async def test_who_dies_again_and_again_still_ends_the_stack(tmp_path: Path) -> 
 
 
 def _starts(tmp_path: Path) -> str:
-    return (tmp_path / "starts").read_text()
+    starts = tmp_path / "starts"
+    return starts.read_text() if starts.exists() else ""

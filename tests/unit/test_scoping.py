@@ -121,9 +121,11 @@ async def test_scores_of_a_form_differ_and_are_the_same_every_time() -> None:
 
 
 async def test_what_is_flagged_is_always_tested() -> None:
-    for attribute in ATTRIBUTES:
-        if attribute.is_key or attribute.is_cde or attribute.has_issues:
-            assert (await propose(attribute)).recommendation is Recommendation.TEST
+    flagged = [one for one in ATTRIBUTES if one.is_key or one.is_cde or one.has_issues]
+
+    assert flagged
+    for attribute in flagged:
+        assert (await propose(attribute)).recommendation is Recommendation.TEST
 
 
 async def test_a_balance_weighs_more_than_a_count_of_units() -> None:

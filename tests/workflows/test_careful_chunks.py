@@ -8,6 +8,7 @@ from temporalio.testing import ActivityEnvironment
 
 from longhaul.activities.chunk import MAX_LOSSES
 from longhaul.core.messages import STOPPED_BY_PAUSE, STOPPED_BY_SHUTDOWN
+from tests.locks import until_waiting
 from tests.worker_process import WorkerProcess
 
 
@@ -97,7 +98,7 @@ async def test_a_stop_while_an_item_is_noted_starts_nothing_and_leaves_no_note(
     async with process.engine.stores.database.begin() as tx:
         await tx.execute("SELECT 1 FROM job_item WHERE job_id = $1 FOR UPDATE", job.id)
         running = asyncio.create_task(process.run(job, 0, 0, careful=True, environment=environment))
-        await process.waits_for_a_lock()
+        await until_waiting(process.engine.stores.database)
         environment.worker_shutdown()
         # The chunk hears of it in the loop's next turns; its statement waits for ours meanwhile.
         await asyncio.sleep(0)

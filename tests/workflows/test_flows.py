@@ -101,9 +101,11 @@ async def test_concurrency_bounds_the_members_that_run_at_once(engine: Engine) -
     members = [echo(f"m-{number}", items=1, seconds=0.2) for number in range(3)]
     job_id = await submit(engine, group("all", *members), concurrency=1)
 
-    await engine.ends(job_id)
+    flow = await engine.ends(job_id)
     jobs = sorted((await children(engine, job_id)).values(), key=lambda job: job.created_at)
 
+    assert flow.outcome is Outcome.SUCCEEDED
+    assert len(jobs) == 3
     for before, after in pairwise(jobs):
         assert before.completed_at is not None
         assert before.completed_at <= after.created_at

@@ -296,6 +296,7 @@ async def test_a_model_maps_what_exists_and_its_words_are_read_with_their_synony
         assert obeyed["confidence"] < 0.85
 
     # The description stayed data, and no more than the shortlist was shown.
+    assert seen
     assert all(data["attribute"]["description"] == HOSTILE for data in seen)
     assert all(len(data["candidates"]) <= 20 for data in seen)
     assert all("physical_column" not in data["attribute"] for data in seen)
