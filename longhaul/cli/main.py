@@ -164,6 +164,6 @@ async def _seed(dsn: str, rows: int, attributes: int | None, random_seed: int) -
 
 
 def _become(module: str, types: list[str] | None) -> None:
-    """Turn into another of our processes, so that signals reach it directly."""
+    """Replace this process by another of ours, so that signals reach it directly."""
     options = [part for one in types or [] for part in ("--types", one)]
     os.execv(sys.executable, [sys.executable, "-m", module, *options])

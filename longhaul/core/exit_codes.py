@@ -1,4 +1,4 @@
-"""How our processes and commands end, for whoever has started them."""
+"""Exit codes of our processes and commands."""
 
 from enum import IntEnum
 
