@@ -1,4 +1,4 @@
-"""`python -m bench`: runs scenarios, prints one table, and keeps the figures as JSON lines."""
+"""`python -m bench`: runs scenarios, prints one table, and writes the figures as JSON lines."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    """Run what was asked for; 0 when every target is met."""
+    """Run the scenarios; 0 when every target is met."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("scenario", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes")
@@ -45,7 +45,7 @@ def main() -> int:
 async def _run(names: list[str], *, quick: bool) -> list[Figure]:
     this = asyncio.current_task()
     if this is not None:
-        # So that the servers are stopped in good order.
+        # So that the servers are stopped.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     figures: list[Figure] = []
     for name in names:
@@ -59,7 +59,7 @@ async def _scenario(name: str, *, quick: bool) -> list[Figure]:
     scale = Scale(quick, lambda line: print(f"   {line}", flush=True))
     try:
         figures = await SCENARIOS[name](scale)
-    except Exception:  # noqa: BLE001 - the others are measured all the same
+    except Exception:  # noqa: BLE001 - the others are still measured
         traceback.print_exc()
         return [Figure(scenario=name, measure="broke; see above", value=float("nan"), met=False)]
     print(f"   took {time.monotonic() - started:.0f} s", flush=True)
@@ -67,7 +67,7 @@ async def _scenario(name: str, *, quick: bool) -> list[Figure]:
 
 
 def _forget_shell() -> None:
-    """Figures must not depend on the shell that they are measured from."""
+    """Figures must not depend on the shell."""
     for name in list(os.environ):
         if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_")):
             del os.environ[name]

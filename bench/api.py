@@ -1,4 +1,4 @@
-"""A client of one API process, as a service would hold it: one connection pool, kept alive."""
+"""A client of one API process, as a service would use it: one connection pool, kept alive."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ def token(*roles: str) -> str:
 
 
 class Api:
-    """Speaks to one API process."""
+    """Calls one API process."""
 
     def __init__(self, port: int, *roles: str) -> None:
         self.port = port
@@ -76,7 +76,7 @@ class Api:
 
 
 class Wire:
-    """One kept connection and no client library, to see what the server alone takes.
+    """One kept connection without a client library, to measure the server alone.
 
     A client library in Python takes about as long for a request as the server does; the peers'
     clients are written in Rust and C.

@@ -1,9 +1,9 @@
-"""One long job over a model stub, while everything it needs is killed again and again.
+"""One long job with a model stub, while everything it needs is killed again and again.
 
     make chaos                      the whole of it: 2,000 items, 20 kills of the worker and more
     make chaos ARGS="--quick"       200 items and one of each
 
-Prints what it does and what it found; exit code 1 when a number does not agree.
+Prints its actions and findings; exit code 1 when a number does not agree.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from tests.cluster import Cluster, open_cluster
 from tests.conftest import until
 from tests.ports import new_port
 
-# Where a worker is made to die at one exact line; see tests/dying_worker.py.
+# Exact lines at which a worker is made to die; see tests/dying_worker.py.
 POINTS = ("plan", "sent", "before_commit", "after_commit")
 
 WORKER = "worker"
 BACK_WITHIN_SECONDS = 2.0
 
-# Starting a process again takes as long as it takes; meanwhile the job must not run to its end.
+# A restart takes some time; the job must not end meanwhile.
 LATENCY_WHILE_AWAY = 2.0
 
 
@@ -43,7 +43,7 @@ class Plan:
     """How much of everything.
 
     Attributes:
-        worker_kills: At any moment with items in flight; the exact points come on top.
+        worker_kills: At any moment with items in flight, in addition to the exact points.
     """
 
     items: int = 2_000
@@ -112,7 +112,7 @@ async def run(folder: Path, plan: Plan, say: Callable[[str], None]) -> Findings:
 
 
 class Chaos:
-    """Kills, restarts, and keeps an account of what was in flight."""
+    """Kills, restarts, and records what was in flight."""
 
     def __init__(
         self, cluster: Cluster, plan: Plan, stub_port: int, say: Callable[[str], None]
@@ -154,7 +154,7 @@ class Chaos:
         ]
         random.Random(plan.seed).shuffle(events)
         first = await self._ended()
-        # The rest is for the worker that is to die in its finish, however late its turn comes.
+        # The rest is for the worker that must die in its finish, however late its turn comes.
         last = plan.items * 2 // 3
         for number, (name, happen) in enumerate(events):
             await self._wait_for(first + (last - first) * (number + 1) // (len(events) + 1))
@@ -188,7 +188,7 @@ class Chaos:
             await self._cluster.start(WORKER)
 
     async def _note_in_flight(self) -> None:
-        """Calls that were sent and whose answer nobody will ever write down."""
+        """Calls that were sent and whose answer will never be journalled."""
         (row,) = await self._cluster.fetch(
             """SELECT count(*) AS n FROM llm_call AS c WHERE job_id = $1 AND state = 'sent'
                AND NOT EXISTS (SELECT FROM llm_call AS later WHERE later.job_id = c.job_id
@@ -200,7 +200,7 @@ class Chaos:
         self.findings.worker_kills += 1
 
     async def _bounce(self, name: str) -> None:
-        """Kill a process and have it back within seconds."""
+        """Kill a process and restart it within seconds."""
         await self._answer_after(LATENCY_WHILE_AWAY)
         await self._cluster.kill(name)
         await asyncio.sleep(BACK_WITHIN_SECONDS)

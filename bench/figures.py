@@ -19,8 +19,8 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        peer: What the value is compared with; empty where it stands alone.
-        met: Whether the target is met; None where there is none.
+        peer: What the value is compared with; empty if it is not compared.
+        met: Whether the target is met; None if there is none.
         details: More for the JSON line: single rounds, other percentiles.
     """
 
@@ -48,9 +48,9 @@ def compared(
     at_most: float | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Figure:
-    """A figure beside its peer's, round by round; the ratio is the median of the rounds' ratios.
+    """A figure and its peer's, by round; the ratio is the median of the rounds' ratios.
 
-    On a machine that others use too, a ratio within one round says more than one of medians.
+    On a shared machine a ratio within one round is more reliable than one of medians.
     """
     ratios = [mine / theirs for mine, theirs in zip(values, peer_values, strict=True)]
     ratio = statistics.median(ratios)
@@ -78,7 +78,7 @@ def bounded(
     at_most: float | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Figure:
-    """A figure with a bound of its own, or, without one, a figure to be looked at."""
+    """A figure with its own bound, or without a target."""
     return Figure(
         scenario=scenario,
         measure=measure,
@@ -125,7 +125,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def print_table(figures: Sequence[Figure]) -> None:
     """Print every figure."""
     console = Console()
-    # A log file has no width, and a narrow table says nothing.
+    # A log file has no width, and a narrow table is not readable.
     console.width = max(console.width, LEAST_WIDTH)
     table = Table(title="Longhaul benchmarks")
     for heading in ("scenario", "measure"):
@@ -155,7 +155,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 def write_lines(figures: Sequence[Figure], path: Path, run: Mapping[str, Any]) -> None:
-    """Write a JSON line for each figure, with what is to be known about the run."""
+    """Write a JSON line for each figure, with facts about the run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         for one in figures:

@@ -1,4 +1,4 @@
-"""What Temporal's histories say of a job: when it began, how many events it took."""
+"""Facts about a job from Temporal's histories: when it began, how many events it took."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
-"""The benches' job types, brought to the engine as any user's are: `--types bench.job_types`.
+"""The benches' job types, loaded like a user's: `--types bench.job_types`.
 
-Their items carry no payload, so that what is measured is the engine.
+Their items have no payload, so that only the engine is measured.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def _listed(count: int) -> AsyncIterator[NewItem]:
 
 
 class Trivial(JobType[TrivialParameters]):
-    """Items that cost nothing: all that takes time is the engine."""
+    """Items that do nothing: only the engine takes time."""
 
     name = "bench_trivial"
     title = "Trivial items"
@@ -85,7 +85,7 @@ class Sleeping(JobType[SleepingParameters]):
 
 
 class Stored(Sleeping):
-    """Sleeping items that each leave a row of their own."""
+    """Sleeping items that each store a row."""
 
     name = "bench_stored"
     title = "Stored items"

@@ -1,4 +1,4 @@
-"""Runs one job to its end and says when its work began and ended."""
+"""Runs one job to its end and returns when its work began and ended."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""How large a run is, and where it tells how far it is."""
+"""The size of a run, and its progress output."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

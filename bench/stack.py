@@ -1,4 +1,4 @@
-"""Real servers in a folder of their own, and the processes that a scenario runs on them."""
+"""Real servers in a separate folder, and the processes of a scenario."""
 
 import asyncio
 import sys
@@ -67,7 +67,7 @@ class Stack:
 
     @asynccontextmanager
     async def api(self) -> AsyncIterator[Api]:
-        """Run one more API process, and speak to it."""
+        """Run one more API process; returns a client."""
         port = free_port(0)
         env = {"LONGHAUL_API__PORT": str(port)}
         async with self.process("longhaul.api", env, lambda: answers(port)):
@@ -82,7 +82,7 @@ class Stack:
         """Run one more worker process.
 
         Args:
-            module: What to run in its place, for a look inside it.
+            module: A module to run instead, for measuring inside it.
             settings: Worker settings that differ from their defaults.
         """
         env = {f"LONGHAUL_WORKER__{name.upper()}": str(value) for name, value in settings.items()}
@@ -150,10 +150,10 @@ class Stack:
         seconds: float = READY_PATIENCE,
         every: float = 0.05,
     ) -> None:
-        """Wait for something to become so.
+        """Wait until something is true.
 
         Raises:
-            ProcessFailed: The process that should bring it about has ended.
+            ProcessFailed: The process that should do it has ended.
             TimeoutError: It took too long.
         """
         try:
@@ -167,7 +167,7 @@ class Stack:
             raise TimeoutError(f"waited {seconds:g} s for {what}") from None
 
     async def clean(self) -> None:
-        """Forget the items of earlier rounds, so that every round finds the same tables."""
+        """Delete the items of earlier rounds, so that every round has the same tables."""
         await self.execute("TRUNCATE job_item, job_audit")
         await self.execute("CHECKPOINT")
 
@@ -224,5 +224,5 @@ class Stack:
 
 
 async def _at_once() -> bool:
-    """A worker listens nowhere; Temporal knows when it polls."""
+    """A worker has no port; Temporal knows when it polls."""
     return True

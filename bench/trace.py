@@ -1,6 +1,6 @@
-"""What items really did: their starts and ends, appended to a file by the process that ran them.
+"""The real starts and ends of items, appended to a file by the process that ran them.
 
-The ledger knows only what was stored; an item that was started twice or cancelled shows here.
+The ledger only has what was stored; an item that was started twice or cancelled is seen here.
 """
 
 import os
@@ -33,7 +33,7 @@ def noted(path: str, ordinal: int) -> Iterator[None]:
 
 def _append(path: str, kind: str, ordinal: int) -> None:
     line = f"{kind} {ordinal} {os.getpid()} {time.time():.6f}\n"
-    # One small write to a file opened for appending is not torn by other processes' writes.
+    # One small write to a file opened for appending is not split by other processes' writes.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, line.encode())

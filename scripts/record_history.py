@@ -180,7 +180,7 @@ async def lost_chunks(engine: Engine) -> str:
 
 
 async def continued_as_new(engine: Engine) -> str:
-    """A run that began with what an earlier one carried."""
+    """A run that continues an earlier one."""
     job_id = await engine.create(items=60, concurrency=2, seconds=0.02, rolling=True)
     first = await engine.handle(job_id).describe()
 
@@ -196,7 +196,7 @@ async def continued_as_new(engine: Engine) -> str:
 
 
 async def planned_pause(engine: Engine) -> str:
-    """A pause that stood in the row, and a resume that came while the items were listed."""
+    """A pause in the row, and a resume that came while the items were listed."""
     return await resumed_while_planning(engine)
 
 
@@ -233,7 +233,7 @@ async def flow_approved(engine: Engine) -> str:
 
 
 async def flow_timed_out(engine: Engine) -> str:
-    """An approval that is reminded of, and never comes."""
+    """An approval with a reminder that is never answered."""
     step = flows.approval("one", timeout_seconds=2, remind_after_seconds=1)
     job_id = await flows.submit(engine, step, flows.echo("then", items=1))
     await engine.ends(job_id)
@@ -261,7 +261,7 @@ async def flow_cancelled(engine: Engine) -> str:
 
 
 async def flow_asked_twice(engine: Engine) -> str:
-    """A job that lists its items for so long that it is to be started once more."""
+    """A job that lists its items for so long that it is started again."""
     engine.echo.planning = asyncio.Event()
     job_id = await flows.submit(engine, flows.echo("one", items=1))
     job = await flows.child(engine, job_id, "one", JobStatus.PENDING)
@@ -311,7 +311,7 @@ KINDS: dict[str, Kind] = {
     )
 }
 
-# What these do would end this process: they have a worker of their own, started again and again.
+# These would end this process: they have a separate worker that is restarted.
 DEADLY = frozenset({lost_chunks})
 
 
@@ -367,7 +367,7 @@ async def _kept_worker(cluster: Cluster) -> AsyncIterator[None]:
 
 
 def _without_places(node: Any) -> Any:
-    """A history without stack traces: they name folders of this machine, and nobody reads them."""
+    """A history without stack traces, which have folder names of this machine."""
     match node:
         case dict():
             return {

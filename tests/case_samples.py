@@ -48,7 +48,7 @@ class SeededCases:
             await store.record(tx, make_job(owner="tess"), [execution])
 
     async def evidence(self, case_id: int) -> Sequence[Any]:
-        """The evidence of a test case, what counts first."""
+        """The evidence of a test case, the current one first."""
         async with self.loans.database.begin() as tx:
             return await PostgresCasework().evidence(tx, case_id, 100)
 

@@ -1,6 +1,6 @@
 """No engine: a bare asyncio loop with the writes that Longhaul's ledger and counters make.
 
-It does not even ask which items are open. Its batches are full because trivial items never
+It does not ask which items are open. Its batches are full because trivial items never
 wait. Run as `python -m bench.peers.bare_loop JOB ITEMS AT_ONCE`.
 """
 
@@ -22,11 +22,10 @@ EPOCH = 1
 
 
 class BareLoop:
-    """Does the items of a job, so many at once, and writes them in batches.
+    """Does the items of a job, a number of them at once, and writes them in batches.
 
     Args:
-        connection: Takes the place of a transaction of ours, so that the statements are the
-            very same.
+        connection: Replaces our transaction, so that the statements are the same.
     """
 
     def __init__(self, connection: Any, job_id: str, items: int) -> None:

@@ -27,7 +27,7 @@ WHERE job_id = $1 AND ordinal = $2
 
 @dataclass(frozen=True)
 class NaiveState:
-    """A job, and the first item that has not been handed out."""
+    """A job, and its first item that was not started."""
 
     job_id: str
     items: int

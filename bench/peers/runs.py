@@ -1,4 +1,4 @@
-"""Runs each peer once against a stack's servers and answers how many items it did a second."""
+"""Runs each peer once on a stack's servers and returns its items a second."""
 
 import asyncio
 import time
@@ -107,7 +107,7 @@ async def _prepare(stack: Stack) -> None:
 
 
 async def _seconds(stack: Stack, job_id: str, process: Process) -> float:
-    """How long a peer took, by its own account."""
+    """How long a peer took, as it reports."""
 
     async def took() -> float | None:
         seconds: float | None = await stack.value(table.SECONDS, job_id)
@@ -121,7 +121,7 @@ async def _seconds(stack: Stack, job_id: str, process: Process) -> float:
 
 
 async def _or_its_death(work: Awaitable[object], process: Process) -> None:
-    """Wait for work that a process does, but not for ever if the process dies."""
+    """Wait for the work of a process, until it is done or the process dies."""
     working, living = asyncio.ensure_future(work), asyncio.create_task(process.wait())
     try:
         await asyncio.wait({working, living}, return_when=asyncio.FIRST_COMPLETED)

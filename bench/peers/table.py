@@ -1,4 +1,4 @@
-"""The tables that the peers write: leaner than Longhaul's own, which is to their advantage."""
+"""The tables of the peers: smaller than Longhaul's, which is to their advantage."""
 
 CREATE = """
 CREATE TABLE IF NOT EXISTS peer_run (

@@ -19,7 +19,7 @@ ITEMS = 30_000
 AT_ONCE = 50
 SECONDS = 0.05
 
-# Long enough for every request that was answered to have had its effect.
+# Long enough for every answered request to take effect.
 SETTLED_AFTER = 3.0
 
 _LOST = """
@@ -30,7 +30,7 @@ SELECT (SELECT count(*) FROM job_item AS i FULL JOIN bench_stored AS s USING (jo
 
 
 async def control_storm(scale: Scale) -> list[Figure]:
-    """Ask by turns; the last one pauses. Then let the job end and look for what is missing."""
+    """Pause and resume in turn; the last one pauses. Then let the job end and count its items."""
     requests, items = scale(REQUESTS), scale(ITEMS)
     async with Stack.open() as stack, stack.api() as one, stack.api() as other, stack.worker():
         await stack.execute(CREATE_STORED)
@@ -66,10 +66,10 @@ async def control_storm(scale: Scale) -> list[Figure]:
 
 
 async def _storm(apis: list[Api], job_id: str, requests: int) -> list[float]:
-    """Send the requests at an even pace; return how long those took that were answered.
+    """Send the requests at an even pace; return the times of the answered ones.
 
-    The last one, a pause, is sent when the others are answered: of requests that are under way
-    together none is the last.
+    The last one, a pause, is sent when the others are answered: requests that run together have
+    no order.
     """
     started = time.perf_counter()
     sent = []

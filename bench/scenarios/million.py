@@ -1,4 +1,4 @@
-"""A million items through one workflow: what they leave in histories and in memory."""
+"""A million items through one workflow: their cost in histories and in memory."""
 
 from pathlib import Path
 

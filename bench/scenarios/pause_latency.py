@@ -1,4 +1,4 @@
-"""How soon a job stops when it is told to, and goes on when it may: 20 jobs with items of 5 s."""
+"""How soon a job pauses and resumes: 20 jobs with items of 5 s."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ SECONDS = 5.0
 APART = 0.1
 LOOK_EVERY = 0.002
 
-# What a drain may need to reach the chunks: until then they start items in good faith.
+# How long a drain may need to reach the chunks: until then they may start items.
 DRAIN_REACHES_AFTER = 0.3
 PAUSED_LONG_ENOUGH = 2.0
 
@@ -31,7 +31,7 @@ Ask = Callable[[str], Awaitable[object]]
 
 
 async def pause_latency(scale: Scale) -> list[Figure]:
-    """Pause every way there is, with all jobs running beside the one that is paused."""
+    """Pause in every way, while all other jobs run."""
     async with Stack.open() as stack, stack.api() as api, stack.worker():
         jobs = await _start(stack, api, scale(JOBS, least=4))
         by_http = await _pause_each(stack, jobs, api.pause)
@@ -143,7 +143,7 @@ async def _drain_all(
         await api.pause(job_id, "drain")
     for job_id in jobs:
         await stack.becomes(job_id, "paused", seconds=60)
-    # Not those that a pause before has cut off and that nobody has taken up again.
+    # Not those that an earlier pause has cut off.
     lost = [
         mark
         for path in jobs.values()

@@ -1,4 +1,4 @@
-"""Many rules over a wide table: one scan, beside one full column read into pandas per rule."""
+"""Many rules over a wide table: one scan, compared with reading a column into pandas per rule."""
 
 import asyncio
 import resource
@@ -27,7 +27,7 @@ RULES = 400
 # The columns of a real report by their types.
 INTEGERS, DECIMALS, TEXTS, DATES = 54, 46, 9, 9
 
-# Reading a column takes as long for one rule as for the next, so that few are enough.
+# Reading a column takes the same time for every rule, so a few are enough.
 PEER_RULES = 8
 
 TABLE = "bench.source"
@@ -100,7 +100,7 @@ async def _fill(dsn: str, rows: int) -> None:
         for prefix, (kind, count, value) in _KINDS.items()
         for number in range(1, count + 1)
     ]
-    # The first column names the row.
+    # The first column identifies the row.
     columns[0] = ("i1", "integer", "n::integer")
     definitions = ", ".join(f"{name} {kind}" for name, kind, _ in columns)
     values = ", ".join(value for _, _, value in columns)
@@ -119,7 +119,7 @@ async def _fill(dsn: str, rows: int) -> None:
 
 
 def _rules() -> Iterator[TableRule]:
-    """Some rules of each kind for each column; most hold, as in real life."""
+    """Some rules of each kind for each column; most pass, as in practice."""
     integers, decimals, texts, dates = (
         [f"{prefix}{number}" for number in range(1, count + 1)]
         for prefix, (_, count, _) in _KINDS.items()
@@ -159,7 +159,7 @@ def _rule(name: str, **kwargs: Any) -> TableRule:
 
 
 def _column_by_column(dsn: str) -> float:
-    """Rules a second, each reading its column as a whole: how the system before did it."""
+    """Rules a second, each reading its whole column, as in the replaced system."""
     engine = sqlalchemy.create_engine(dsn.replace("postgresql://", "postgresql+psycopg://"))
     columns = [f"{prefix}{number}" for number in (1, 2) for prefix in _KINDS]
     started = time.monotonic()

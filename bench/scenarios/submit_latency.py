@@ -22,7 +22,7 @@ FEW_JOBS = 1_000
 MANY_JOBS = 100_000
 PAGE = 100
 
-# Lets what a request has set off come to rest, so that the next one meets an idle stack.
+# Waits for the effects of a request, so that the next one meets an idle stack.
 REST = 0.05
 
 _ENDED_JOBS = """
@@ -38,7 +38,7 @@ FROM (SELECT now() - $3 * interval '1 second' + n * interval '1 millisecond' AS 
 
 @workflow.defn
 class Nothing:
-    """What is started raw; nobody polls its queue."""
+    """A workflow that is started directly; nothing polls its queue."""
 
     @workflow.run
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""A worker is killed: when do the items that it had go on elsewhere?"""
+"""A worker is killed: when do its items go on elsewhere?"""
 
 import signal
 import time
@@ -22,7 +22,7 @@ SECONDS = 0.5
 
 
 async def takeover(scale: Scale) -> list[Figure]:
-    """Kill one of two workers with a job on both, three times, each time with a job of its own."""
+    """Kill one of two workers with a job on both, three times, each time with a new job."""
     took: list[float] = []
     missing = 0
     async with Stack.open() as stack, stack.api() as api:
@@ -85,7 +85,7 @@ async def _go_on(path: Path, lost: set[int], killed: float) -> bool:
 
 
 def _new_starts(path: Path, lost: set[int], killed: float) -> dict[int, float]:
-    """When each lost item was started again, or, if it was stored in its last moment, never."""
+    """When each lost item was started again, or never, if it was stored at the last moment."""
     starts: dict[int, float] = {}
     for mark in trace.read(path):
         if mark.kind == trace.START and mark.ordinal in lost and mark.time > killed:

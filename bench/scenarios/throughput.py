@@ -22,7 +22,7 @@ CELERY_SLEEPING_ITEMS = 200
 
 
 async def throughput_trivial(scale: Scale) -> list[Figure]:
-    """Items that cost nothing, so that only the engine is measured; three rounds of everyone."""
+    """Items that do nothing, so that only the engine is measured; three rounds each."""
     mine: list[Timed] = []
     bare: list[float] = []
     celery: list[float] = []

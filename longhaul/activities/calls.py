@@ -50,9 +50,9 @@ class Provider:
     async def turn(
         self, tokens: int, waiting: Callable[[str], AbstractContextManager[None]]
     ) -> tuple[Trial, Permit]:
-        """Wait until a request of about so many tokens may be sent.
+        """Wait until a request of about this many tokens may be sent.
 
-        The line before the rate limit may be long, so the breaker is asked again at its head.
+        The line before the rate limit may be long, so the breaker is asked again at its end.
         """
         while True:
             with waiting("provider"):
@@ -156,7 +156,7 @@ class ItemCalls:
             try:
                 return await self._send(provider, place, request, fingerprint)
             except ProviderBusy as exc:
-                # Being told to slow down is no failure of the item.
+                # Being told to slow down is not a failure of the item.
                 if exc.reason != RATE_LIMITED:
                     failures += 1
                 self._log("provider_busy", step=place.step, reason=exc.reason, failures=failures)

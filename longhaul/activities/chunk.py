@@ -1,4 +1,4 @@
-"""Runs the open items of a stretch of ordinals, many at once, and stops when told to."""
+"""Runs the open items of a range of ordinals, many at once, until it is stopped."""
 
 import asyncio
 import time
@@ -65,7 +65,7 @@ class ChunkActivities:
 
     @activity.defn(name="run_chunk")
     async def run_chunk(self, request: ChunkRequest) -> ChunkResult:
-        """Run a chunk until its items have ended or something stops it; return either way.
+        """Run a chunk until its items have ended or it is stopped; return in both cases.
 
         Raises:
             Unavailable: Results could not be stored for a minute; their items stay open.
@@ -129,25 +129,25 @@ class _Chunk:
         self._over = asyncio.Event()
 
     def apply(self, flag: Flag) -> None:
-        """Do as a flag says that is newer than what was applied before."""
+        """Apply a flag that is newer than the last one."""
         if not flag.is_news(self._request.attempt, self._applied):
             return
         self._applied = flag.generation
         if flag.mode is not RunMode.RUN:
             self.stop(flag.mode, STOPPED_BY_PAUSE)
         elif self._stopped == STOPPED_BY_PAUSE and not self._over.is_set():
-            # Resumed while the last items were still in flight: their neighbours need not wait.
+            # Resumed while the last items were still in flight: the others need not wait.
             self._stopped = ""
             self._open_lanes()
 
     def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
         """Start no more items; with mode `now` also abandon those in flight."""
-        # A resume takes a pause back; whatever else stops a chunk stays.
+        # A resume ends a pause; other reasons to stop stay.
         overrules_pause = self._stopped == STOPPED_BY_PAUSE and why != STOPPED_BY_PAUSE
         if not self._stopped or overrules_pause:
             self._stopped, self._reason = why, reason
             self._stopped_under = self._run.generation
-        # Lanes that only wait for a slot, which may take long, need not wait any longer.
+        # Lanes that wait for a slot, which may take long, need not wait any longer.
         if mode is RunMode.NOW or not self._running:
             self._over.set()
 
@@ -180,7 +180,7 @@ class _Chunk:
                 raise fault
 
     def _open_lanes(self, most: int = MAX_CONCURRENCY) -> None:
-        """Have as many lanes as the chunk may run items at once."""
+        """Open as many lanes as the chunk may run items at once."""
         lane = self._careful_lane if self._request.careful else self._lane
         wanted = min(self._request.at_once, most)
         for _ in range(wanted - sum(not one.done() for one in self._lanes)):
@@ -198,7 +198,7 @@ class _Chunk:
             await flusher.ready()
             suspect = None
             async with self._slots:
-                # The slot is kept from item to item for as long as nobody else wants it.
+                # The slot is kept from item to item as long as no other chunk wants it.
                 while suspect is None:
                     if not self._may_start() or (item := next(self._queue, None)) is None:
                         return
@@ -206,7 +206,7 @@ class _Chunk:
                         suspect = item
                         break
                     await self._do(item)
-                    # Items that never wait would let nobody else run, not even the flusher.
+                    # Items that never wait would block everything else, even the flusher.
                     await asyncio.sleep(0)
                     if flusher.is_full or self._slots.are_wanted:
                         break
@@ -221,7 +221,7 @@ class _Chunk:
             await self._try(item)
 
     async def _try(self, item: Item) -> None:
-        """Note an item before it starts, and have its result stored before anything follows."""
+        """Mark an item before it starts, and store its result before the next one."""
         if item.losses >= MAX_LOSSES:
             sentence = f"The worker died {MAX_LOSSES} times while it ran this item."
             self._hand_in(ItemOutcome(item, Failed("worker_lost", sentence)))
@@ -229,7 +229,7 @@ class _Chunk:
             return
         async with AsyncExitStack() as held:
             with self._run.waiting("worker"):
-                # One that was noted before is a suspect.
+                # One that was marked before is a suspect.
                 slot = self._slots.alone(self._alone_within) if item.losses else self._slots
                 await held.enter_async_context(slot)
             if not self._may_start():
@@ -245,7 +245,7 @@ class _Chunk:
         return not self._stopped
 
     async def _take_note_back(self) -> None:
-        """Blame no item for a stop that the worker lived through, if that can be written."""
+        """Clear an item's mark after a stop that the worker survived, if that can be written."""
         if self._noted is not None and self._stopped != STOPPED_BY_EPOCH:
             with suppress(Unavailable):
                 await self._ledger.take_loss_back(

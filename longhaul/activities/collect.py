@@ -17,7 +17,7 @@ class CollectParameters(BaseModel):
 
 
 class Collect(StepAction[CollectParameters]):
-    """Counts results and adds up every number that they have in common places."""
+    """Counts results and adds up the numbers that they have in the same places."""
 
     name = "collect"
     title = "Collect results"

@@ -1,4 +1,4 @@
-"""Writes what the workflow has decided about pausing: first the row, then the flag."""
+"""Writes the workflow's decisions about pausing: first the row, then the flag."""
 
 from collections.abc import Sequence
 
@@ -24,9 +24,9 @@ class ControlActivities:
     async def write_control(self, write: ControlWrite) -> ControlWritten:
         """Write a generation, its mode and perhaps a status; the same write twice is one.
 
-        A workflow task that Temporal turns away is done again, with what was asked for since.
-        It writes a generation that has been written before, with more requests in it: the one
-        with most holds, as a newer generation where the task had gone on to one.
+        A workflow task that Temporal rejects is repeated, with the requests that came since. It
+        then writes a generation again, with more requests: the one with most counts, as a newer
+        generation if the task had gone on to one.
 
         A job without open items is not paused: it is about to finish, and says so.
         """
@@ -54,7 +54,7 @@ class ControlActivities:
         cancels = write.cancel and job.requested is not Requested.CANCEL
         if len(write.controls) <= noted and not cancels:
             return job
-        # Chunks that have heeded a generation would not heed it again with another mode.
+        # Chunks that have applied a generation would not apply it again with another mode.
         return await self._apply(tx, job, write, write.controls[noted:], job.generation + 1)
 
     async def _apply(

@@ -1,4 +1,4 @@
-"""What the jobs that write into a draft version of a report have in common."""
+"""Common parts of jobs that write into a draft version of a report."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol, Self, TypeVar
@@ -29,7 +29,7 @@ class DraftStore(AttributeStore, VersionStore, Protocol):
 
 
 class DraftParameters(BaseModel):
-    """Which attributes of which report, and the version that is written into."""
+    """Which attributes of which report, and the version to write into."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -76,11 +76,11 @@ async def prepare_draft(
 
     Args:
         noun: What such a version is called: "rule version".
-        makes: What is generated into it: "rules".
+        makes: What is generated: "rules".
 
     Raises:
-        InvalidInput: They name something that does not exist, that the caller may not know
-            of, or that is no draft.
+        InvalidInput: They name something that does not exist, that the caller may not see,
+            or that is not a draft.
     """
     version = await _find(store, tx, parameters, principal, noun=noun, makes=makes)
     await check_attributes(store, tx, version.cycle_id, version.report_id, parameters.attribute_ids)

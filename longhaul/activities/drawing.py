@@ -1,4 +1,4 @@
-"""Draws all samples of a job at once, table by table; items then take what is theirs."""
+"""Draws all samples of a job at once, table by table; each item then takes its own."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ SHORTFALL: Mapping[Category, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """What was drawn for a job.
+    """The result of drawing for a job.
 
     Attributes:
-        keys: Names of the key attributes by the columns that hold them, for each table.
+        keys: Names of the key attributes by their columns, for each table.
     """
 
     rows: Mapping[Category, Sequence[DrawnRow]]
@@ -39,7 +39,7 @@ class Drawing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether not a single row was drawn."""
+        """Whether no row was drawn."""
         return not any(self.rows.values())
 
     def reason(self, category: Category) -> str:
@@ -52,7 +52,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The attributes that one table feeds."""
+    """The attributes with columns in one table."""
 
     source: DataSource
     table: str | None
@@ -80,7 +80,7 @@ class _Collected:
             self.clean[group.source.id, samples.table] = samples.clean
 
     def strata(self) -> tuple[list[int], list[int]]:
-        """The strata of all tables, and for each drawn clean row the place of its own."""
+        """The strata of all tables, and for each drawn clean row the place of its stratum."""
         sizes: list[int] = []
         first = {}
         for place, clean in self.clean.items():
@@ -103,17 +103,16 @@ async def draw_all(
     seed: int,
     decided: Mapping[str, Sequence[Mapping[str, str | None]]],
 ) -> Drawing:
-    """Draw samples from every table that feeds attributes in scope.
+    """Draw samples from every table with columns of attributes in scope.
 
-    Each table gives its share; what one cannot give is asked of the others.
+    Each table gives its share; the others make up for missing rows.
 
     Args:
         decided: Keys of rows that people have decided on, by table; they are not drawn again.
 
     Raises:
-        ItemFailed: A table cannot be read, no attribute is in scope, or nothing is known to feed
-            those that are.
-        Unavailable: Our own database, where the source lies, did not answer.
+        ItemFailed: A table cannot be read, no attribute is in scope, or none of them is mapped.
+        Unavailable: The source is in our own database, which did not answer.
     """
     if not scope.attributes:
         raise ItemFailed("nothing_in_scope", "The approved scoping has no attribute to test.")
@@ -143,7 +142,7 @@ async def draw_all(
 
 
 def _share(left: int, sizes: Sequence[int]) -> int:
-    # The last table is asked for everything that is left.
+    # The last table must give everything that is left.
     return left if len(sizes) == 1 else round(left * sizes[0] / sum(sizes))
 
 
@@ -174,7 +173,7 @@ def _groups(scope: Scope) -> list[_Group]:
         else:
             loose.append(one)
     if loose and not by_table and len(scope.sources) == 1:
-        # Without any mapping the columns may be called like the attributes.
+        # Without any mapping the columns may have the names of the attributes.
         by_table[next(iter(scope.sources)), None] = []
     if not by_table:
         raise ItemFailed(
@@ -182,7 +181,7 @@ def _groups(scope: Scope) -> list[_Group]:
             "No attribute in scope is mapped to a column of the report's data sources.",
         )
     largest = max(by_table, key=lambda place: (len(by_table[place]), -place[0], place[1] or ""))
-    # Table and source of a loose attribute are not known: it may be in the one that most are in.
+    # The table of an unmapped attribute is not known: it may be in the one with most others.
     by_table[largest] += [replace(one, column=None) for one in loose]
     return [
         _Group(

@@ -18,9 +18,9 @@ class FinishActivities:
 
     @activity.defn(name="finish")
     async def finish(self, request: FinishRequest) -> Finish:
-        """End the attempt, or answer how many items are still open.
+        """End the attempt, or return how many items are still open.
 
-        Asked again after it has decided, it answers what was decided.
+        Called again after the end, it returns the same.
         """
         async with beating(), self._stores.database.begin() as tx:
             job = await self._stores.jobs.lock(tx, request.job_id)

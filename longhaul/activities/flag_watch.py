@@ -1,4 +1,4 @@
-"""Looks at the pause flags of all jobs that this process works on, with one poll."""
+"""Polls the pause flags of all jobs that this process works on."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ EVERY = timedelta(milliseconds=100)
 
 
 class FlagWatch:
-    """Calls back whoever watches a job when its flag is up."""
+    """Calls the watchers of a job when it has a flag."""
 
     def __init__(self, flags: Flags) -> None:
         self._flags = flags
@@ -20,7 +20,7 @@ class FlagWatch:
 
     @contextmanager
     def watching(self, job_id: str, apply: Callable[[Flag], None]) -> Iterator[None]:
-        """Call `apply` with the job's flag, again and again, while the block runs."""
+        """Call `apply` with the job's flag repeatedly while the block runs."""
         watcher = (job_id, apply)
         self._watchers.append(watcher)
         try:

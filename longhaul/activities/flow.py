@@ -1,4 +1,4 @@
-"""Looks at flows for their workflows, and passes controls on to their jobs."""
+"""Moves flows on for their workflows, and passes controls on to their jobs."""
 
 from temporalio import activity
 
@@ -10,13 +10,13 @@ from longhaul.core.messages import FlowRequest, FlowView, SteerRequest
 from longhaul.core.ports import Stores
 from longhaul.services.steering import Steering
 
-# One that drains may be told to stop now.
+# A draining job may still be told to stop now.
 _PAUSABLE = frozenset({JobStatus.PENDING, JobStatus.RUNNING, JobStatus.RESUMING, JobStatus.PAUSING})
 _RESUMABLE = frozenset({JobStatus.PENDING, JobStatus.PAUSING, JobStatus.PAUSED})
 
 
 class FlowActivities:
-    """What a flow's workflow asks for, besides the actions of its steps."""
+    """The activities of a flow's workflow, besides the actions of its steps."""
 
     def __init__(self, *, stores: Stores, parts: FlowParts, steering: Steering) -> None:
         self._database = stores.database
@@ -27,10 +27,10 @@ class FlowActivities:
 
     @activity.defn(name="look_at_flow")
     async def look(self, request: FlowRequest) -> FlowView:
-        """Begin and end what is due, and say where the flow stands.
+        """Begin and end what is due, and return the state of the flow.
 
-        One look is one transaction under the lock of the flow's row. Whatever crashed, the
-        next look finds what is there: it ends no step twice and makes no job twice.
+        One look is one transaction under the lock of the flow's row. After a crash the next look
+        goes on from the rows: it ends no step twice and makes no job twice.
         """
         async with beating(), self._database.begin() as tx:
             flow = await self._jobs.lock(tx, request.job_id)
@@ -63,7 +63,7 @@ class FlowActivities:
 
 
 def _concerns(control: Control, child: Job) -> bool:
-    # What was asked of it before and has not come about yet would come about after this.
+    # An earlier request that is not applied yet would be applied after this one.
     if control.action is Action.PAUSE:
         return child.status in _PAUSABLE or child.requested is Requested.RESUME
     return child.status in _RESUMABLE or child.requested is Requested.PAUSE

@@ -1,4 +1,4 @@
-"""Runs one action of a flow: done outside a transaction, stored in the one that ends its step."""
+"""Runs one action of a flow; its effects are stored in the transaction that ends its step."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from longhaul.services.parents import end_steps
 
 
 class ActionActivities:
-    """Does what definitions name as actions."""
+    """Runs the actions of flows."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ActionActivities:
 
     @activity.defn(name="run_action")
     async def run(self, request: ActionRequest) -> None:
-        """Run an action and end its step; a step that has ended is left alone.
+        """Run an action and end its step; no-op for a step that has ended.
 
         Raises:
             Unavailable: It can be tried again.
@@ -99,7 +99,7 @@ class ActionActivities:
         await self._stores.board.post(ended)
 
     def _why_not(self, context: ActionContext, exc: Exception) -> Failed | None:
-        """Why the action failed; None for what may pass if it is tried again."""
+        """Why the action failed; None if it may succeed when it is tried again."""
         match exc:
             case ItemFailed():
                 return Failed(exc.item_code, exc.sentence)

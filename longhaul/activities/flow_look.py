@@ -1,4 +1,4 @@
-"""One look at a flow: what of it has ended, and what can begin."""
+"""One look at a flow: which steps have ended, and which can begin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class FlowParts:
 
 
 class Look:
-    """Reads the rows of a flow that is locked in this transaction, and brings them forward."""
+    """Reads the rows of a flow that is locked in this transaction, and moves it on."""
 
     def __init__(self, parts: FlowParts, tx: Transaction, flow: Job, request: FlowRequest) -> None:
         self.flow = flow
@@ -79,7 +79,7 @@ class Look:
         self._running = 0
 
     async def run(self) -> FlowView:
-        """Go on, round after round, until nothing more ends at once."""
+        """Repeat until nothing more ends at once."""
         self._now = max(self._request.now, await self._parts.flows.now(self._tx))
         await self._read()
         refusals = [await self._take_wish(number) for number in range(len(self._request.wishes))]
@@ -143,7 +143,7 @@ class Look:
         if child is not None and not child.status.is_terminal:
             return
         if child is not None and child.status is JobStatus.COMPLETED:
-            # It ended while the flow was not there to be told.
+            # It ended while the flow was not running.
             self.flow = await self._parts.parents.end_step(self._tx, self.flow, child)
             return
         if not may_start or self._running >= self.flow.options.concurrency:
@@ -164,7 +164,7 @@ class Look:
         self._running += 1
 
     async def _create(self, step: Placed, wanted: JobStep) -> Job:
-        """Make the job of a step; what it may not do is said when the step is due."""
+        """Make the job of a step; parameters are checked when the step is due."""
         flow, principal = self.flow, owner_of(self.flow)
         job_type = self._parts.catalog.get(wanted.job_type)
         check_may_start(principal, job_type.roles, job_type.title)
@@ -192,7 +192,7 @@ class Look:
         return child
 
     def _why_not(self, step: Placed, exc: Exception) -> Failed | None:
-        """Why a job cannot be made; None for what may pass if it is tried again."""
+        """Why a job cannot be made; None if it may succeed when it is tried again."""
         match exc:
             case JobError():
                 return None if exc.retryable else Failed(exc.code, exc.sentence)
@@ -227,7 +227,7 @@ class Look:
         self._waiting.append(step.key)
         self._alarms.append(min(approval.deadline, remind_at or approval.deadline))
 
-    # What is left on the row, and for the workflow.
+    # The result, for the row and for the workflow.
 
     async def _end(self, key: str, failure: Failed) -> None:
         row = self._rows[key]
@@ -237,7 +237,7 @@ class Look:
         )
 
     async def _show(self, here: Frontier) -> None:
-        """Say on the row what the flow is at, if that has changed."""
+        """Write the current steps to the flow's row, if they have changed."""
         live = {key for key, child in self._children.items() if not child.status.is_terminal}
         active = live | set(self._waiting) | set(self._actions)
         labels = [step.label for step in here.open if step.key in active]

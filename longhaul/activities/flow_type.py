@@ -1,4 +1,4 @@
-"""Flows as a job type: their items are steps, and each step that is a job is a row of its own."""
+"""Flows as a job type: their items are steps, and each step that is a job has its own row."""
 
 from collections.abc import AsyncIterator, Mapping
 from functools import reduce
@@ -32,7 +32,7 @@ P = TypeVar("P", bound=BaseModel)
 
 
 class FlowType(JobType[P], Generic[P]):
-    """What every flow does; the parameters of its jobs hold the steps under `steps`.
+    """The base of all flows; their steps are in the parameters under `steps`.
 
     Args:
         flows: Reads the rows of flows.
@@ -45,15 +45,15 @@ class FlowType(JobType[P], Generic[P]):
         self._catalog: CatalogView | None = None
 
     def join(self, catalog: CatalogView) -> None:
-        """Remember what steps may be made of."""
+        """Remember the catalog that steps refer to."""
         self._catalog = catalog
 
     def definition(self, parameters: P) -> Definition:
-        """The steps that parameters describe."""
+        """The steps in parameters."""
         return Definition(steps=getattr(parameters, "steps"))  # noqa: B009 - each has them
 
     async def prepare(self, tx: Transaction, parameters: P, principal: Principal) -> Prepared[P]:
-        """Check everything about the steps that can be known before they run.
+        """Check everything about the steps that is known before they run.
 
         Raises:
             InvalidInput: It names each step that is wrong.
@@ -109,7 +109,7 @@ class FlowType(JobType[P], Generic[P]):
         raise ItemFailed("not_an_item", "The step of a flow is not run as an item.")
 
     async def ending(self, tx: Transaction, job: Job, counts: Counts) -> Ending:
-        """Failed if a required step has failed, whatever else was done."""
+        """Failed if a required step has failed."""
         rows = {row.key: row for row in await self._flows.steps(tx, job.id)}
         steps = steps_of(job)
         fault = frontier(steps, {key: row.state for key, row in rows.items()}).failed
@@ -119,7 +119,7 @@ class FlowType(JobType[P], Generic[P]):
         return failed(JobFault(code=code, sentence=sentence, retryable=True))
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
-        """Each step with its job and its result, and what all of them came to."""
+        """Each step with its job and its result, and the totals."""
         rows = await self._flows.steps(tx, job.id)
         children = await self._flows.children(tx, job.id)
         spent = [child.calls.cost_usd for child in children.values() if child.calls.cost_usd]
@@ -146,7 +146,7 @@ def _step_object(row: StepRow, child: Job | None) -> dict[str, Any]:
 
 
 def _misfits(model: type[BaseModel], given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong with parameters, as far as it can be seen while references are open."""
+    """What is wrong with parameters, as far as that is known before references are filled."""
     if not any(True for _ in own_references(given)):
         return _errors_of(model, given, ())
     unknown = set(given) - _names(model) if model.model_config.get("extra") == "forbid" else set()
@@ -166,7 +166,7 @@ def _errors_of(
         return [
             ("".join(f"/{part}" for part in error["loc"]), f"{error['msg']}.")
             for error in exc.errors(include_url=False, include_input=False, include_context=False)
-            # What a reference will bring, and what goes with it, is judged when it is there.
+            # Values of references, and what depends on them, are checked when they are there.
             if not still_open or (error["loc"] and error["type"] != "missing")
         ]
     return []

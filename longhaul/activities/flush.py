@@ -23,7 +23,7 @@ WRITES_AT_ONCE = 2
 
 
 class Tally:
-    """Counts what one chunk has handed in and what of it has been stored."""
+    """Counts the results that one chunk has handed in and those that are stored."""
 
     def __init__(self) -> None:
         self.ended = 0
@@ -33,24 +33,24 @@ class Tally:
         self._settled.set()
 
     def handed_in(self, ended: ItemOutcome) -> None:
-        """One more result is on its way."""
+        """One more result is handed in."""
         self._waiting.add(ended.item.ordinal)
         self._settled.clear()
 
     def stored(self, ended: ItemOutcome) -> None:
-        """One result has been stored, or found to be there already."""
+        """One result has been stored, now or earlier."""
         self.ended += 1
         self.marks.append("F" if ended.state is ItemState.FAILED else ".")
         self.let_go(ended)
 
     def let_go(self, ended: ItemOutcome) -> None:
-        """One result needs no more waiting for."""
+        """One result need not be waited for."""
         self._waiting.discard(ended.item.ordinal)
         if not self._waiting:
             self._settled.set()
 
     async def settled(self) -> None:
-        """Return when nothing is on its way any more."""
+        """Return when no result is waited for."""
         await self._settled.wait()
 
 
@@ -104,8 +104,8 @@ class Flusher:
 
     The first result after a quiet moment is written at once; the next ones gather for up
     to 50 ms or 200 rows. While one batch waits for the database the next one may be on its way;
-    the job's row lets them commit one after the other. A write is never cancelled: cancelled
-    half-way nobody would know whether it was committed.
+    the job's row lets them commit one after the other. A write is never cancelled: it
+    would not be known whether it was committed.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Flusher:
 
     @property
     def is_full(self) -> bool:
-        """Whether no new item is to start: results do not flow, or not as fast as they come."""
+        """Whether no new item should start: results are not stored, or too slowly."""
         return not self._ready.is_set()
 
     async def ready(self) -> None:
@@ -185,7 +185,7 @@ class Flusher:
     async def _write(self, batch: list[tuple[ItemOutcome, Tally]]) -> None:
         try:
             await self._store(batch)
-        except Exception as exc:  # noqa: BLE001 - chunks wait for us; they must hear of it
+        except Exception as exc:  # noqa: BLE001 - chunks wait for this and must be told
             error_id = self._errors.file(exc, job_id=self._job.id, step="flush")
             self.broken = NotStored(error_id)
             self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
@@ -229,7 +229,7 @@ class Flusher:
         try:
             return await self._writer.write(self._job, rows)
         except Unavailable:
-            # Nothing new is to start while nothing can be stored.
+            # No new item starts while nothing can be stored.
             self._ready.clear()
             raise
 
@@ -243,7 +243,7 @@ class Flusher:
         ((ended, tally),) = batch
         error_id = self._errors.file(exc, job_id=self._job.id, item_key=ended.item.key)
         if isinstance(ended.result, Failed):
-            # Not even the failure can be stored: a fault of ours, for the chunk to report.
+            # Even the failure cannot be stored: an internal fault, reported by the chunk.
             self.broken = NotStored(error_id)
             self._give_up(batch, RunMode.DRAIN, STOPPED_BY_OUTAGE)
             return

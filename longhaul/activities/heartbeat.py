@@ -1,4 +1,4 @@
-"""Tells Temporal that an activity lives, however long one of its steps takes."""
+"""Sends heartbeats for an activity, however long one of its steps takes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""How long an item may take, not counting what it waits for others."""
+"""How long an item may take, not counting waits for rate limits and outages."""
 
 import asyncio
 import time
@@ -11,10 +11,10 @@ LOOK_EVERY = timedelta(milliseconds=100)
 
 
 class ItemClocks:
-    """Looks at all running clocks together and ends the items whose time is up.
+    """Checks all running clocks together and ends the items whose time is up.
 
-    A timer of its own for each item, as `asyncio.timeout` sets, costs more than all else that
-    the engine does for an item that does not wait.
+    A timer for each item, as in `asyncio.timeout`, costs more than everything else that the
+    engine does for an item that does not wait.
     """
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class ItemClocks:
         return asyncio.current_task(self._loop)
 
     def add(self, clock: "ItemClock") -> None:
-        """Look at a clock from now on."""
+        """Check a clock from now on."""
         self._running.add(clock)
         if not self._looking:
             self._look_later()
 
     def remove(self, clock: "ItemClock") -> None:
-        """Look at a clock no more."""
+        """Stop checking a clock."""
         self._running.discard(clock)
 
     def _look_later(self) -> None:
@@ -58,7 +58,7 @@ class ItemClock:
         limit: How long the block may take, to a tenth of a second.
 
     Attributes:
-        due: When it ends, by `time.monotonic`; None while time stands still.
+        due: When it ends, by `time.monotonic`; None while time is stopped.
         expired: Whether it has ended.
     """
 
@@ -87,7 +87,7 @@ class ItemClock:
         task, self._task = self._task, None
         if not self.expired or task is None:
             return
-        # As `asyncio.timeout` does: whoever else cancelled the task meanwhile goes first.
+        # Like `asyncio.timeout`: another cancellation of the task goes first.
         if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
@@ -100,7 +100,7 @@ class ItemClock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Let the item's time stand still while the block runs; blocks may overlap."""
+        """Stop the item's time while the block runs; blocks may overlap."""
         self._stops += 1
         if self._stops == 1:
             now = time.monotonic()
@@ -116,6 +116,6 @@ class ItemClock:
 
     def _go_on(self) -> None:
         if self._task is None:
-            return  # the item has ended, and left a task of its own behind
+            return  # the item has ended but left a task running
         self.due = time.monotonic() + self._left
         self._clocks.add(self)

@@ -20,7 +20,7 @@ _FIRST_WAIT = 0.5
 
 
 class ItemRunner:
-    """Runs items of any job type with what this process has for them."""
+    """Runs items of any job type with the adapters of this process."""
 
     def __init__(
         self,
@@ -39,10 +39,10 @@ class ItemRunner:
         self._clocks = ItemClocks()
 
     async def run(self, run: JobRun, item: Item) -> ItemOutcome:
-        """Do an item, again if it asks for that, and say how it ended.
+        """Do an item, again if it asks for that, and return how it ended.
 
         Raises:
-            ProviderRejected: The item stays open until an operator has mended something.
+            ProviderRejected: The item stays open until an operator has fixed something.
             Unavailable: The item stays open until a dependency is back.
             Fenced: The item is no longer ours.
         """
@@ -78,7 +78,7 @@ class ItemRunner:
             this = asyncio.current_task()
             if this is None or this.cancelling():
                 raise
-            # Not we were cancelled but something that the item waited for.
+            # Not this task was cancelled but something that the item waited for.
             return self._fault(run, item, exc)
         except Exception as exc:  # noqa: BLE001 - one bad item fails one item
             if clock.expired:

@@ -1,4 +1,4 @@
-"""What the chunks of one job share within one worker process."""
+"""What the chunks of one job share in one worker process."""
 
 import asyncio
 from collections import Counter, deque
@@ -24,7 +24,7 @@ _RATE_OVER = 10
 
 
 class Stoppable(Protocol):
-    """A chunk, as far as its job is concerned."""
+    """The part of a chunk that its job needs."""
 
     def apply(self, flag: Flag) -> None:
         """Stop if the flag says so."""
@@ -70,7 +70,7 @@ class JobRun:
         if flag.is_news(self.job.attempt, self.generation):
             self.generation = flag.generation
             if flag.mode is RunMode.RUN:
-                # Whoever resumes a job has seen what failed.
+                # The person who resumed has seen the failures.
                 self.window = FailureWindow()
         for chunk in list(self._chunks):
             chunk.apply(flag)
@@ -82,9 +82,9 @@ class JobRun:
 
     @contextmanager
     def joined(self, chunk: Stoppable) -> Iterator[None]:
-        """Let a chunk hear of flags while the block runs, and of the row's at once."""
+        """Pass flags to a chunk while the block runs, beginning with the row's."""
         self._chunks.add(chunk)
-        # The row may know of a pause that was settled before the chunk came.
+        # The row may have a pause from before the chunk came.
         chunk.apply(self._flag)
         try:
             yield
@@ -132,7 +132,7 @@ class JobRuns:
     """The jobs that this process works on right now.
 
     Args:
-        patience: How long a batch is kept while the database is away.
+        patience: How long a batch is kept while the database is down.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class JobRuns:
 
     async def _close(self, shared: "_Shared") -> None:
         if shared.shower is not None:
-            shared.shower.cancel()  # before anything may cancel us
+            shared.shower.cancel()  # before this task can be cancelled
         await shared.run.flusher.close()
         if shared.shower is not None:
             await cancel_and_wait([shared.shower])

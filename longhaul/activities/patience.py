@@ -1,4 +1,4 @@
-"""Repeating what can be repeated while a dependency is away."""
+"""Repeating calls while a dependency is down."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,10 +15,10 @@ _RETRY = 0.2
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], patience: timedelta = PATIENCE) -> T:
-    """Ask until there is an answer; `ask` must be harmless to repeat.
+    """Call `ask` until it succeeds; it must be harmless to repeat.
 
     Raises:
-        StillUnavailable: There was none for as long as `patience` after the first refusal.
+        StillUnavailable: It failed for as long as `patience` after the first failure.
     """
     give_up: float | None = None
     while True:
@@ -27,7 +27,7 @@ async def patiently(ask: Callable[[], Awaitable[T]], patience: timedelta = PATIE
         except StillUnavailable:
             raise
         except Unavailable as exc:
-            # The clock starts here: every item passes this way, and hardly any waits.
+            # The clock starts here: every item comes here, and hardly any waits.
             now = asyncio.get_running_loop().time()
             give_up = give_up or now + patience.total_seconds()
             if now >= give_up:

@@ -110,7 +110,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
     async def prepare(
         self, tx: Transaction, parameters: PdeMappingParameters, principal: Principal
     ) -> Prepared[PdeMappingParameters]:
-        """Find the report, and check that the attributes are its own.
+        """Find the report, and check that the attributes belong to it.
 
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
@@ -146,7 +146,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         )
 
     async def do(self, item: Item, context: ItemContext[PdeMappingParameters]) -> ItemResult:
-        """Propose a column for one attribute, or that a person map it.
+        """Propose a column for one attribute, or leave it to a person.
 
         Raises:
             ItemFailed: The attribute is gone, a source cannot be read, or the model gives no
@@ -181,7 +181,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
-        """Store the mappings in the place of those that nobody has decided on."""
+        """Store the mappings, replacing those that nobody has decided on."""
         mappings = [
             NewMapping(
                 attribute_id=int(one.item.payload["attribute_id"]),
@@ -194,7 +194,7 @@ class PdeMappingType(JobType[PdeMappingParameters]):
         await self._store.replace(tx, job.id, mappings)
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
-        """Count what was mapped, and what a person has to map."""
+        """Count what was mapped, and what a person must map."""
         totals = await self._store.totals(tx, job.id)
         have_mapping = totals.mapped + counts.skipped
         return {

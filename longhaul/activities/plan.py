@@ -1,4 +1,4 @@
-"""Begins an attempt: freezes the items into the ledger and answers with what is open."""
+"""Begins an attempt: writes the items to the ledger and returns what is open."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,13 +14,13 @@ from longhaul.core.jobs import Counts, Job, JobStatus, Requested, move
 from longhaul.core.messages import OpenSpans, Plan, PlanRequest, SpansRequest
 from longhaul.core.ports import ErrorReporter, Stores, Transaction
 
-# How many jobs of a process list their items at once. Each holds a connection meanwhile, be it
-# for an hour, and the chunks of others need some as well.
+# How many jobs of a process list their items at once. Each holds a connection meanwhile, perhaps
+# for an hour, and chunks need some as well.
 LISTING = 10
 
 
 class PlanActivities:
-    """Plans attempts and pages through what they leave open."""
+    """Plans attempts and pages through their open items."""
 
     def __init__(self, *, stores: Stores, catalog: Catalog, errors: ErrorReporter) -> None:
         self._database = stores.database
@@ -33,12 +33,12 @@ class PlanActivities:
 
     @activity.defn(name="plan")
     async def plan(self, request: PlanRequest) -> Plan:
-        """Move an attempt from pending to running, or say that it is not this run's.
+        """Move an attempt from pending to running, or answer that another run has it.
 
-        Asked again by the same run it answers the same without doing anything twice.
+        Called again by the same run, it answers the same and changes nothing.
 
         Raises:
-            InvalidInput: The job's items cannot be listed as the parameters stand.
+            InvalidInput: The job's items cannot be listed with these parameters.
             PlanFailed: The job type broke while it listed the items.
         """
         async with beating(), self._turn(request.job_id), self._database.begin() as tx:
@@ -71,7 +71,7 @@ class PlanActivities:
 
     @activity.defn(name="open_spans")
     async def open_spans(self, request: SpansRequest) -> OpenSpans:
-        """Answer a page of open spans."""
+        """Return a page of open spans."""
         async with beating(), self._database.begin() as tx:
             job = await self._jobs.read(tx, request.job_id)
             if job is None or job.epoch != request.epoch or job.status.is_terminal:
@@ -86,7 +86,7 @@ class PlanActivities:
 
     @asynccontextmanager
     async def _turn(self, job_id: str) -> AsyncIterator[None]:
-        """Wait for a place among the jobs that list their items, if this one has yet to."""
+        """Wait for a place among the jobs that list their items, if this one must list them."""
         if self._listing.locked() and not await self._is_to_be_listed(job_id):
             yield
             return

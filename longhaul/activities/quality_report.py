@@ -36,10 +36,10 @@ class QualityReportAction(StepAction[QualityReportParameters]):
     async def do(
         self, context: ActionContext, parameters: QualityReportParameters
     ) -> Mapping[str, Any]:
-        """Write the report, and hand on where it is and what it comes to.
+        """Write the report, and return its address and scores.
 
         Raises:
-            ItemFailed: There is no such job for the owner of the flow, or no report of it.
+            ItemFailed: The owner of the flow has no such job, or it has no report.
         """
         async with context.database.begin() as tx:
             job = await self._jobs.read(tx, str(parameters.job_id))

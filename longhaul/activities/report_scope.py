@@ -1,4 +1,4 @@
-"""What the jobs on a report have in common: which report, and which of its attributes."""
+"""Common parts of jobs on a report: which report, and which of its attributes."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated
@@ -15,7 +15,7 @@ _MOST_NAMED = 20
 
 RowId = Annotated[int, Field(ge=1, lt=2**31)]
 
-# Equal requests are recognised by equal parameters, so each id stands once and in order.
+# Equal requests are recognised by equal parameters, so ids are unique and sorted.
 AttributeIds = Annotated[
     list[RowId],
     Field(min_length=1, max_length=100_000),
@@ -37,10 +37,10 @@ async def check_attributes(
     report_id: int,
     attribute_ids: Sequence[int] | None,
 ) -> None:
-    """Refuse ids that are no active attributes of the report.
+    """Refuse ids that are not active attributes of the report.
 
     Raises:
-        InvalidInput: Some are not; the first of them are named.
+        InvalidInput: Some are not; the message names the first.
     """
     if attribute_ids is None:
         return
@@ -62,7 +62,7 @@ async def attribute_items(
     *,
     verb: str,
 ) -> AsyncIterator[NewItem]:
-    """List the attributes, all or the named, in the order of the form.
+    """List all attributes, or the named ones, in the order of the form.
 
     Args:
         verb: Begins the label that a person reads while the item runs.

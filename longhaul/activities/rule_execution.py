@@ -1,4 +1,4 @@
-"""Rule execution: every rule that both have approved, judged over the rows of its source."""
+"""Rule execution: runs every rule that both have approved over the rows of its source."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
@@ -48,7 +48,7 @@ class RuleExecutionParameters(BaseModel):
 
     @property
     def sample(self) -> SampleOf | None:
-        """Which rows are looked at; None for all."""
+        """Which rows are read; None for all."""
         if self.sample_size is None and self.sample_percentage is None:
             return None
         return SampleOf(size=self.sample_size, percentage=self.sample_percentage)
@@ -63,7 +63,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
     aliases = ("profiling_execution", "rule_execution")
     parameters = RuleExecutionParameters
     queue = Queue.DATA
-    # An item's time is that of its table's scan, which has time-outs of its own.
+    # An item takes as long as its table's scan, which has its own time-outs.
     item_timeout = timedelta(hours=6)
     roles = frozenset({Role.TESTER, Role.TEST_EXECUTIVE, Role.DATA_EXECUTIVE, Role.ADMIN})
 
@@ -114,7 +114,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
         """Judge one rule, in one scan with the others of its table.
 
         Raises:
-            ItemFailed: The rule cannot be judged; the reason is its code.
+            ItemFailed: The rule cannot be judged; the code is the reason.
         """
         found = await self._scans.judge(
             context.job,
@@ -128,7 +128,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
         return Done(_output(found, outcome), rows=found)
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
-        """Store what became of the rules."""
+        """Store the results of the rules."""
         results = [
             new
             for one in ended
@@ -137,7 +137,7 @@ class RuleExecutionType(JobType[RuleExecutionParameters]):
         await self._results.store(tx, job.parameters["version_id"], job.id, results)
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
-        """Add up what is stored; scores are shares of what was judged, and nothing else."""
+        """Add up what is stored; scores are shares of what was judged."""
         totals = await self._results.totals(tx, job.id)
         dimensions = totals.by_dimension.values()
         return {

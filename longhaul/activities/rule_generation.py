@@ -129,7 +129,7 @@ class RuleGenerationType(JobType[RuleGenerationParameters]):
         return no_draft_any_more(ended, NOUN)
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
-        """Store the rules in the place of those that nobody has decided on."""
+        """Store the rules, replacing those that nobody has decided on."""
         rules = [
             NewRules(
                 attribute_id=int(one.item.payload["attribute_id"]),

@@ -1,9 +1,8 @@
-"""Lets items that are asked of one table share its scan.
+"""Lets the rules of one table share its scan.
 
-The first rule of a table that an item asks for starts a scan for all open rules of the job
-on that table; the others find their verdict there. So 400 rules take one scan for each table
-however few of them are in flight at once, and in whatever order. Nothing is kept that could not
-be found again: what a process forgets is scanned once more.
+The first item of a table starts a scan for all open rules of the job on that table; the others
+find their verdict there. So 400 rules take one scan for each table, however few of them are in
+flight at once, and in any order. Nothing is lost with a process: the table is scanned again.
 """
 
 from collections.abc import Mapping
@@ -27,14 +26,14 @@ from longhaul.core.single_flight import SingleFlight
 Run: TypeAlias = tuple[str, int, int]
 Place: TypeAlias = tuple[int | None, str | None]
 
-# Runs whose scans are remembered, those that were asked for last.
+# How many runs' scans are remembered, the last used ones.
 _REMEMBERED = 16
 _GONE = Fault(code="rule_gone", sentence="The rule is gone, or no longer approved by both.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableJudged:
-    """What became of one rule, and where."""
+    """The result of one rule, and its table."""
 
     data_source_id: int | None
     table: str
@@ -44,14 +43,14 @@ class TableJudged:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Where the rules of a run are to be asked, and the scans of all its tables."""
+    """The tables of a run's rules, and their scans."""
 
     plan: Mapping[str, Target | Fault]
     scans: SingleFlight[Place, Mapping[str, TableJudged] | Fault]
 
 
 class RuleScans:
-    """The scans that this process has under way, or has just ended."""
+    """The scans that this process runs, or has just ended."""
 
     def __init__(
         self, *, database: Database, store: RuleResultStore, evaluator: RuleEvaluator
@@ -67,13 +66,13 @@ class RuleScans:
         """Judge a rule together with the job's other open ones on its table.
 
         Args:
-            alone: Judge it by itself, because the others may have killed a worker.
+            alone: Judge it alone, because the others may have killed a worker.
 
         Raises:
             ItemFailed: The rule cannot be judged.
             Unavailable: The source lies in our own database, which did not answer.
         """
-        # A pause that is over begins a new generation, and looks at the rows again.
+        # After a pause there is a new generation, which reads the rows again.
         key = (job.id, job.attempt, job.generation)
         run = await self._runs.get(key, lambda: self._begin(job.id))
         target = run.plan.get(rule_id, _GONE)
@@ -105,7 +104,7 @@ class RuleScans:
         except ItemFailed as exc:
             if exc.again:
                 raise
-            # Kept like an answer: the other rules need not wait for a locked table again.
+            # Kept like a result: the other rules need not wait for a locked table again.
             return Fault(code=exc.item_code, sentence=exc.sentence)
         return {
             judged.rule_id: TableJudged(

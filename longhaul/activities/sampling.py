@@ -1,4 +1,4 @@
-"""Sampling: which rows a tester looks at, and what such a sample is worth."""
+"""Sampling: which rows a tester checks, and the confidence of such a sample."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class SamplingType(JobType[SamplingParameters]):
     async def prepare(
         self, tx: Transaction, parameters: SamplingParameters, principal: Principal
     ) -> Prepared[SamplingParameters]:
-        """Find or create the draft sample set, and settle the seed.
+        """Find or create the draft sample set, and choose the seed.
 
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
@@ -176,7 +176,7 @@ class SamplingType(JobType[SamplingParameters]):
     async def refuse(
         self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
-        """Refuse results for a set that is no draft any more, and rows that are in it already."""
+        """Refuse results for a set that is no longer a draft, and rows that are already in it."""
         set_id = job.parameters["version_id"]
         if not await self._store.hold_draft(tx, set_id):
             return no_draft_any_more(ended, NOUN)
@@ -186,7 +186,7 @@ class SamplingType(JobType[SamplingParameters]):
         return {ordinal: again for ordinal, one in hashes.items() if one in taken}
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
-        """Store samples in the place of those that nobody has decided on."""
+        """Store samples, replacing those that nobody has decided on."""
         samples = _samples(ended)
         if samples:
             frame = samples[0][1]
@@ -194,7 +194,7 @@ class SamplingType(JobType[SamplingParameters]):
             await self._store.replace(tx, job.parameters["version_id"], job.id, rows, frame)
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
-        """Say what was drawn, what was not and why, and what the sample is worth."""
+        """Sum up what was drawn, what was not and why, and the sample's confidence."""
         totals = await self._store.totals(tx, job)
         generated = sum(totals.by_category.values())
         short = {

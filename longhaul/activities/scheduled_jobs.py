@@ -1,4 +1,4 @@
-"""Creates the job of a schedule's firing: a row as if a person had asked for it."""
+"""Creates the job of a schedule's firing: a row like that of a person's request."""
 
 import uuid
 from typing import Any
@@ -22,7 +22,7 @@ _NO_LONGER_FIT = "The parameters do not fit the job type any more; make a new sc
 
 
 class ScheduledJobActivities:
-    """Starts jobs by time. The dispatcher does the rest, as for every job."""
+    """Creates the jobs of schedules. The dispatcher starts them, as every job."""
 
     def __init__(self, *, stores: Stores, firings: Firings, catalog: Catalog) -> None:
         self._stores = stores
@@ -31,7 +31,7 @@ class ScheduledJobActivities:
 
     @activity.defn(name="fire_schedule")
     async def fire(self, request: FiringRequest) -> Firing:
-        """Create the job of a firing; asked again, answer what came of it before."""
+        """Create the job of a firing; called again, return the earlier result."""
         job: Job | None = None
         async with beating(), self._stores.database.begin() as tx:
             schedule = await self._firings.lock(tx, request.schedule_id)
@@ -93,7 +93,7 @@ class ScheduledJobActivities:
 
 
 class _Busy(Exception):
-    """The singleton key is taken; what `prepare` has written is rolled back."""
+    """The singleton key is taken; the changes of `prepare` are rolled back."""
 
 
 def _read(job_type: AnyJobType, parameters: Any) -> Any:

@@ -130,7 +130,7 @@ class ScopingType(JobType[ScopingParameters]):
     async def refuse(
         self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
-        """Refuse what may no longer be stored: the version is closed, or people have decided."""
+        """Refuse results of a closed version, and of attributes that people have decided on."""
         version_id = job.parameters["version_id"]
         if not await self._store.hold_draft(tx, version_id):
             return no_draft_any_more(ended, NOUN)
@@ -142,7 +142,7 @@ class ScopingType(JobType[ScopingParameters]):
         return {ordinal: failed for ordinal, id_ in ids.items() if id_ in decided}
 
     async def save(self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]) -> None:
-        """Store the recommendations in the place of those that nobody has decided on."""
+        """Store the recommendations, replacing those that nobody has decided on."""
         recommendations = [
             NewRecommendation(
                 attribute_id=int(one.item.payload["attribute_id"]),
@@ -155,7 +155,7 @@ class ScopingType(JobType[ScopingParameters]):
         await self._store.replace(tx, job.parameters["version_id"], job.id, recommendations)
 
     async def summarise(self, tx: Transaction, job: Job, counts: Counts) -> Mapping[str, Any]:
-        """Count what was recommended."""
+        """Count the recommendations."""
         version_id = job.parameters["version_id"]
         totals = await self._store.totals(tx, version_id, job.id)
         generated = totals.test + totals.skip

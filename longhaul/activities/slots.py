@@ -1,4 +1,4 @@
-"""How many items this process runs at once, and how one gets the process to itself."""
+"""How many items this process runs at once, and how one can run alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 
 class Slots:
-    """The slots of a process; `async with slots` holds one of them.
+    """The slots of a process; `async with slots` takes one of them.
 
     Args:
         most: How many there are.
@@ -22,7 +22,7 @@ class Slots:
 
     @property
     def are_wanted(self) -> bool:
-        """Whether somebody waits for what others hold."""
+        """Whether somebody waits for a slot."""
         return self._free.locked() or not self._shared.is_set()
 
     async def __aenter__(self) -> None:
@@ -31,7 +31,7 @@ class Slots:
             await self._free.acquire()
             if self._shared.is_set():
                 return
-            # Somebody wants to be alone since we began to wait.
+            # Somebody has asked to run alone since we began to wait.
             self._free.release()
 
     async def __aexit__(self, *error: object) -> None:
@@ -39,11 +39,11 @@ class Slots:
 
     @asynccontextmanager
     async def alone(self, patience: timedelta) -> AsyncIterator[None]:
-        """Hold every slot while the block runs; whoever wants one meanwhile waits.
+        """Take every slot while the block runs; others wait.
 
-        Those who hold one now are waited for as long as `patience`, while nobody new begins.
-        Then the block runs beside those that are left: one that takes hours, or never ends,
-        must not keep the whole process waiting.
+        The block waits up to `patience` for running items, while no new ones start. Then it runs
+        beside those that are left: an item that takes hours, or never ends, must not block the
+        whole process.
         """
         async with self._turn, AsyncExitStack() as held:
             self._shared.clear()

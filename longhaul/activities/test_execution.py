@@ -1,4 +1,4 @@
-"""Test execution: finds in the evidence of each test case what was expected there, or not."""
+"""Test execution: searches the evidence of each test case for the expected value."""
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -34,7 +34,7 @@ from longhaul.core.sentences import some_of
 
 QUERY = "query"
 
-# What the row that a sample was drawn from says about itself: fit for a look, not for trust.
+# The confidence when the row that a sample was drawn from is the only evidence.
 _OF_ITSELF = 0.5
 _ITSELF = "As in the row that the sample was drawn from; no other evidence was given."
 
@@ -72,7 +72,7 @@ class CaseParameters(BaseModel):
 
 
 class CaseExecutionType(JobType[CaseParameters]):
-    """Extracts and compares, and never decides: every result waits for a person.
+    """Extracts and compares without deciding: every result waits for a person.
 
     Args:
         offline: Reads documents for jobs that were planned with the provider `offline`.
@@ -108,7 +108,7 @@ class CaseExecutionType(JobType[CaseParameters]):
     async def prepare(
         self, tx: Transaction, parameters: CaseParameters, principal: Principal
     ) -> Prepared[CaseParameters]:
-        """Find the report, and make what is missing of its test cases.
+        """Find the report, and make its missing test cases.
 
         Raises:
             InvalidInput: They name something that does not exist or cannot be used.
@@ -193,7 +193,7 @@ class CaseExecutionType(JobType[CaseParameters]):
     async def refuse(
         self, tx: Transaction, job: Job, ended: Sequence[ItemOutcome]
     ) -> Mapping[int, Failed]:
-        """Refuse nothing, but keep other jobs from numbering the same cases."""
+        """Refuse nothing, but lock the cases so that other jobs do not number the same ones."""
         await self._store.hold(tx, [one.case_id for one in _executions(ended)])
         return {}
 
@@ -217,7 +217,7 @@ class CaseExecutionType(JobType[CaseParameters]):
     async def _extract(
         self, case: Case, evidence: Evidence, context: ItemContext[CaseParameters]
     ) -> tuple[Extraction, bool]:
-        """What the evidence says, and whether it speaks of the record at all."""
+        """The value in the evidence, and whether the evidence has the record."""
         named = {name: value for name, value in case.keys.items() if value}
         if evidence.kind is EvidenceKind.DOCUMENT:
             document = await self._documents.read(evidence.content_hash, evidence.content_type)
@@ -285,7 +285,7 @@ def _executions(ended: Sequence[ItemOutcome]) -> list[Execution]:
 
 
 def _column(case: Case, row: Mapping[str, Any]) -> str:
-    """The column of a query's answer that holds the value."""
+    """The column of a query's result with the value."""
     if len(row) == 1:
         return next(iter(row))
     for name in (case.attribute.name, case.attribute.column, "value"):

@@ -1,4 +1,4 @@
-"""Deletes what is old, and looks whether queues and servers answer."""
+"""Deletes what is old, and checks whether queues and servers answer."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from longhaul.core.upkeep import (
     UpkeepLog,
 )
 
-# Of deliveries and firings, where jobs are kept for ever.
+# For deliveries and firings, if jobs are kept for ever.
 NOTES_KEPT_FOR = timedelta(days=90)
 
 
@@ -29,7 +29,7 @@ class Alone(Protocol):
     """Lets one process at a time into a block."""
 
     def __call__(self) -> AbstractAsyncContextManager[bool]:
-        """Whether this is the one."""
+        """Whether this process is the one."""
 
 
 class RetentionActivities:
@@ -56,7 +56,7 @@ class RetentionActivities:
 
     @activity.defn(name="purge_expired")
     async def purge_expired(self) -> Purged:
-        """Delete everything that is old enough; what an earlier run left, too."""
+        """Delete everything that is old enough, and remains of earlier runs."""
         async with beating(), self._alone() as alone:
             if not alone:
                 return Purged(busy=True)
@@ -80,7 +80,7 @@ class RetentionActivities:
 
 
 class ProbeActivities:
-    """Runs on every queue; each answers for the worker that has taken it."""
+    """Runs on every queue, for the worker that has taken it."""
 
     def __init__(self, *, database: Database, log: UpkeepLog) -> None:
         self._database = database
@@ -98,5 +98,5 @@ class ProbeActivities:
 
     @activity.defn(name="note_probe")
     async def note(self, result: ProbeResult) -> None:
-        """Note how all queues do."""
+        """Store the health of all queues."""
         await self._log.note(HEALTH_PROBE, ok=result.is_good, details=asdict(result))

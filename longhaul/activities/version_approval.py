@@ -1,4 +1,4 @@
-"""The action `approve_version`: says yes to all that was proposed, as two people would."""
+"""The action `approve_version`: approves all proposals, as two people would."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ PersonId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class VersionApprovalParameters(BaseModel):
-    """What is approved, and in whose names; the audit shows these."""
+    """What is approved, and in which names; the audit shows them."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -25,7 +25,7 @@ class VersionApprovalParameters(BaseModel):
 
 
 class VersionApproval(StepAction[VersionApprovalParameters]):
-    """For demonstrations and tests: nobody looks at what is approved."""
+    """For demonstrations and tests: approves without a review."""
 
     name = "approve_version"
     title = "Automatic approval"
@@ -38,7 +38,7 @@ class VersionApproval(StepAction[VersionApprovalParameters]):
     async def do(
         self, context: ActionContext, parameters: VersionApprovalParameters
     ) -> Mapping[str, Any]:
-        """Nothing: what is approved is approved in the transaction that ends the step."""
+        """Nothing: the approval is made in the transaction that ends the step."""
         return {"version_id": str(parameters.version_id)}
 
     async def save(
@@ -48,7 +48,7 @@ class VersionApproval(StepAction[VersionApprovalParameters]):
         parameters: VersionApprovalParameters,
         output: Mapping[str, Any],
     ) -> None:
-        """Decide on every entry for both, submit the version and approve it."""
+        """Decide on every entry as both, submit the version and approve it."""
         lob = context.principal.lob
         version = await self._decisions.version(tx, context.principal, str(parameters.version_id))
         await self._decisions.approve_throughout(
@@ -58,6 +58,6 @@ class VersionApproval(StepAction[VersionApprovalParameters]):
             report_owner=Principal(
                 sub=parameters.report_owner, roles=frozenset({Role.REPORT_OWNER}), lob=lob
             ),
-            # Not by which: whoever reads the version need not know of the flow.
+            # Not by which: readers of the version may not see the flow.
             reason="Approved automatically by a flow.",
         )

@@ -411,9 +411,9 @@ class Settings(BaseSettings):
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable that looks like a setting and is not one.
 
-    Not every name of ours is meant so: a data source's secret may have any, and Kubernetes tells
-    of a service "longhaul" by LONGHAUL_PORT=tcp://… and others. What looks like a group's, or
-    differs from a setting by underscores only, is.
+    Not every name with our prefix is one: a data source's secret may have any, and Kubernetes
+    sets LONGHAUL_PORT=tcp://… and others for a service "longhaul". A name counts if it looks
+    like a group's, or differs from a setting only by underscores.
     """
     known = {variable: variable.replace("_", "") for variable, _, _ in describe()}
     for name in (name.upper() for name, value in environment.items() if "tcp://" not in value):

@@ -1,1 +1,1 @@
-"""The HTTP facade: accepts, lists and steers jobs; starts their workflows."""
+"""The HTTP facade: accepts, lists and controls jobs; starts their workflows."""

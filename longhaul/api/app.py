@@ -46,24 +46,24 @@ NEW_ROUTERS = {
 
 
 def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -> FastAPI:
-    """Build the application around services that are open already."""
+    """Build the application around open services."""
     app = FastAPI(
         title="Longhaul",
         description="Durable jobs made of many expensive items.",
         version="1",
         middleware=[Middleware(Timing, metrics=metrics), Middleware(BodyLimit)],
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
-        # Every request carries a token, so no page of somebody else's can send one.
+        # Every request needs a token, so no foreign page can send one.
         strict_content_type=False,
     )
     app.openapi = partial(_schema, app.openapi)  # type: ignore[method-assign]
     app.state.services = services
     app.state.metrics = metrics
     install_errors(app, errors)
-    # Nothing of a request is judged before it is known whose it is.
+    # A request is not validated before the caller is known.
     known = [Depends(principal_of)]
     json = [*known, Depends(check_nesting)]
-    # Before the versions' own routes, one of which takes any word in this place.
+    # Before the versions' routes, one of which matches any word in this place.
     app.include_router(
         suites.router, prefix=f"{PREFIX}/versions", tags=["versions"], dependencies=json
     )
@@ -72,7 +72,7 @@ def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -
         app.include_router(router, prefix=f"/{name}", include_in_schema=False, dependencies=json)
     for name, router in NEW_ROUTERS.items():
         app.include_router(router, prefix=f"{PREFIX}/{name}", tags=[name], dependencies=json)
-    # Its bodies are no JSON, and large.
+    # Its bodies are not JSON, and large.
     app.include_router(
         documents.router, prefix=f"{PREFIX}/cases", tags=["cases"], dependencies=known
     )
@@ -81,7 +81,7 @@ def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -
 
 
 def _schema(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The OpenAPI schema, in which errors have the media type that they are sent with."""
+    """The OpenAPI schema, with the media type of errors."""
     schema = make()
     for path in schema["paths"].values():
         for operation in path.values():

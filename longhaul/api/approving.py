@@ -1,4 +1,4 @@
-"""People's answers to the steps that wait for them."""
+"""People's answers to steps that wait for them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -28,7 +28,7 @@ WITHDRAWN = "withdrawn"
 
 
 class Approving:
-    """Takes decisions in: durable before they are answered, also while Temporal is away."""
+    """Accepts decisions: durable before the answer, also while Temporal is down."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class Approving:
         self._approvals = approvals
 
     async def decide(self, principal: Principal, job_id: str, body: ApproveRequest) -> Job:
-        """Write a decision, and tell the flow that there is one.
+        """Write a decision, and tell the flow.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             Forbidden: The step waits for somebody else.
             WrongState: The job has ended, or the step does not wait.
         """
@@ -78,17 +78,17 @@ class Approving:
         return flow
 
     async def tell(self, flows: Iterable[Job]) -> None:
-        """Let flows know that something was decided."""
+        """Tell flows that something was decided."""
         for flow in flows:
             await self._board.post(flow)
-            # While Temporal is away the decision stands; the flow finds it at its next look.
+            # If Temporal is down the decision is stored; the flow finds it at its next look.
             with suppress(TemporalUnavailable):
                 await self._workflows.nudge(flow.id)
 
     async def lock_flows_about(self, tx: Transaction, version_id: str) -> Sequence[Job]:
-        """Keep the flows that may wait for this version to this transaction.
+        """Lock the flows that may wait for this version.
 
-        Before the version itself, because a step that approves one takes the two in this order.
+        Before the version, because a step that approves one locks the two in this order.
         """
         ids = await self._flows.that_ask_about(tx, version_id)
         flows = [await self._jobs.lock(tx, job_id) for job_id in ids]
@@ -103,13 +103,13 @@ class Approving:
         decision: Decision,
         reason: str,
     ) -> Sequence[Job]:
-        """Answer the steps that wait for a version by what became of it.
+        """Answer the steps that wait for a version.
 
-        A step that names people or roles is answered by one of them only, or by an Admin. One
-        that names nobody takes the word of whoever may decide on the version.
+        A step that names people or roles is only answered by one of them, or by an Admin. One
+        that names nobody is answered by everybody who may decide on the version.
 
         Returns:
-            The flows of which a step was answered.
+            The flows with an answered step.
         """
         now = await self._flows.now(tx)
         answered = []
@@ -149,10 +149,10 @@ class Approving:
         ]
 
     async def list(self, principal: Principal, job_id: str) -> ApprovalList:
-        """What the flow has asked people, oldest first.
+        """The approvals of a flow, oldest first.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
         """
         async with self._database.begin() as tx:
             flow = visible_to(principal, await self._jobs.read(tx, job_id))
@@ -184,7 +184,7 @@ def _the_one_that_waits(approvals: Iterable[Approval]) -> str:
 
 
 def _steps(catalog: Catalog, job: Job) -> list[Placed]:
-    """The steps of a flow; a job of another type has none, whatever its parameters say."""
+    """The steps of a flow; a job of another type has none."""
     return steps_of(job) if catalog.is_flow(job.job_type) else []
 
 
@@ -210,7 +210,7 @@ def _names_somebody(step: ApprovalStep) -> bool:
 
 
 def _takes_word_of(principal: Principal, flow: Job, step: ApprovalStep) -> bool:
-    """Whether a decision on what the step is about answers the step too."""
+    """Whether a decision on the step's version answers the step too."""
     is_asked = is_among(principal, step.approvers, flow.lob)
     return principal.is_admin or is_asked or not _names_somebody(step)
 
@@ -242,7 +242,7 @@ def _approval_object(
 
 
 def _filled(about: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """What is to be decided on; what a failed step has not left is null."""
+    """What to decide on, with references filled; null for results of failed steps."""
     filled = {}
     for key, value in about.items():
         try:

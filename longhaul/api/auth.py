@@ -22,10 +22,10 @@ _DEVELOPER = Principal(sub="dev", roles=frozenset({Role.ADMIN}))
 
 
 class Authenticator(Protocol):
-    """Says who sent a request."""
+    """Finds the sender of a request."""
 
     async def principal(self, token: str | None) -> Principal:
-        """Read the bearer token of a request; None where it carries none.
+        """Read the bearer token of a request; None if there is none.
 
         Raises:
             NotAuthenticated: It is not valid.
@@ -33,10 +33,10 @@ class Authenticator(Protocol):
 
 
 def authenticator(settings: AuthSettings) -> Authenticator:
-    """The way of authentication that the settings ask for.
+    """The authentication of the settings.
 
     Raises:
-        ValueError: The settings ask for tokens and give no way to check them.
+        ValueError: The settings require tokens but have no key to check them.
     """
     if settings.mode is AuthMode.OFF:
         return Everyone()
@@ -48,7 +48,7 @@ def authenticator(settings: AuthSettings) -> Authenticator:
 
 
 class Everyone:
-    """Takes every caller for the developer at this machine."""
+    """Treats every caller as the developer at this machine."""
 
     async def principal(self, token: str | None) -> Principal:
         """The developer, with the role Admin."""
@@ -56,7 +56,7 @@ class Everyone:
 
 
 class Keys(Protocol):
-    """Where the key of a token comes from."""
+    """Finds the key of a token."""
 
     algorithms: list[str]
 
@@ -65,7 +65,7 @@ class Keys(Protocol):
 
 
 class SharedSecret:
-    """HS256 with a secret of ours."""
+    """HS256 with our secret."""
 
     algorithms = ["HS256"]  # noqa: RUF012 - PyJWT wants a list
 
@@ -78,13 +78,13 @@ class SharedSecret:
 
 
 class PublishedKeys:
-    """RS256 or ES256 with keys published at a URL; fetched anew when an unknown key appears.
+    """RS256 or ES256 with keys published at a URL; fetched again for an unknown key.
 
-    The known keys stay in use while newer ones are asked for, or cannot be had.
+    The known keys stay in use while newer ones are fetched, or cannot be fetched.
 
     Args:
-        ask_at_most_every: However many unknown keys appear, and also while nothing answers.
-        keep_for: After so long the known keys are asked for again.
+        ask_at_most_every: The minimum time between fetches, also for unknown keys and errors.
+        keep_for: After this time the known keys are fetched again.
     """
 
     algorithms = ["RS256", "ES256"]  # noqa: RUF012 - PyJWT wants a list
@@ -142,7 +142,7 @@ class PublishedKeys:
             response.raise_for_status()
             keys = PyJWKSet.from_dict(response.json())
         except (httpx2.HTTPError, jwt.PyJWTError, ValueError, AttributeError, TypeError):
-            # The last two are PyJWT's over JSON that is no key set.
+            # The last two are PyJWT's for JSON that is not a key set.
             return
         self._keys = {key.key_id: key for key in keys.keys}
         self._fetched_at = asyncio.get_running_loop().time()

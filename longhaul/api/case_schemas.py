@@ -1,4 +1,4 @@
-"""What clients send and get about test cases."""
+"""Requests and answers about test cases."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -38,14 +38,14 @@ class CaseView(BaseModel):
 
 
 class CasePage(BaseModel):
-    """One page of test cases, each report's in the order of its form."""
+    """One page of test cases, by report and in the order of its form."""
 
     cases: Sequence[CaseView]
     next_cursor: str | None
 
 
 class EvidenceView(BaseModel):
-    """One piece of evidence; what does not belong to its kind is null."""
+    """One piece of evidence; fields of other kinds are null."""
 
     id: int
     kind: str
@@ -64,7 +64,7 @@ class EvidenceView(BaseModel):
 
 
 class ReviewView(BaseModel):
-    """What a person said of an execution."""
+    """A person's review of an execution."""
 
     time: datetime
     by: str
@@ -74,7 +74,7 @@ class ReviewView(BaseModel):
 
 
 class ExecutionView(BaseModel):
-    """What was found in a piece of evidence, and what people said of it."""
+    """The result of an execution, and its reviews."""
 
     number: int
     is_latest: bool
@@ -106,7 +106,7 @@ class WholeCaseView(CaseView):
 
 
 class DocumentRequest(Request):
-    """Gives a document that is in the store already as evidence of further test cases."""
+    """Attaches a document that is already in the store to further test cases."""
 
     document: str = Field(pattern="^[0-9a-f]{64}$", description="the hash of its content")
     case_ids: list[RowId] = Field(min_length=1, max_length=MOST_AT_ONCE)
@@ -118,7 +118,7 @@ Scalar = Verbatim | bool | int | FiniteFloat | None
 
 
 class QueryRequest(Request):
-    """Gives a query as evidence."""
+    """Attaches a query as evidence."""
 
     data_source: str = Field(min_length=1, max_length=200, description="its name")
     sql: str = Field(
@@ -135,7 +135,7 @@ class QueryRequest(Request):
 
 
 class ReviewRequest(Request):
-    """Says how a test ended."""
+    """Reviews a test."""
 
     result: Verdict
     reason: Description = Field(
@@ -147,7 +147,7 @@ class ReviewRequest(Request):
 
 
 class GivenView(TypedDict):
-    """What became of evidence that was given."""
+    """The result of attaching evidence."""
 
     attached: int
     unchanged: Annotated[
@@ -156,7 +156,7 @@ class GivenView(TypedDict):
 
 
 class GivenDocumentView(GivenView):
-    """What became of a document that was given as evidence."""
+    """The result of attaching a document."""
 
     document: Annotated[str, Field(description="the hash of its content")]
     content_type: str

@@ -29,15 +29,15 @@ MOST_SHOWN = 100
 
 _KIB, _MIB = 1024, 1024 * 1024
 
-# Documents are held whole in memory, so that only so many come in and go out at once, and none
-# for long: whoever is slow keeps the others waiting.
+# Documents are held whole in memory, so only this many come in and go out at once, and none
+# for long: slow ones keep the others waiting.
 _AT_ONCE = 2
 _WAIT = 10.0
 _PATIENCE = 120.0
 _HEAD_START = 15.0
 _LOWEST_RATE = 128 * _KIB
 
-# How clients know what the tables call otherwise.
+# Clients' names of columns with other names.
 _CASE = {"key_values": "keys"}
 _PLACE = itemgetter("cycle_id", "report_id", "line_no", "sample", "id")
 _EVIDENCE = {
@@ -52,10 +52,10 @@ _EVIDENCE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A document on its way in.
+    """An uploaded document.
 
     Attributes:
-        announced: How large it is said to be, if it is said.
+        announced: The announced size, if there is one.
     """
 
     chunks: AsyncIterator[bytes]
@@ -68,7 +68,7 @@ class Cases:
     """Answers the routes of test cases.
 
     Args:
-        max_document: How large a document may be, in bytes.
+        max_document: The most bytes of a document.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Cases:
         """One test case with its evidence and executions.
 
         Raises:
-            NotFound: There is none for the caller.
+            NotFound: The caller has none.
         """
         async with self._database.begin() as tx:
             case = await self._casework.find(tx, principal, case_id)
@@ -114,17 +114,17 @@ class Cases:
     async def upload(
         self, principal: Principal, case_id: int, upload: Upload
     ) -> tuple[GivenDocumentView, bool]:
-        """Store a document, and make it the evidence of a test case.
+        """Store a document, and attach it to a test case.
 
         Returns:
-            What became of it, and whether anything has changed.
+            The result, and whether anything has changed.
 
         Raises:
             As `Casework.give_document`; and
-            BodyTooLarge: It is larger than documents may be.
-            InvalidInput: Nobody could read it.
-            MalformedRequest: It did not arrive, or too slowly.
-            Unavailable: The store of documents did not answer, or others are sending theirs.
+            BodyTooLarge: It is larger than the limit.
+            InvalidInput: It cannot be read.
+            MalformedRequest: The upload was incomplete or too slow.
+            Unavailable: The store of documents did not answer, or too many uploads are in progress.
         """
         async with self._database.begin() as tx:
             await self._casework.check_may_give(tx, principal, [case_id])
@@ -155,12 +155,12 @@ class Cases:
 
     @asynccontextmanager
     async def content(self, document: NewDocument) -> AsyncIterator[bytes]:
-        """The content of a document, for as long as it takes to send it.
+        """The content of a document, for the time of sending it.
 
         Raises:
             NotFound: It is no longer in the store.
-            Unavailable: The store did not answer, or others are reading theirs.
-            TimeoutError: Whoever asked for it takes too long.
+            Unavailable: The store did not answer, or too many downloads are in progress.
+            TimeoutError: The client reads too slowly.
         """
         async with _place(self._out), asyncio.timeout(_PATIENCE):
             try:
@@ -172,10 +172,10 @@ class Cases:
     async def attach(
         self, principal: Principal, content_hash: str, case_ids: Collection[int]
     ) -> tuple[GivenDocumentView, bool]:
-        """Make a document that the caller may read the evidence of further test cases.
+        """Attach a document that the caller may read to further test cases.
 
         Returns:
-            What became of it, and whether anything has changed.
+            The result, and whether anything has changed.
 
         Raises:
             As `Casework.known_document` and `Casework.give_document`.
@@ -188,10 +188,10 @@ class Cases:
     async def give_query(
         self, principal: Principal, case_id: int, body: QueryRequest
     ) -> tuple[GivenView, bool]:
-        """Make a query the evidence of test cases.
+        """Attach a query to test cases.
 
         Returns:
-            What became of it, and whether anything has changed.
+            The result, and whether anything has changed.
 
         Raises:
             As `Casework.give_query`.
@@ -205,7 +205,7 @@ class Cases:
     async def review(
         self, principal: Principal, case_id: int, body: ReviewRequest
     ) -> dict[str, Any]:
-        """Say how a test ended; the test case as it stands then.
+        """Review a test; returns the test case.
 
         Raises:
             As `Casework.review`.

@@ -21,7 +21,7 @@ from longhaul.services.steering import Steering
 PATIENCE = timedelta(seconds=1)
 LOOK_EVERY = timedelta(milliseconds=20)
 
-# Into how many transactions a purge deletes items and calls while somebody waits for its answer.
+# The most transactions in which a purge deletes items and calls before it answers.
 REMAINS = 10
 
 _PAUSED = frozenset({JobStatus.PAUSING, JobStatus.PAUSED})
@@ -29,17 +29,17 @@ _PAUSED = frozenset({JobStatus.PAUSING, JobStatus.PAUSED})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The row after a request, and whether the request changed or will change anything."""
+    """The row after a request, and whether the request changes anything."""
 
     job: Job
     accepted: bool = True
 
 
 class Controls:
-    """Steers jobs on behalf of people.
+    """Controls jobs for people.
 
     Args:
-        wake: Tells the dispatcher that something is due.
+        wake: Tells the dispatcher that a job is due.
         check: Tells the reconciler that a workflow seems to be missing.
     """
 
@@ -75,7 +75,7 @@ class Controls:
         """Pause a job; a paused one takes a new time or reason.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             WrongState: It has ended.
             TemporalUnavailable: The request cannot be delivered now.
         """
@@ -94,7 +94,7 @@ class Controls:
         return await self._steer(job, control)
 
     async def resume(self, principal: Principal, job_id: str) -> Answer:
-        """Let a paused job go on; of a running one, nothing happens.
+        """Resume a paused job; no-op if it is running.
 
         Raises:
             As `pause`.
@@ -109,7 +109,7 @@ class Controls:
         return await self._steer(job, control)
 
     async def cancel(self, principal: Principal, job_id: str) -> Answer:
-        """Stop a job for good; of a cancelled one, nothing happens.
+        """Stop a job for good; no-op if it is cancelled.
 
         Raises:
             As `pause`.
@@ -124,10 +124,10 @@ class Controls:
         return Answer(await self._settled(row, lambda row: row.status.is_terminal))
 
     async def retry(self, principal: Principal, job_id: str, body: RetryRequest) -> Answer:
-        """Begin another attempt over what is open and what failed.
+        """Begin another attempt over open and failed items.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             WrongState: It has not ended, or there is nothing to retry.
             ItemNotRetryable: A named item does not exist or has not failed.
             SingletonBusy: Another job of its kind is running.
@@ -144,10 +144,10 @@ class Controls:
         return Answer(job)
 
     async def change(self, principal: Principal, job_id: str, body: PatchRequest) -> Job:
-        """Change how a job is run while it runs.
+        """Change the options of a running job.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             WrongState: It has ended.
         """
         await self._read(principal, job_id)
@@ -162,10 +162,10 @@ class Controls:
         return job
 
     async def purge(self, principal: Principal, job_id: str) -> None:
-        """Forget a job that has ended, and the jobs of its steps; only the audit stays.
+        """Delete a job that has ended, and the jobs of its steps; only the audit stays.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             WrongState: It has not ended.
         """
         await self._read(principal, job_id)
@@ -180,7 +180,7 @@ class Controls:
                 raise WrongState(f"The job is {job.status}, but a step of a flow that still runs.")
             purged = await self._retention.purge_family(tx, job, principal.sub)
         await self._traces.forget(purged)
-        # Nobody can reach them any more. Of a large job, retention deletes the rest.
+        # They can no longer be reached. For a large job, retention deletes the rest.
         for _ in range(REMAINS):
             if not await self._retention.purge_remains(purged):
                 return
@@ -199,7 +199,7 @@ class Controls:
         return Answer(await self._settled(row, lambda row: row.generation > job.generation))
 
     async def _settled(self, job: Job, is_settled: Callable[[Job], bool]) -> Job:
-        """The row once the workflow has moved it, or as it stands after a second."""
+        """The row once the workflow has changed it, or after a second."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE.total_seconds()
         while not (job.status.is_terminal or is_settled(job)) and loop.time() < deadline:
@@ -214,7 +214,7 @@ class Controls:
 
 
 def _is_paused_so(job: Job, body: PauseRequest) -> bool:
-    """Whether a job is paused and stays so, for as long and for the reason that is asked for."""
+    """Whether a job is already paused, until the same time and for the same reason."""
     if job.status is not JobStatus.PAUSED or job.requested is Requested.RESUME:
         return False
     until, reason = (job.pause.until, job.pause.reason) if job.pause else (None, "")

@@ -1,4 +1,4 @@
-"""Cursors: opaque to clients, and only ever a place in a list, never a right to see it."""
+"""Cursors: opaque to clients; a place in a list, not a right to see it."""
 
 import base64
 import binascii
@@ -29,11 +29,11 @@ def write_cursor(*parts: object) -> str:
 def cut(
     found: Sequence[T], limit: int, place: Callable[[T], object]
 ) -> tuple[Sequence[T], str | None]:
-    """A page of what was found, and the cursor of the next one if there is more.
+    """A page of rows, and the cursor of the next one if there are more.
 
     Args:
-        found: One more than a page holds, where there are so many.
-        place: Where a row stands in the list: the one part of a cursor, or a tuple of them.
+        found: The rows, at most one more than a page.
+        place: A row's place in the list: one part of a cursor, or a tuple of parts.
     """
     page = found[:limit]
     if len(found) <= limit:
@@ -43,9 +43,9 @@ def cut(
 
 
 def _reader(read: Callable[..., T]) -> Callable[[str | None], T | None]:
-    """A reader of cursors from what reads their parts; no cursor means the beginning.
+    """Make a reader of cursors from a reader of parts; no cursor means the beginning.
 
-    The reader raises `MalformedRequest` for what is no cursor of ours.
+    The reader raises `MalformedRequest` for a cursor that is not ours.
     """
 
     @wraps(read)
@@ -62,13 +62,13 @@ def _reader(read: Callable[..., T]) -> Callable[[str | None], T | None]:
 
 @_reader
 def read_job_cursor(time: str, job_id: str) -> tuple[datetime, str]:
-    """The (created_at, id) that a page of jobs goes on after."""
+    """The (created_at, id) after which a page of jobs continues."""
     return _time(time), str(UUID(job_id))
 
 
 @_reader
 def read_ordinal_cursor(ordinal: str) -> int:
-    """The ordinal that a page of items goes on after."""
+    """The ordinal after which a page of items continues."""
     number = _bounded(ordinal, _INTEGER)
     if number < -1:
         raise ValueError("no item is before the first")
@@ -77,7 +77,7 @@ def read_ordinal_cursor(ordinal: str) -> int:
 
 @_reader
 def read_entry_cursor(line_no: str, place: str, entry_id: str) -> tuple[int, int, str]:
-    """The (line number, place, id) that a page of decided entries goes on after."""
+    """The (line number, place, id) after which a page of entries continues."""
     return _bounded(line_no, _INTEGER), _bounded(place, _INTEGER), entry_id
 
 
@@ -85,7 +85,7 @@ def read_entry_cursor(line_no: str, place: str, entry_id: str) -> tuple[int, int
 def read_case_cursor(
     cycle_id: str, report_id: str, line_no: str, sample: str, case_id: str
 ) -> tuple[int, int, int, int, int]:
-    """The place among test cases that a page of them goes on after."""
+    """The place after which a page of test cases continues."""
     return (
         _bounded(cycle_id, _INTEGER),
         _bounded(report_id, _INTEGER),
@@ -97,19 +97,19 @@ def read_case_cursor(
 
 @_reader
 def read_form_cursor(line_no: str, attribute_id: str) -> tuple[int, int]:
-    """The (line number, id) that a page of a form goes on after."""
+    """The (line number, id) after which a page of a form continues."""
     return _bounded(line_no, _INTEGER), _bounded(attribute_id, _INTEGER)
 
 
 @_reader
 def read_audit_cursor(number: str) -> int:
-    """The number of the line that a page of an audit goes on after."""
+    """The number of the line after which a page of an audit continues."""
     return _bounded(number, _BIGINT)
 
 
 @_reader
 def read_time_cursor(time: str) -> datetime:
-    """The time that log lines go on after."""
+    """The time after which log lines continue."""
     return _time(time)
 
 

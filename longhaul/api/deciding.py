@@ -46,16 +46,16 @@ from longhaul.services.decisions import Decisions
 from longhaul.services.manual_mappings import ManualMappings
 from longhaul.services.rule_editing import RuleEditing
 
-# What only the database needs of a row; and the job that proposed it, which is its owner's to know.
+# Columns that only the database needs, and the job, which only its owner may know.
 _HIDDEN = frozenset({"entry_id", "kwargs_hash", "line_no", "place", "job_id", "ordinal"})
 
-# What a step of a version says to the flows that wait for it.
+# The answer to waiting flows for a step of a version.
 _ANSWERS: Mapping[VersionAction, Decision] = {
     VersionAction.APPROVE: Decision.APPROVED,
     VersionAction.REJECT: Decision.REJECTED,
 }
 
-# Finds the version that a path names, for a caller who may see it.
+# Finds the version of a path, for a caller who may see it.
 Find = Callable[[Transaction], Awaitable[Version]]
 
 
@@ -118,7 +118,7 @@ class Deciding:
         """One version.
 
         Raises:
-            NotFound: There is none for the caller.
+            NotFound: The caller has none.
         """
         async with self._database.begin() as tx:
             version = await find(tx)
@@ -126,10 +126,10 @@ class Deciding:
         return {**_version_object(version), "counts": _counts_object(counts)}
 
     async def read(self, find: Find) -> Version:
-        """One version as the inside knows it.
+        """One version as core has it.
 
         Raises:
-            NotFound: There is none for the caller.
+            NotFound: The caller has none.
         """
         async with self._database.begin() as tx:
             return await find(tx)
@@ -140,7 +140,7 @@ class Deciding:
         """One page of the entries of a version.
 
         Raises:
-            NotFound: There is no such version for the caller.
+            NotFound: The caller has no such version.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_entry_cursor(cursor)
@@ -202,10 +202,10 @@ class Deciding:
         return _entry_object(row)
 
     async def unmapped(self, find: Find, *, limit: int, cursor: str | None) -> UnmappedPage:
-        """One page of the attributes of a phase that nothing feeds.
+        """One page of the attributes of a phase without a column.
 
         Raises:
-            NotFound: There is no such phase for the caller.
+            NotFound: The caller has no such phase.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_form_cursor(cursor)
@@ -219,7 +219,7 @@ class Deciding:
     async def map_manually(
         self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest
     ) -> dict[str, Any]:
-        """Map an attribute to a column that its report's sources have.
+        """Map an attribute to a column of its report's sources.
 
         Raises:
             As `ManualMappings.column` and `ManualMappings.put`.
@@ -243,7 +243,7 @@ class Deciding:
     async def take(
         self, principal: Principal, find: Find, action: VersionAction, reason: str
     ) -> dict[str, Any]:
-        """Submit, approve or reject a version; the flows that wait for that are answered.
+        """Submit, approve or reject a version, and answer the flows that wait for it.
 
         Raises:
             As `Decisions.take`.
@@ -266,10 +266,10 @@ class Deciding:
     async def history(
         self, find: Find, *, entry_id: str | None, limit: int, cursor: str | None
     ) -> DecisionHistory:
-        """One page of who did what to a version and its entries.
+        """One page of the audit of a version and its entries.
 
         Raises:
-            NotFound: There is no such version for the caller.
+            NotFound: The caller has no such version.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_audit_cursor(cursor)
@@ -353,7 +353,7 @@ def _shown(value: object) -> object:
 
 
 def canonical_id(entry_id: str) -> str:
-    """An id in the form in which the database writes it; what is none stays as it is."""
+    """An id as the database writes it; unchanged if it is not a UUID."""
     try:
         return str(UUID(entry_id))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What clients send and get about versions and the decisions on their entries."""
+"""Requests and answers about versions and the decisions on their entries."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ RowId = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class DecisionRequest(Request):
-    """Decides on entries: those named, those of some attributes, or all that wait."""
+    """Decides on entries: the named ones, those of attributes, or all that wait."""
 
     decision: Decision
     reason: Text = Field("", description="needed to reject")
@@ -45,7 +45,7 @@ Named = Annotated[Verbatim, Field(min_length=1, max_length=200)]
 
 
 class MappingRequest(Request):
-    """Maps an attribute by hand; of the classification what is left out stays as it was."""
+    """Maps an attribute by hand; absent parts of the classification stay as they were."""
 
     data_source: Named
     table: Named
@@ -61,7 +61,7 @@ class MappingRequest(Request):
     reason: Text = ""
 
     def as_mapping(self) -> ManualMapping:
-        """The mapping as the inside knows it, without its column."""
+        """The mapping as core has it, without its column."""
         return ManualMapping(
             mapping_type=self.mapping_type,
             reason=self.reason,
@@ -76,13 +76,13 @@ class MappingRequest(Request):
 
 
 class StepRequest(Request):
-    """Moves a version."""
+    """Submits, approves or rejects a version."""
 
     reason: Text = ""
 
 
 class GenerateRulesRequest(Request):
-    """What the older trigger of rule generation may be sent."""
+    """The body of `generate-rules`, as clients of the replaced Celery system send it."""
 
     attribute_ids: list[RowId] | None = Field(None, min_length=1)
     force: bool = False
@@ -128,7 +128,7 @@ class VersionList(BaseModel):
 
 
 class EntryView(BaseModel):
-    """What is decided on; each kind has its own columns besides."""
+    """An entry to decide on; each kind has further columns."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -150,7 +150,7 @@ class EntryPage(BaseModel):
 
 
 class UnmappedView(TypedDict):
-    """An attribute that nothing feeds."""
+    """An attribute without a column."""
 
     attribute_id: int
     name: str
@@ -162,7 +162,7 @@ class UnmappedView(TypedDict):
 
 
 class UnmappedPage(TypedDict):
-    """One page of attributes that nothing feeds, in the order of the form."""
+    """One page of attributes without a column, in the order of the form."""
 
     attributes: Sequence[UnmappedView]
     next_cursor: str | None
@@ -172,7 +172,7 @@ _As = TypedDict("_As", {"as": str})
 
 
 class DecidedView(_As):
-    """What a request to decide came to."""
+    """The result of a request to decide."""
 
     decided: int
     unchanged: int
@@ -180,7 +180,7 @@ class DecidedView(_As):
 
 
 class DecisionAuditLine(TypedDict):
-    """Who did what to an entry, or to the version as a whole."""
+    """One line of the audit of an entry, or of the version as a whole."""
 
     time: datetime
     action: str
@@ -199,7 +199,7 @@ class DecisionHistory(TypedDict):
 
 
 class TriggeredJob(TypedDict):
-    """What the older trigger of rule generation answers."""
+    """The answer of `generate-rules`, as clients of the replaced Celery system read it."""
 
     job_id: str
     message: str

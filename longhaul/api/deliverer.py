@@ -1,4 +1,4 @@
-"""Sends what the outbox holds: a task in every API process, each delivery leased by one."""
+"""Sends the deliveries of the outbox: a task in every API process, each delivery leased by one."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ from longhaul.core.webhooks import WAITS, Try, signed_headers
 AT_ONCE = 16
 LOOK_EVERY = timedelta(seconds=1)
 
-# So that what failed together is not tried again together.
+# So that deliveries that failed together are not tried again together.
 _JITTER = 0.1
 
 
@@ -61,7 +61,7 @@ class Deliverer:
                     await self._start_due()
                 except Unavailable:
                     pass
-                except Exception as exc:  # noqa: BLE001 - one odd delivery must not end them all
+                except Exception as exc:  # noqa: BLE001 - one bad delivery must not stop all
                     self._errors.file(exc, step="deliver")
                 try:
                     async with asyncio.timeout(LOOK_EVERY.total_seconds()):
@@ -98,7 +98,7 @@ class Deliverer:
     async def _try(self, delivery: LeasedDelivery) -> Try:
         try:
             return await self._send(delivery)
-        except Exception as exc:  # noqa: BLE001 - a fault of ours counts as a try, or it repeats for ever
+        except Exception as exc:  # noqa: BLE001 - an internal fault counts as a try, or it repeats for ever
             self._errors.file(exc, step="deliver")
             return Try(error="fault")
 

@@ -17,7 +17,7 @@ MOST_REFUSALS = 10_000
 LONGEST_SUMMARY = 200
 LOOK_EVERY = timedelta(seconds=1)
 
-# A started attempt that is still pending then has met no worker, or its start was lost.
+# If a started attempt is still pending then, there was no worker, or its start was lost.
 STARTED_AGAIN_AFTER = timedelta(seconds=60)
 
 _ANSWER_TAKES = timedelta(milliseconds=3)
@@ -48,7 +48,7 @@ class Dispatcher:
         self._log = structlog.get_logger("longhaul.dispatcher")
 
     def wake(self) -> None:
-        """Look for due jobs as soon as the answer to whoever brought one has left."""
+        """Look for due jobs as soon as the answer to the submitter was sent."""
         asyncio.get_running_loop().call_later(_ANSWER_TAKES.total_seconds(), self._due.set)
 
     async def run(self) -> None:
@@ -59,7 +59,7 @@ class Dispatcher:
                 wait = await self._start_due()
             except Unavailable:
                 wait = LOOK_EVERY
-            except Exception as exc:  # noqa: BLE001 - the only starter must not die of one job
+            except Exception as exc:  # noqa: BLE001 - one job must not stop the only starter
                 self._errors.file(exc, step="dispatch")
                 wait = LOOK_EVERY
             try:
@@ -69,7 +69,7 @@ class Dispatcher:
                 continue
 
     async def _start_due(self) -> timedelta:
-        """Start one round of jobs; how long to wait for the next."""
+        """Start one round of jobs; returns how long to wait for the next."""
         jobs = await self._queue.lease(AT_ONCE)
         await asyncio.gather(*(self._start(job) for job in jobs))
         if len(jobs) == AT_ONCE:
@@ -81,7 +81,7 @@ class Dispatcher:
         await self._queue.defer(job, await self._try_to_start(job))
 
     async def _try_to_start(self, job: Job) -> timedelta:
-        """Start a job's workflow; when to look at the job again if it stays pending."""
+        """Start a job's workflow; returns when to try again if it stays pending."""
         if job.job_type not in self._catalog:
             self._log.warning("unknown_job_type", job_id=job.id, job_type=job.job_type)
             return STARTED_AGAIN_AFTER
@@ -92,7 +92,7 @@ class Dispatcher:
             )
         except TemporalUnavailable:
             return _AWAY_WAIT
-        except Exception as exc:  # noqa: BLE001 - a job that cannot be started keeps no other waiting
+        except Exception as exc:  # noqa: BLE001 - a job that cannot be started must not block others
             self._errors.file(exc, job_id=job.id, step="dispatch")
             return STARTED_AGAIN_AFTER
         if started:
@@ -103,7 +103,7 @@ class Dispatcher:
 
     def _wait_for_old_run(self, job: Job) -> timedelta:
         if len(self._refusals) > MOST_REFUSALS:
-            self._refusals.clear()  # of jobs that others have started since, or that are gone
+            self._refusals.clear()  # of jobs that others have started since, or that are deleted
         refusals = self._refusals[job.id] = self._refusals.get(job.id, 0) + 1
         doublings: int = 2 ** min(refusals - 1, 12)
         wait = min(_FIRST_WAIT * doublings, _LONGEST_WAIT)

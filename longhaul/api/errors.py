@@ -36,7 +36,7 @@ RETRY_AFTER_SECONDS = 2
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-_NOT_LET_IN = "The database refuses our login; the operator has to mend that."
+_NOT_LET_IN = "The database refuses our login; the operator must fix that."
 
 _NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 
@@ -58,7 +58,7 @@ def install_errors(app: FastAPI, reporter: ErrorReporter) -> None:
         if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return _of_job_error(request, errors.BodyTooLarge())
         if status is HTTPStatus.BAD_REQUEST:
-            # The one thing that FastAPI calls so.
+            # FastAPI uses this for one case only.
             return _of_job_error(request, errors.MalformedRequest(_NO_BODY))
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             return _of_wrong_method(request)
@@ -138,7 +138,7 @@ def _of_job_error(request: Request, exc: errors.JobError) -> JSONResponse:
 
 
 def _of_wrong_method(request: Request) -> JSONResponse:
-    # The framework names the methods of the first route at this path, which is not all.
+    # The framework names only the methods of the first route at this path.
     allowed = ", ".join(method for method in METHODS if _takes(request, method))
     status = HTTPStatus.METHOD_NOT_ALLOWED
     detail = f"{request.method} is not possible here; possible: {allowed}."
@@ -169,7 +169,7 @@ def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONR
 
 
 def _field(error: Mapping[str, Any]) -> dict[str, str]:
-    """Where something is wrong, as a JSON pointer, and what."""
+    """The place of a fault as a JSON pointer, and its reason."""
     where = error["loc"][1:]
     if error["type"] == "json_invalid":
         what = f"The body is not valid JSON at character {where[0]}: {error['ctx']['error']}."

@@ -1,4 +1,4 @@
-"""Asks the servers behind this process whether they answer."""
+"""Checks whether the servers of this process answer."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ Ping = Callable[[], Awaitable[object]]
 
 
 class Health:
-    """Checks dependencies, each in its own time.
+    """Checks dependencies, each with its own time limit.
 
     Args:
-        needed: Without these the API is of no use.
-        wanted: Without these it accepts and reads all the same.
+        needed: Without these the API cannot serve.
+        wanted: Without these it still accepts and reads.
     """
 
     def __init__(self, *, needed: Mapping[str, Ping], wanted: Mapping[str, Ping]) -> None:
@@ -24,7 +24,7 @@ class Health:
         self._pings = {**needed, **wanted}
 
     async def check(self) -> tuple[bool, dict[str, Any]]:
-        """Whether this process is of use, and the state and latency of each dependency."""
+        """Whether this process can serve, and the state and latency of each dependency."""
         results = await asyncio.gather(*(_time(ping) for ping in self._pings.values()))
         checks = dict(zip(self._pings, results, strict=True))
         down = [name for name, result in checks.items() if result["state"] != "up"]
@@ -39,6 +39,6 @@ async def _time(ping: Ping) -> dict[str, Any]:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             await ping()
         state = "up"
-    except Exception:  # noqa: BLE001 - whatever it is, the dependency is of no use
+    except Exception:  # noqa: BLE001 - with any error the dependency is down
         state = "down"
     return {"state": state, "latency_ms": round((time.monotonic() - started) * 1000, 1)}

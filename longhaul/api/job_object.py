@@ -1,4 +1,4 @@
-"""The job object as clients see it: the row, and what is known live."""
+"""The job object as clients see it: the row and live detail."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.ports import Row, Shown
 
-# Waiting this long without a sign of life means that no worker has taken the job up.
+# Waiting this long without live detail means that no worker has taken the job.
 NO_WORKER_AFTER = timedelta(seconds=10)
 
 _ACTIVE = frozenset({JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.RESUMING})
@@ -100,7 +100,7 @@ class JobObjects:
         return _waiting_for(job, shown, self._limited)
 
     def _task_name(self, job_type: str) -> str:
-        # A row may outlive its type: someone has uninstalled the package that brought it.
+        # A row may outlive its type, if the type's package was uninstalled.
         known = self._catalog.get(job_type) if job_type in self._catalog else None
         return known.task_name or job_type if known else job_type
 
@@ -172,7 +172,7 @@ def _error_detail(job: Job) -> ErrorDetail | None:
 
 
 def _pause(job: Job) -> PauseView | None:
-    # One that is on its way is shown by `requested`.
+    # One that is not applied yet is shown by `requested`.
     if job.pause is None or job.status not in _PAUSED:
         return None
     return {

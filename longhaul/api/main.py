@@ -84,10 +84,10 @@ from longhaul.services.quality_reports import QualityReports
 
 CONNECTIONS = 20
 
-# Whoever waits for an answer is told that Temporal is away before his client gives up.
+# Clients are told that Temporal is down before they give up waiting.
 TEMPORAL_PATIENCE = timedelta(seconds=1)
 
-# Open streams would keep a leaving process alive.
+# Open streams would keep a stopping process alive.
 SHUTDOWN_SECONDS = 2
 
 

@@ -1,4 +1,4 @@
-"""What every request passes: a limit on bodies, and a clock."""
+"""Middleware of every request: a limit on bodies, and timing."""
 
 import re
 import time
@@ -16,13 +16,13 @@ from longhaul.core.errors import BodyTooLarge
 
 MAX_BODY_BYTES = 1024 * 1024
 
-# Documents have a limit of their own, and are counted where they are read. No other route may
-# match: items of jobs have any word as their key, and slashes in it.
+# Documents have their own limit, checked where they are read. No other route may match: keys of
+# items are any text, also with slashes.
 _DOCUMENTS = re.compile(r"/api/v1/cases/[0-9]+/documents")
 
 
 class BodyLimit:
-    """Refuses bodies over 1 MiB, announced or not, but for documents."""
+    """Refuses bodies over 1 MiB, announced or not, except documents."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -39,7 +39,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > MAX_BODY_BYTES:
-                # The one kind of exception that FastAPI lets through while it reads a body.
+                # The only kind of exception that FastAPI passes on while it reads a body.
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 
@@ -60,7 +60,7 @@ class Timing:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and take its time."""
+        """Pass a request on, and measure its time."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -85,10 +85,10 @@ def _is_document(scope: Scope) -> bool:
 
 
 def _template(scope: Scope) -> str:
-    """The path with names where the ids are: these must not become labels."""
+    """The path with names instead of ids, which must not become labels."""
     route = scope.get("route")
     if not isinstance(route, Route | APIRoute):
         return "unknown"
-    # A route knows itself from the prefix on, and the prefix has no names in it.
+    # A route's own path is without the prefix, which has no names in it.
     own = route.path_format.format(**scope["path_params"])
     return str(scope["path"]).removesuffix(own) + route.path

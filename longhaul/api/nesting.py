@@ -1,4 +1,4 @@
-"""A bound on how deeply bodies are nested: what is stored and sent on is walked recursively."""
+"""A limit on the nesting of bodies: stored and sent JSON is walked recursively."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,10 +18,10 @@ async def check_nesting(request: Request) -> None:
         InvalidInput: It is.
     """
     try:
-        # Where the route takes a body, it has been read already and is only looked up here.
+        # If the route has a body, it was already read and is only looked up here.
         body = await request.json() if await request.body() else None
     except (ValueError, RecursionError):
-        return  # no JSON: whoever wants a body says so
+        return  # not JSON: routes with a body report that
     if _is_deeper(body, MAX_DEPTH):
         raise InvalidInput(f"The body is nested too deeply; the limit is {MAX_DEPTH} levels.")
 

@@ -1,4 +1,4 @@
-"""Who did what to schedules and webhooks, for those whose they are or were."""
+"""The audit of schedules and webhooks, for their owners."""
 
 from collections.abc import Sequence
 from operator import itemgetter
@@ -12,7 +12,7 @@ from longhaul.core.principals import Principal
 
 
 class ObjectAudit:
-    """Answers the history routes of what people own besides jobs."""
+    """Answers the history routes of objects besides jobs."""
 
     def __init__(self, audit: PostgresObjectAudit) -> None:
         self._audit = audit
@@ -26,10 +26,10 @@ class ObjectAudit:
         limit: int,
         cursor: str | None,
     ) -> ObjectHistory:
-        """One page of who did what, oldest first, also of what has been deleted.
+        """One page of an audit, oldest first, also of a deleted object.
 
         Raises:
-            NotFound: The caller has, and had, no such thing.
+            NotFound: The caller has and had no such object.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_audit_cursor(cursor)
@@ -41,7 +41,7 @@ class ObjectAudit:
 
 
 def audit_page(found: Sequence[Row], limit: int) -> ObjectHistory:
-    """One page of an audit, of which one line more may have been found."""
+    """One page of an audit, from at most one line more."""
     page, next_cursor = cut(found, limit, itemgetter("id"))
     return {
         "audit": [

@@ -1,4 +1,4 @@
-"""Reads the quality report of a job for whoever may see the job."""
+"""Reads the quality report of a job for those who may see the job."""
 
 from longhaul.api.reading import Reading
 from longhaul.core.ports import Database, Jobs
@@ -30,7 +30,7 @@ class QualityReading:
         """The report of a job.
 
         Raises:
-            NotFound: There is no such job for the caller, or no report of it.
+            NotFound: The caller has no such job, or it has no report.
         """
         await self._reading.job(principal, job_id)
         async with self._database.begin() as tx:
@@ -39,13 +39,13 @@ class QualityReading:
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether a caller would rather have a page than JSON, which is for all who do not say."""
+    """Whether a caller prefers a page to JSON, the default."""
     weights = _weights(accept)
     return _best(weights, _HTML) > _best(weights, _JSON)
 
 
 def _best(weights: dict[str, float], kinds: tuple[str, ...]) -> float:
-    # The most specific range that is named counts, as RFC 9110 has it.
+    # The most specific range counts, as in RFC 9110.
     return next((weights[kind] for kind in kinds if kind in weights), 0.0)
 
 

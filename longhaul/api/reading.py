@@ -1,4 +1,4 @@
-"""Reads jobs for people: the board first, PostgreSQL where it has nothing."""
+"""Reads jobs for people: from the board, else from PostgreSQL."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -30,17 +30,17 @@ from longhaul.core.jobs import TERMINAL, Job, JobStatus
 from longhaul.core.ports import Database, JobBoard, Jobs, LogTail, Row, Shown
 from longhaul.core.principals import Principal, visible_to
 
-# Jobs that no worker shows anything live of.
+# States without live detail.
 _AT_REST = TERMINAL | {JobStatus.PENDING}
 
-# More than the live tail keeps: what is filtered by time must first be read.
+# More than the live tail keeps, because lines are filtered by time after reading.
 MAX_LIVE_LINES = 2_000
 
 LEVELS = ("debug", "info", "warning", "error")
 
 
 class Reading:
-    """Answers the GET routes; nobody is shown what is not theirs."""
+    """Answers the GET routes; callers only see what is theirs."""
 
     def __init__(
         self,
@@ -63,12 +63,12 @@ class Reading:
         """One job.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
         """
         return self._objects.render(*await self._find(principal, job_id))
 
     async def render(self, job: Job) -> JobView:
-        """The job object of a row that is at hand."""
+        """The job object of a given row."""
         (rendered,) = await self._render([job])
         return rendered
 
@@ -89,10 +89,10 @@ class Reading:
     async def children(
         self, principal: Principal, job_id: str, *, limit: int, cursor: str | None
     ) -> JobList:
-        """One page of the jobs of a flow: who may see it may see them.
+        """One page of the jobs of a flow, for those who may see the flow.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             MalformedRequest: The cursor cannot be read.
         """
         await self._find(principal, job_id)
@@ -121,7 +121,7 @@ class Reading:
         """One page of a job's ledger.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_ordinal_cursor(cursor)
@@ -142,17 +142,17 @@ class Reading:
         """One item with its calls.
 
         Raises:
-            NotFound: There is no such job or item for the caller.
+            NotFound: The caller has no such job or item.
         """
         await self._find(principal, job_id)
         row, calls = await self._queries.item(job_id, key)
         return {**item_object(row), "call_list": [call_object(call) for call in calls]}
 
     async def history(self, principal: Principal, job_id: str) -> History:
-        """The attempts of a job and its audit, also of one that has been purged.
+        """The attempts of a job and its audit, also of a purged one.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
         """
         audit = await self._queries.audit(job_id)
         if not _was_purged(principal, audit):
@@ -176,11 +176,11 @@ class Reading:
     ) -> LogPage:
         """Log lines: state changes, failed items, and the live tail.
 
-        Without a cursor they are the newest; with one the first after it, so that who follows
-        a log misses none.
+        Without a cursor they are the newest; with one the first after it, so that a follower
+        misses none.
 
         Raises:
-            NotFound: There is no such job for the caller.
+            NotFound: The caller has no such job.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_time_cursor(cursor)
@@ -229,13 +229,13 @@ class Reading:
 
 
 def _was_purged(principal: Principal, audit: Sequence[Row]) -> bool:
-    """Whether the audit is all that is left of a job that the caller owned, or an Admin asks."""
+    """Whether only the audit is left of a job that the caller owned; for an Admin of any job."""
     is_theirs = any(row["action"] == "created" and row["by"] == principal.sub for row in audit)
     return (is_theirs or principal.is_admin) and any(row["action"] == "purged" for row in audit)
 
 
 def _attempts(audit: Iterable[Row]) -> Iterable[Attempt]:
-    """One entry an attempt: it begins with `started` and ends with `finished`."""
+    """One entry for each attempt, from `started` to `finished`."""
     attempts: dict[int, Attempt] = {}
     for row in audit:
         entry = attempts.setdefault(
@@ -263,7 +263,7 @@ def _attempts(audit: Iterable[Row]) -> Iterable[Attempt]:
 
 
 def _whole_moments(lines: list[LogLine], count: int) -> list[LogLine]:
-    """The first lines, and all of the last one's moment: the next page starts after it."""
+    """The first lines, with all lines of the last one's time: the next page starts after it."""
     if len(lines) <= count:
         return lines
     last = lines[count - 1]["time"]

@@ -1,4 +1,4 @@
-"""Finds jobs whose row and workflow do not agree, and lets the ledger go on."""
+"""Finds jobs whose row and workflow do not agree, and continues them from the ledger."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ from longhaul.services.job_finisher import JobFinisher
 
 EVERY = timedelta(seconds=30)
 
-# Of how many jobs Temporal is asked at the same time.
+# How many jobs Temporal is asked about at the same time.
 AT_ONCE = 16
 
-# A row that changed a moment ago has somebody who works on it.
+# A row that has just changed is being worked on.
 QUIET_FOR = timedelta(seconds=10)
 
 LOST = "lost"
@@ -45,14 +45,16 @@ _TERMINATED = JobFault(
     code="terminated", sentence="The workflow was terminated by hand.", retryable=True
 )
 _FAILED = JobFault(
-    code="workflow_failed", sentence="The workflow failed by a fault of ours.", retryable=True
+    code="workflow_failed",
+    sentence="The workflow failed because of an internal fault.",
+    retryable=True,
 )
-# Of a pause that was lost together with its workflow.
+# For a pause that was lost together with its workflow.
 _LOST_PAUSE = Pause(mode=RunMode.NOW, by=SYSTEM, reason="asked for before the workflow was lost")
 
 
 class Reconciler:
-    """Looks at every job that is not terminal, one process at a time."""
+    """Checks every job that is not terminal, one process at a time."""
 
     def __init__(
         self,
@@ -82,11 +84,11 @@ class Reconciler:
         self._log = structlog.get_logger("longhaul.reconciler")
 
     def check(self) -> None:
-        """Look now, also at rows that have just changed: a workflow seems to be missing."""
+        """Check now, also rows that have just changed: a workflow seems to be missing."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Check repeatedly until cancelled."""
         while True:
             quiet_for = timedelta(0) if self._wanted.is_set() else self._quiet_for
             self._wanted.clear()
@@ -103,7 +105,7 @@ class Reconciler:
                 continue
 
     async def look(self, quiet_for: timedelta) -> int:
-        """Compare every job that was quiet so long with its workflow; how many were repaired."""
+        """Compare jobs that have not changed lately with their workflows; returns the repairs."""
         repaired = 0
         async with self._candidates.alone() as alone:
             if not alone:
@@ -114,10 +116,10 @@ class Reconciler:
         return repaired
 
     async def _compare(self, jobs: Sequence[Job]) -> int:
-        """Compare some jobs with their workflows; how many were repaired.
+        """Compare some jobs with their workflows; returns how many were repaired.
 
         Raises:
-            Unavailable: Of none of them could anything be said.
+            Unavailable: None of them could be compared.
         """
         asked = (self._workflows.describe(job.id) for job in jobs)
         runs = await asyncio.gather(*asked, return_exceptions=True)
@@ -129,7 +131,7 @@ class Reconciler:
                 repaired += await self._repair_found(job, _find(job, run))
             except Unavailable as exc:
                 away.append(exc)
-            except Exception as exc:  # noqa: BLE001 - one odd job must not end all repairs
+            except Exception as exc:  # noqa: BLE001 - one bad job must not stop all repairs
                 self._errors.file(exc, step="reconcile", job_id=job.id)
         if len(away) == len(jobs):
             raise away[0]
@@ -164,7 +166,7 @@ class Reconciler:
                 return await self._restart(tx, job)
 
     async def _restart(self, tx: Transaction, job: Job) -> Job:
-        """Let the same attempt begin again; whoever still works on it is fenced off."""
+        """Let the same attempt begin again; workers that still work on it are fenced off."""
         wanted = _wanted(job)
         job = await self._jobs.update(
             tx,
@@ -180,7 +182,7 @@ class Reconciler:
 
 
 def _wanted(job: Job) -> Requested | None:
-    """What an attempt that begins again has still to hear: the last request, else the pause."""
+    """The request that a restarted attempt must still apply: the last, else the pause."""
     if job.requested is None:
         return Requested.PAUSE if job.pause is not None else None
     return None if job.requested is Requested.RESUME else job.requested
@@ -189,11 +191,11 @@ def _wanted(job: Job) -> Requested | None:
 def _find(job: Job, run: WorkflowRun | None) -> str | None:
     """What is wrong between a row and the newest run of its workflow; None if nothing is."""
     if job.status is JobStatus.PENDING:
-        # Starting it is the dispatcher's business; only a deliberate end is ours.
+        # The dispatcher starts it; only a deliberate end is handled here.
         if run is None or run.status is not RunStatus.TERMINATED:
             return None
         if job.planned_at is not None and not job.counts.open:
-            return None  # nothing is left but to sum up, which the next run does
+            return None  # only summing up is left, which the next run does
         return "terminated" if run.started_at >= job.updated_at else None
     if run is not None and run.status is RunStatus.RUNNING:
         return None

@@ -1,4 +1,4 @@
-"""What clients send and get about reports, their forms and their data sources."""
+"""Requests and answers about reports, their forms and their data sources."""
 
 from collections.abc import Sequence
 from typing import Annotated, Self
@@ -21,7 +21,7 @@ from longhaul.core.sources import DataSource, SourceKind
 
 
 class ReportRequest(Request):
-    """Brings a report into a cycle, with its form as a list or as the text of a CSV file."""
+    """Imports a report into a cycle, with its form as a list or as the text of a CSV file."""
 
     name: Name
     cycle: Name
@@ -39,7 +39,7 @@ class ReportRequest(Request):
         return self
 
     def read_form(self) -> Sequence[FormAttribute]:
-        """The attributes, however they were sent.
+        """The attributes, from the list or the CSV text.
 
         Raises:
             InvalidInput: The form cannot be read.
@@ -76,12 +76,12 @@ class SourceRequest(Request):
         return self
 
     def as_source(self) -> DataSource:
-        """The source as the inside knows it."""
+        """The source as core has it."""
         return DataSource(**self.model_dump())
 
 
 class ImportedView(TypedDict):
-    """A report in a cycle; `created` is false where all of it was there before."""
+    """A report in a cycle; `created` is false if all of it existed before."""
 
     report_id: int
     name: str
@@ -95,7 +95,7 @@ class ImportedView(TypedDict):
 
 
 class SourceView(TypedDict):
-    """One data source; what its secret holds is nowhere in it."""
+    """One data source, without the value of its secret."""
 
     source_id: int
     name: str
@@ -105,7 +105,7 @@ class SourceView(TypedDict):
 
 
 class AddedSourceView(SourceView):
-    """A data source and how much was found in it."""
+    """A data source, and the size of what was found in it."""
 
     tables: int
     columns: int

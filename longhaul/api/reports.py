@@ -1,4 +1,4 @@
-"""Reports that people bring: their forms, their cycles, and where their rows are kept."""
+"""Imported reports: forms, cycles and data sources."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Reports:
     """Answers the routes of reports.
 
     Args:
-        sources: Looks into a data source before it is added.
+        sources: Reads a data source before it is added.
     """
 
     def __init__(self, *, database: Database, store: PostgresReports, sources: Sources) -> None:
@@ -56,9 +56,9 @@ class Reports:
         """Store a report in a cycle, with its phases and its form; the same again changes nothing.
 
         Raises:
-            Forbidden: The caller brings no reports, or none of this line of business.
+            Forbidden: The caller may not import reports, or not of this line of business.
             InvalidInput: The form cannot be read.
-            AlreadyThere: The report is in this cycle with another form, or is another's.
+            AlreadyThere: The report has another form in this cycle, or is somebody else's.
         """
         check_holds(principal, BRINGS_REPORTS, "Reports are imported")
         form = await asyncio.to_thread(body.read_form)
@@ -121,7 +121,7 @@ class Reports:
         """One page of a report's form in a cycle, or in its latest one.
 
         Raises:
-            NotFound: There is no such report for the caller, or not in this cycle.
+            NotFound: The caller has no such report, or not in this cycle.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_form_cursor(cursor)
@@ -143,7 +143,7 @@ class Reports:
         """The data sources of a report.
 
         Raises:
-            NotFound: There is no such report for the caller.
+            NotFound: The caller has no such report.
         """
         async with self._database.begin() as tx:
             await self._find(tx, principal, report_id)
@@ -152,11 +152,11 @@ class Reports:
     async def add_source(
         self, principal: Principal, report_id: int, body: SourceRequest
     ) -> AddedSourceView:
-        """Look into a data source and add it to a report; the same again changes nothing.
+        """Check a data source and add it to a report; the same again changes nothing.
 
         Raises:
-            NotFound: There is no such report for the caller.
-            Forbidden: The caller adds no sources.
+            NotFound: The caller has no such report.
+            Forbidden: The caller may not add sources.
             InvalidInput: It cannot be read.
             Unavailable: It does not answer now.
             AlreadyThere: The report has another source of this name.
@@ -183,11 +183,11 @@ class Reports:
         }
 
     async def remove_source(self, principal: Principal, report_id: int, source_id: int) -> None:
-        """Forget a data source that nothing has come from yet.
+        """Remove a data source that nothing has come from yet.
 
         Raises:
-            NotFound: There is no such report for the caller, or it has no such source.
-            Forbidden: The caller removes no sources.
+            NotFound: The caller has no such report, or it has no such source.
+            Forbidden: The caller may not remove sources.
             WrongState: Something has come from it.
         """
         async with self._database.begin() as tx:
@@ -202,10 +202,10 @@ class Reports:
     async def history(
         self, principal: Principal, report_id: int, *, limit: int, cursor: str | None
     ) -> ObjectHistory:
-        """One page of who did what to a report, oldest first.
+        """One page of the audit of a report, oldest first.
 
         Raises:
-            NotFound: There is no such report for the caller.
+            NotFound: The caller has no such report.
             MalformedRequest: The cursor cannot be read.
         """
         after = read_audit_cursor(cursor)
@@ -265,7 +265,7 @@ class Reports:
 
 def _line_of_business(principal: Principal, body: ReportRequest, known: Row | None) -> str:
     if known is not None and not is_visible(known["lob"], principal):
-        # The caller has named it; more than that it cannot be used is not theirs to know.
+        # The caller has named it, and must not learn more than that it cannot be used.
         raise AlreadyThere("A report of this name cannot be made here: choose another name.")
     lob = body.lob or (known["lob"] if known else principal.lob)
     if lob is None:
@@ -355,7 +355,7 @@ def _in_cycle_object(row: Row) -> InCycleView:
 
 
 def _in_order(phase_ids: Mapping[str, int]) -> dict[str, int]:
-    """Phases as they follow each other, which JSON in the database does not keep."""
+    """Phases in their order, which JSON in the database does not keep."""
     return dict(sorted(phase_ids.items(), key=lambda phase: phase[1]))
 
 

@@ -1,4 +1,4 @@
-"""Makes Temporal know the schedules as PostgreSQL has them, whatever happens to either."""
+"""Keeps the schedules in Temporal the same as those in PostgreSQL."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,7 @@ from longhaul.core.upkeep import UPKEEP
 
 SYNC_EVERY = timedelta(seconds=10)
 
-# Temporal loses schedules only with its whole store.
+# Temporal only loses schedules together with its store.
 COMPARE_EVERY = timedelta(minutes=5)
 
 
@@ -30,7 +30,7 @@ class ScheduleKeeper:
         self._log = structlog.get_logger("longhaul.schedules")
 
     async def run(self) -> None:
-        """Keep both alike until cancelled."""
+        """Keep both the same until cancelled."""
         while True:
             try:
                 await self._compare()
@@ -38,20 +38,20 @@ class ScheduleKeeper:
                     await self._sync(schedule_id)
             except Unavailable:
                 self._log.info("schedules_put_off")
-            except Exception as exc:  # noqa: BLE001 - one odd schedule must not end them all
+            except Exception as exc:  # noqa: BLE001 - one bad schedule must not stop all
                 self._errors.file(exc, step="schedules")
             await asyncio.sleep(SYNC_EVERY.total_seconds())
 
     async def sync(self, schedule_id: str) -> None:
-        """Tell Temporal of a schedule now.
+        """Copy a schedule to Temporal now.
 
         Raises:
             InvalidInput: Temporal does not accept its times.
-            TemporalUnavailable: It will be told later.
+            TemporalUnavailable: It will be copied later.
         """
         async with self._store.alone_with(schedule_id) as alone:
             schedule = await self._store.read(schedule_id) if alone else None
-            # Whoever holds the lock may have read an older version; then this one stays
+            # The holder of the lock may have read an older version; then this one stays
             # unsynced and is found again.
             if schedule is None or (schedule.is_synced and not schedule.deleted):
                 return
@@ -68,7 +68,7 @@ class ScheduleKeeper:
             self._log.warning("schedule_refused", schedule_id=schedule_id)
 
     async def _compare(self) -> None:
-        """Find the schedules that Temporal has lost, and see to the system's own."""
+        """Find the schedules that Temporal has lost, and update the system's own."""
         now = asyncio.get_running_loop().time()
         if now < self._compare_at:
             return

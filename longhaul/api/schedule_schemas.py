@@ -1,4 +1,4 @@
-"""What clients send about schedules, and the shapes of what they get."""
+"""Requests and answers about schedules."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ SHORTEST_SECONDS = 60
 
 
 class ScheduleRequest(Request):
-    """Asks for a job again and again: at the times of `cron`, or every so many seconds."""
+    """Asks for a job at the times of `cron`, or every number of seconds."""
 
     job_type: Text
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -64,12 +64,12 @@ class ScheduleRequest(Request):
 
     @property
     def job(self) -> JobRequest:
-        """The job of one firing, as a person would ask for it."""
+        """The request for the job of one firing."""
         return JobRequest(job_type=self.job_type, **self.request)
 
     @property
     def request(self) -> dict[str, Any]:
-        """What the schedule keeps of the job, besides its type."""
+        """The parts of the job that the schedule stores, besides its type."""
         return self.model_dump(
             mode="json",
             include={"parameters", "priority", "description", "metadata", "options"},
@@ -77,7 +77,7 @@ class ScheduleRequest(Request):
 
 
 class FiringView(TypedDict):
-    """What came of one firing: a job was started, or why not."""
+    """The result of one firing: a job was started, or why not."""
 
     scheduled_at: datetime
     outcome: str
@@ -86,7 +86,7 @@ class FiringView(TypedDict):
 
 
 class ScheduleView(TypedDict):
-    """One schedule; `in_force` is false until Temporal knows it as it is."""
+    """One schedule; `in_force` is false until Temporal has its latest version."""
 
     schedule_id: str
     owner: str
@@ -120,7 +120,7 @@ class ScheduleList(TypedDict):
 
 
 class UpkeepRun(TypedDict):
-    """What the last run of one of the system's own schedules came to."""
+    """The last run of one of the system's own schedules."""
 
     ok: bool
     details: Mapping[str, Any]

@@ -29,7 +29,7 @@ FIRINGS_SHOWN = 20
 
 
 class Schedules:
-    """Keeps the schedules of each person to that person."""
+    """The schedules of each person, for that person."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Schedules:
             raise
 
     async def list(self, principal: Principal) -> ScheduleList:
-        """The caller's schedules; an Admin's list holds everyone's."""
+        """The caller's schedules; an Admin's list has everyone's."""
         found = await self._store.of_owner(None if principal.is_admin else principal.sub)
         last = await self._store.last_firings([one.id for one in found])
         return {"schedules": [_schedule(one, last.get(one.id)) for one in found]}
@@ -100,7 +100,7 @@ class Schedules:
         }
 
     async def pause(self, principal: Principal, schedule_id: str, *, paused: bool) -> ScheduleView:
-        """Let a schedule fire no more by itself, or again.
+        """Pause or resume a schedule.
 
         Raises:
             NotFound: The caller has no such schedule.
@@ -112,7 +112,7 @@ class Schedules:
         return await self._told(schedule)
 
     async def trigger(self, principal: Principal, schedule_id: str) -> ScheduleView:
-        """Let a schedule fire now, also a paused one.
+        """Fire a schedule now, also a paused one.
 
         Raises:
             NotFound: The caller has no such schedule.
@@ -127,7 +127,7 @@ class Schedules:
         return _schedule(schedule, firings.get(schedule_id))
 
     async def delete(self, principal: Principal, schedule_id: str) -> None:
-        """Forget a schedule; the jobs that it has started stay.
+        """Delete a schedule; the jobs that it has started stay.
 
         Raises:
             NotFound: The caller has no such schedule.
@@ -138,10 +138,10 @@ class Schedules:
             await self._told(schedule)
 
     async def upkeep(self, principal: Principal) -> UpkeepList:
-        """The system's own schedules, and what the last run of each came to.
+        """The system's own schedules, with the last run of each.
 
         Raises:
-            Forbidden: The caller is no Admin.
+            Forbidden: The caller is not an Admin.
         """
         if not principal.is_admin:
             raise Forbidden("Only an Admin may see the system's own schedules.")
@@ -158,7 +158,7 @@ class Schedules:
         }
 
     async def _told(self, schedule: Schedule) -> ScheduleView:
-        """Tell Temporal now if it can be reached; the keeper tells it otherwise."""
+        """Copy it to Temporal now if it can be reached; otherwise the keeper does."""
         with suppress(TemporalUnavailable):
             await self._keeper.sync(schedule.id)
         now = await self._store.read(schedule.id) or schedule

@@ -1,4 +1,4 @@
-"""What clients send, and the shapes of what they get."""
+"""Requests and answers of the job routes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.jobs import MAX_WAIT_SECONDS, JobOptions
 
 Text = Annotated[str, StringConstraints(max_length=500)]
-# As it is: names and values of other systems may begin with a space.
+# Not stripped: names and values of other systems may begin with a space.
 Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 Description = Annotated[str, StringConstraints(max_length=2_000)]
 Concurrency = Annotated[int, Field(ge=1, le=MAX_CONCURRENCY)]
@@ -33,12 +33,12 @@ _ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 def _storable(time: datetime) -> datetime:
-    """The time in UTC, in which its year may not be one any more."""
+    """The time in UTC, whose year may then be out of range."""
     try:
         in_utc = time.astimezone(UTC)
     except OverflowError:
         in_utc = _ENDS[0]
-    # The database's driver takes the first and the last moment for infinity.
+    # For the database's driver the first and the last moment are infinity.
     if in_utc in _ENDS:
         raise ValueError("the time is beyond the years 1 to 9999 in UTC")
     return in_utc
@@ -54,7 +54,7 @@ class Request(BaseModel):
 
 
 class OptionsRequest(Request):
-    """How a job is to be run."""
+    """Options for running a job."""
 
     concurrency: Concurrency = 16
     stop_after_failure_ratio: Ratio | None = None
@@ -66,7 +66,7 @@ class OptionsRequest(Request):
 
 
 class JobRequest(Request):
-    """Asks for a job. `task_name` may stand instead of `job_type`."""
+    """Asks for a job. `task_name` may be sent instead of `job_type`."""
 
     job_type: Text | None = None
     task_name: Text | None = None
@@ -88,7 +88,7 @@ class JobRequest(Request):
 
     @property
     def type_name(self) -> str:
-        """The name of the job type, by whichever key it came."""
+        """The name of the job type, from either key."""
         return self.job_type or self.task_name or ""
 
 
@@ -110,14 +110,14 @@ class PauseRequest(Request):
 
 
 class RetryOptions(Request):
-    """What a retry may run differently; null lifts a bound, and what is not given stays."""
+    """Options that a retry changes; null removes a limit, absent ones stay."""
 
     concurrency: Concurrency | None = None
     stop_after_failure_ratio: Ratio | None = None
     deadline_seconds: Deadline | None = None
 
     def over(self, options: JobOptions) -> JobOptions:
-        """The options of a job with these in their place."""
+        """The options of a job, changed by these."""
         given = self.model_dump(exclude_unset=True)
         if self.concurrency is None:  # there is always one
             given.pop("concurrency", None)
@@ -137,7 +137,7 @@ class RetryRequest(Request):
 
 
 class PatchRequest(Request):
-    """Changes how a job is run while it runs."""
+    """Changes the options of a running job."""
 
     concurrency: Concurrency | None = None
     priority: Priority | None = None
@@ -265,7 +265,7 @@ class JobList(TypedDict):
 
 
 class ApprovalView(TypedDict):
-    """What a step of a flow asked, and what came of it; `about` is what to decide on."""
+    """An approval of a step, and its answer; `about` is what to decide on."""
 
     step: str
     title: str
@@ -365,7 +365,7 @@ class Attempt(TypedDict):
 
 
 class AuditLine(TypedDict):
-    """Who did what, and when."""
+    """One line of an audit."""
 
     time: datetime
     attempt: int
@@ -382,7 +382,7 @@ class History(TypedDict):
 
 
 class ObjectAuditLine(TypedDict):
-    """Who did what to a schedule, a webhook or a report, and when."""
+    """One line of the audit of a schedule, a webhook or a report."""
 
     time: datetime
     action: str
@@ -432,7 +432,7 @@ class JobTypes(TypedDict):
 
 
 class Validated(TypedDict):
-    """What a dry run found."""
+    """The result of a dry run."""
 
     valid: bool
     job_type: str
@@ -441,7 +441,7 @@ class Validated(TypedDict):
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """An error as in RFC 9457."""
 
     type: str
     title: str

@@ -1,4 +1,4 @@
-"""What the routes may ask of this process."""
+"""The services behind the routes."""
 
 from dataclasses import dataclass
 

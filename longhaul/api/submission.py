@@ -1,4 +1,4 @@
-"""Takes jobs in: durable before it is answered, once per key, once per singleton."""
+"""Accepts jobs: durable before the answer, once per key, once per singleton."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _ROUNDS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What a job would be."""
+    """The result of a dry run."""
 
     job_type: str
     parameters: dict[str, Any]
@@ -37,7 +37,7 @@ class Submission:
     """Creates jobs.
 
     Args:
-        wake: Tells the dispatcher that something is due.
+        wake: Tells the dispatcher that a job is due.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Submission:
     async def submit(
         self, principal: Principal, body: JobRequest, key: str | None
     ) -> tuple[Job, bool]:
-        """Create a job, or return the one that the key or the singleton stands for.
+        """Create a job, or return the one of the key or the singleton.
 
         Returns:
             The job, and whether it is new.
@@ -85,7 +85,7 @@ class Submission:
         raise SingletonBusy("Such a job has just ended; send the request again.")
 
     async def validate(self, principal: Principal, body: JobRequest) -> DryRun:
-        """Say what the job would be, and leave no trace of the question.
+        """Return what the job would be, without storing anything.
 
         Raises:
             As `submit`.
@@ -98,12 +98,12 @@ class Submission:
                 async for _ in job_type.items(tx, prepared.parameters):
                     count += 1
                 raise _RollBack
-        # As they were read: what `prepare` has found or made may be gone in a moment.
+        # As they were read: what `prepare` has found or made is rolled back.
         read = parameters.model_dump(mode="json")
         return DryRun(job_type=job_type.name, parameters=read, items=count)
 
     def read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
-        """The job type and the parameters that a body asks for.
+        """The job type and the parameters of a body.
 
         Raises:
             UnknownJobType: The catalog has no such type.
@@ -190,7 +190,7 @@ class Submission:
 
 
 class _RollBack(Exception):
-    """Leaves a transaction without a trace."""
+    """Rolls a transaction back."""
 
 
 class _Taken(Exception):

@@ -22,7 +22,7 @@ class Suites:
         """The rules of a version as a suite.
 
         Raises:
-            NotFound: There is no such version for the caller.
+            NotFound: The caller has no such version.
         """
         async with self._database.begin() as tx:
             return await self._suites.read(tx, await find(tx))

@@ -1,4 +1,4 @@
-"""What clients send about webhooks, and the shapes of what they get."""
+"""Requests and answers about webhooks."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,7 +11,7 @@ from longhaul.core.notices import Event
 
 
 class WebhookRequest(Request):
-    """Asks to be told of the caller's jobs; of everything when no events are named."""
+    """Asks for events of the caller's jobs; for all events if none are named."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
     events: list[Event] = Field(default_factory=lambda: list(Event), min_length=1)
@@ -28,7 +28,7 @@ class WebhookView(TypedDict):
 
 
 class CreatedWebhook(WebhookView):
-    """A new webhook, with its secret: this is the only time it is told."""
+    """A new webhook, with its secret, which is only shown now."""
 
     secret: str
 
@@ -49,7 +49,7 @@ class TryView(TypedDict):
 
 
 class DeliveryView(TypedDict):
-    """One event for one webhook; a test is of no job."""
+    """One event for one webhook; a test has no job."""
 
     delivery_id: str
     event: str

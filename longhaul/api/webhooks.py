@@ -1,4 +1,4 @@
-"""Webhooks for people: create, list, delete, look at deliveries and repeat them."""
+"""Webhooks for people: create, list, delete; list deliveries and repeat them."""
 
 from collections.abc import Callable, Sequence
 from uuid import uuid4
@@ -22,10 +22,10 @@ MAX_OF_ONE_OWNER = 20
 
 
 class Webhooks:
-    """Keeps the webhooks of each person to that person.
+    """The webhooks of each person, for that person.
 
     Args:
-        wake: Tells the deliverer that something is due.
+        wake: Tells the deliverer that a delivery is due.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Webhooks:
         self._wake = wake
 
     async def create(self, principal: Principal, url: str, events: Sequence[str]) -> CreatedWebhook:
-        """Store a webhook; its secret is told this once.
+        """Store a webhook; its secret is only shown now.
 
         Raises:
-            InvalidInput: The address is not allowed, or nothing more can be stored.
+            InvalidInput: The address is not allowed, or the caller has the most webhooks.
         """
         check_url(url, allow_private=self._allow_private)
         if not self._sealer.can_seal:
@@ -66,7 +66,7 @@ class Webhooks:
         return {**_webhook(row), "secret": secret}
 
     async def list(self, principal: Principal) -> WebhookList:
-        """The caller's webhooks; an Admin's list holds everyone's."""
+        """The caller's webhooks; an Admin's list has everyone's."""
         owner = None if principal.is_admin else principal.sub
         return {"webhooks": [_webhook(row) for row in await self._store.of_owner(owner)]}
 
@@ -79,7 +79,7 @@ class Webhooks:
         return _webhook(await self._find(principal, webhook_id))
 
     async def test(self, principal: Principal, webhook_id: str) -> DeliveryView:
-        """Send a test event, of no job.
+        """Send a test event, without a job.
 
         Raises:
             NotFound: The caller has no such webhook.
@@ -90,7 +90,7 @@ class Webhooks:
         return _delivery(row, ())
 
     async def delete(self, principal: Principal, webhook_id: str) -> None:
-        """Forget a webhook with its deliveries.
+        """Delete a webhook with its deliveries.
 
         Raises:
             NotFound: The caller has no such webhook.
@@ -128,7 +128,7 @@ class Webhooks:
         """Send a delivery again, under its id.
 
         Raises:
-            NotFound: The caller has no such webhook, or it no such delivery.
+            NotFound: The caller has no such webhook, or it has no such delivery.
         """
         webhook = await self._find(principal, webhook_id)
         row, tries = await self._store.redeliver(webhook, delivery_id, principal.sub)

@@ -1,4 +1,4 @@
-"""What the commands that ask the API have in common."""
+"""Common parts of commands that call the API."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -28,11 +28,12 @@ def _key(text: str | None) -> str | None:
 
 JobId = Annotated[str, typer.Argument(help="the job's id", callback=_job_id)]
 IdempotencyKey = Annotated[
-    str | None, typer.Option(help="the same key, the same job", callback=_key)
+    str | None,
+    typer.Option(help="one job for each key, however often it is submitted", callback=_key),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="print what the API answers")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most so many")]
-Cursor = Annotated[str | None, typer.Option(help="go on after a page")]
+AsJson = Annotated[bool, typer.Option("--json", help="print the API's answer as JSON")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="at most this many")]
+Cursor = Annotated[str | None, typer.Option(help="continue after a page")]
 Parameter = Annotated[
     list[str] | None, typer.Option("-p", help="key=value, the value as JSON or as text")
 ]
@@ -51,18 +52,18 @@ Deadline = Annotated[
 def ask(
     method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Any = None
 ) -> Any:
-    """Ask the API that the settings name once; exit with 2 or 3 on an error."""
+    """Call the API of the settings once; exit with 2 or 3 on an error."""
     with open_client(Settings()) as api:
         return api.call(method, path, params=params, body=body)
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """What was said on the command line; the API knows what holds for the rest."""
+    """The given options; the API has defaults for the others."""
     return {name: value for name, value in values.items() if value not in (None, [])}
 
 
 def show(answer: Any, printed: Callable[[Any], None], *, as_json: bool) -> None:
-    """Print an answer as it is, or for people and with the way to its next page."""
+    """Print an answer as JSON, or for people with the way to its next page."""
     if as_json:
         print_json(answer)
         return
@@ -72,7 +73,7 @@ def show(answer: Any, printed: Callable[[Any], None], *, as_json: bool) -> None:
 
 
 def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:
-    """Parameters from one JSON object, and from pairs that add to it."""
+    """Parameters from one JSON object and from additional pairs."""
     parameters = read_object(whole, "--parameters")
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -97,7 +98,7 @@ def read_object(text: str, option: str) -> dict[str, Any]:
 
 
 def write_file(file: Path, content: bytes) -> None:
-    """Write what was asked for, making the folders that it goes into."""
+    """Write a file, making its folders."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)

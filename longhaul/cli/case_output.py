@@ -1,4 +1,4 @@
-"""How test cases look on a terminal."""
+"""Test cases on a terminal."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ def print_cases(cases: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_case(case: Mapping[str, Any]) -> None:
-    """The facts of a test case, its evidence, its executions, and what people said of them."""
+    """The facts of a test case, its evidence, its executions and their reviews."""
     print_facts(
         {
             "test case": f"{case['id']}" + ("" if case["is_active"] else " (no longer active)"),
@@ -46,7 +46,7 @@ def print_case(case: Mapping[str, Any]) -> None:
 
 
 def print_given(answer: Mapping[str, Any]) -> None:
-    """What became of evidence that was given."""
+    """The result of attaching evidence."""
     if "document" in answer:
         console.print(f"{answer['file_name']}: {answer['size']:,} bytes, {answer['document']}")
     console.print(f"Attached to {answer['attached']} test cases, {answer['unchanged']} unchanged.")

@@ -72,7 +72,7 @@ def list_cases(
 
 @app.command("show")
 def show_case(case_id: CaseId, as_json: AsJson = False) -> None:
-    """Show a test case with its evidence, its executions, and what people said of them."""
+    """Show a test case with its evidence, its executions and their reviews."""
     show(ask("GET", f"/cases/{case_id}"), output.print_case, as_json=as_json)
 
 
@@ -83,7 +83,7 @@ def attach_document(
     sample: Sample = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a document as evidence of test cases."""
+    """Attach a document to test cases as evidence."""
     wanted = _wanted(cases, sample)
     try:
         content = file.read_bytes()
@@ -108,7 +108,7 @@ def read_document(
     file: Annotated[Path, typer.Option("-o", help="where to")],
     as_json: AsJson = False,
 ) -> None:
-    """Take out a document that is evidence of a test case, to look at it."""
+    """Download a document that is evidence of a test case."""
     with open_client(Settings()) as api:
         content = api.page(f"/cases/{case_id}/documents/{document}")
     write_file(file, content)
@@ -126,7 +126,7 @@ def attach_query(
     parameters: Parameters = "{}",
     as_json: AsJson = False,
 ) -> None:
-    """Give a query as evidence of test cases; it is run when they are executed."""
+    """Attach a query to test cases as evidence; it is run when they are executed."""
     first, *others = _wanted(cases, sample)
     body = {
         "data_source": source,
@@ -148,7 +148,7 @@ def review(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how a test ended, on its latest execution."""
+    """Review the latest execution of a test case."""
     body = {"result": result, "reason": reason, "execution": execution}
     answer = ask("POST", f"/cases/{case_id}/review", body=body)
     show(answer, output.print_case, as_json=as_json)

@@ -23,7 +23,7 @@ MOST_A_PAGE = 1_000
 
 
 class Away(Exception):
-    """The API cannot be reached, or answers that the fault is its own; the text says which."""
+    """The API cannot be reached, or answers with an error of its own; the text says which."""
 
 
 class ApiClient:
@@ -56,10 +56,10 @@ class ApiClient:
         return response.json() if response.content else None
 
     def each(self, path: str, name: str, params: Mapping[str, Any]) -> Iterator[Any]:
-        """Everything that a list holds, page by page; exit with 2 or 3 on an error.
+        """All entries of a list, page by page; exit with 2 or 3 on an error.
 
         Args:
-            name: Under which the answer has a page's entries.
+            name: The key of the entries in the answer.
         """
         cursor = None
         while True:
@@ -73,20 +73,20 @@ class ApiClient:
     def upload(
         self, path: str, content: bytes, *, content_type: str, params: Mapping[str, Any]
     ) -> Any:
-        """Send a content as it is and return the answer's JSON; exit with 2 or 3 on an error."""
+        """Send a body as it is and return the answer's JSON; exit with 2 or 3 on an error."""
         headers = {"Content-Type": content_type}
         return self._send("POST", path, content=content, headers=headers, params=params).json()
 
     def look(self, path: str) -> Any:
-        """Fetch JSON for somebody who may try again; exit with 2 on an error of theirs.
+        """Fetch JSON for a caller who may try again; exit with 2 on an error of the caller.
 
         Raises:
-            Away: It may be there the next time.
+            Away: The next try may succeed.
         """
         return self._ask("GET", path).json()
 
     def page(self, path: str, *, params: Mapping[str, Any] | None = None) -> bytes:
-        """Fetch something that is no JSON, as it is; exit with 2 or 3 on an error."""
+        """Fetch a body that is not JSON; exit with 2 or 3 on an error."""
         return self._send("GET", path, params=params).content
 
     def _send(self, method: str, path: str, **what: Any) -> httpx2.Response:
@@ -113,12 +113,12 @@ class ApiClient:
 
 
 def open_client(settings: Settings) -> ApiClient:
-    """Speak to the API that the settings name, as whoever runs the command."""
+    """Connect to the API of the settings, as the user of the command."""
     given, url = settings.cli.token, settings.cli.url
     if given is not None:
         return ApiClient(url or _near_url(settings), given.get_secret_value())
     if url is not None and settings.auth.secret is None:
-        # The secret in the data folder is this machine's, and no business of another's API.
+        # The secret in the data folder is for this machine's API only.
         return ApiClient(url, None)
     return open_client_as(settings, whoami(), [Role.ADMIN], url=url)
 
@@ -126,7 +126,7 @@ def open_client(settings: Settings) -> ApiClient:
 def open_client_as(
     settings: Settings, sub: str, roles: Sequence[Role], *, url: str | None = None
 ) -> ApiClient:
-    """Speak to the API, this machine's if none is given, with a token signed for somebody."""
+    """Connect to the API, this machine's if none is given, with a token signed for somebody."""
     is_off = settings.auth.mode is AuthMode.OFF
     token = None if is_off else sign_token(settings, sub, list(roles))
     return ApiClient(url or _near_url(settings), token)
@@ -138,7 +138,7 @@ def sign_token(
     """A token signed with the configured secret, or that of the stack on the data folder.
 
     Args:
-        lob: The one line of business that it is good for; None for all.
+        lob: The line of business that it is restricted to; None for all.
     """
     if settings.auth.secret is not None:
         secret: str | None = settings.auth.secret.get_secret_value()

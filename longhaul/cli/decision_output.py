@@ -1,4 +1,4 @@
-"""How versions, their entries and decisions look on a terminal."""
+"""Versions, their entries and decisions on a terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from rich.table import Table
 from longhaul.cli.output import console, short_time, styled
 from longhaul.core.decisions import Kind
 
-# What is shown of an entry besides its attribute and the decisions.
+# The columns of an entry besides its attribute and the decisions.
 _COLUMNS: Mapping[Kind, Sequence[str]] = {
     Kind.RULES: ("name", "expectation", "kwargs", "severity"),
     Kind.MAPPINGS: ("table_name", "column_name", "mapping_type", "auto_approved"),
@@ -43,7 +43,7 @@ def print_counts(counts: Mapping[str, int]) -> None:
 
 
 def print_decided(answer: Mapping[str, Any]) -> None:
-    """What a request to decide came to."""
+    """The result of a request to decide."""
     console.print(f"{answer['decided']} decided, {answer['unchanged']} unchanged.")
     print_counts(answer["counts"])
 

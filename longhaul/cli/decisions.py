@@ -48,7 +48,7 @@ def show_version(version_id: VersionId, as_json: AsJson = False) -> None:
 
 @versions_app.command()
 def submit(version_id: VersionId, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Hand a draft to the report owner."""
+    """Submit a draft to the report owner."""
     _take(version_id, "submit", reason, as_json=as_json)
 
 

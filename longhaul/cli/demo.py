@@ -42,7 +42,7 @@ ROWS = 5_000
 RANDOM_SEED = 7
 SAMPLES = 25
 
-# The offline analyst is slowed so that there is something to watch, and the demo says so.
+# The offline analyst is slowed down so that there is something to watch; the demo says so.
 SECONDS_PER_ITEM = 0.3
 CONCURRENCY = 16
 COMPARED_AT_ONCE = 100
@@ -153,7 +153,7 @@ def _is_completed(what: str, job: Job) -> bool:
 
 
 def _compare_with_statements(client: ApiClient, sample: SampleReport, folder: DataFolder) -> Job:
-    """What rules cannot tell: the sampled values beside the statements of their loans."""
+    """Compare the sampled values with the statements of their loans, which rules cannot do."""
     statements = Statements(read_form(FORM), random_seed=RANDOM_SEED, rows=ROWS)
     cases = read_cases(client, sample.cycle_id, sample.report_id)
     where = folder.path / "sample" / "statements"

@@ -26,7 +26,7 @@ Job = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class People:
-    """The two who do what people do between jobs, each with a token of their own."""
+    """The two people between the jobs, each with a token."""
 
     tester: ApiClient
     report_owner: ApiClient
@@ -40,7 +40,7 @@ class People:
         )
 
     def approve(self, version_id: str, kind: str) -> int:
-        """Approve all that was proposed and the version; how much that was."""
+        """Approve all proposals and the version; returns how many there were."""
         version = f"/versions/{version_id}"
         decisions = f"{version}/{kind}/decisions"
         yes = {"decision": "approved", "all": True}
@@ -52,9 +52,9 @@ class People:
 
 
 def end_earlier_cycles(people: People) -> None:
-    """Cancel the flows that a demo before this one has left behind.
+    """Cancel the flows of earlier demos.
 
-    Where authentication is off everybody's are listed: ours say what they are.
+    Without authentication everybody's are listed; ours have the description.
     """
     client = people.tester
     for job in client.call("GET", "/jobs/active")["active_jobs"]:
@@ -81,7 +81,7 @@ def start_cycle(people: People, cycle_id: int, report_id: int, **parameters: Any
 
 
 def follow_cycle(people: People, started: Job, *, pause_at: str) -> Job:
-    """Follow a flow to its end, decide what it asks, and pause it once within a step."""
+    """Follow a flow to its end, decide on its approvals, and pause it once within a step."""
     client, flow_id, flow = people.tester, str(started["job_id"]), started
     lines = _Lines(started["parameters"]["steps"])
     is_to_pause = True
@@ -145,7 +145,7 @@ def _wait(client: ApiClient, job_id: str, *statuses: str) -> Job:
 
 
 class _Lines:
-    """A bar for the step that runs, where somebody looks; a line for each that has ended."""
+    """A bar for the running step, on a terminal; a line for each that has ended."""
 
     def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
         self._titles = {step["name"]: step["title"] or step["name"] for step in steps}

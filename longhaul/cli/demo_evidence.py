@@ -1,7 +1,7 @@
 """The demo's evidence: a statement of each sampled loan, as if from the bank's archive.
 
-Statements say what each loan is like without the planted faults. Comparing the sampled rows
-with them shows what rules alone cannot: which of the values are wrong.
+Statements show each loan without the planted faults. Comparing the sampled rows with them
+shows what rules alone cannot: which of the values are wrong.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ Case = Mapping[str, Any]
 def give_statements(
     client: ApiClient, cases: Iterable[Case], statements: "Statements", folder: Path
 ) -> int:
-    """Give each record's statement as evidence of all its test cases; how many there are."""
+    """Attach each record's statement to all its test cases; returns how many there are."""
     records = defaultdict(list)
     for case in cases:
         records[case["sample_id"]].append(case)
@@ -70,7 +70,7 @@ def loan_of(case: Case) -> str:
 
 
 class Statements:
-    """What the loans of a sample table are like where nothing has been spoiled."""
+    """The loans of a sample table without the planted faults."""
 
     def __init__(self, form: Form, *, random_seed: int, rows: int) -> None:
         columns = form.columns()

@@ -1,4 +1,4 @@
-"""What the demo's full cycle came to, against what is known about the sample report."""
+"""The results of the demo's full cycle, compared with the facts about the sample report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,11 +25,11 @@ def show_cycle(
     compared: Result,
     cases: Sequence[Case],
 ) -> None:
-    """Print a line for each thing that the cycle brought about.
+    """Print a line for each result of the cycle.
 
     Args:
-        compared: What comparing the sampled values with statements came to.
-        cases: The test cases as that has left them.
+        compared: The result of comparing the sampled values with statements.
+        cases: The test cases after that.
     """
     results = {name: step["result"] for name, step in flow["result"]["steps"].items()}
     score = score_anomalies(report.rules, anomalies)

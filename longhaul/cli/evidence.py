@@ -1,4 +1,4 @@
-"""Documents as evidence: one serves any number of test cases."""
+"""Documents as evidence: one for any number of test cases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from longhaul.cli.client import ApiClient
 def give_document(
     api: ApiClient, case_ids: Sequence[int], content: bytes, *, content_type: str, file_name: str
 ) -> dict[str, Any]:
-    """Send a document once and make it the evidence of test cases; what became of it."""
+    """Send a document once and attach it to test cases; returns the result."""
     first, *others = case_ids
     given: dict[str, Any] = api.upload(
         f"/cases/{first}/documents",

@@ -1,4 +1,4 @@
-"""`longhaul jobs …`: what a job consists of: its steps, items, lines and report."""
+"""`longhaul jobs …`: the parts of a job: steps, items, log lines and report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from longhaul.cli.client import open_client
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add the commands to those that submit and steer jobs."""
+    """Add the commands to those that submit and control jobs."""
     for command in (children, approvals, approve, items, item, logs, history, report):
         app.command()(command)
 
@@ -28,7 +28,7 @@ def children(
 
 
 def approvals(job_id: JobId, as_json: AsJson = False) -> None:
-    """List what a flow has asked people."""
+    """List the approvals of a flow."""
     answer = ask("GET", f"/jobs/{job_id}/approvals")
     show(answer, lambda found: output.print_approvals(found["approvals"]), as_json=as_json)
 
@@ -85,7 +85,7 @@ def logs(
 
 
 def history(job_id: JobId, as_json: AsJson = False) -> None:
-    """Show a job's attempts, and who did what; also of one that has been purged."""
+    """Show a job's attempts and its audit, also of a purged job."""
     answer = ask("GET", f"/jobs/{job_id}/history")
     show(answer, output.print_history, as_json=as_json)
 

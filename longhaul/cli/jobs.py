@@ -1,4 +1,4 @@
-"""`longhaul jobs …`: submit, list, follow and steer jobs."""
+"""`longhaul jobs …`: submit, list, follow and control jobs."""
 
 from typing import Annotated, Any, Literal
 
@@ -46,8 +46,10 @@ def submit(
     deadline: Deadline = None,
     priority: Priority = None,
     description: Annotated[str, typer.Option(help="for people")] = "",
-    start_at: Annotated[str | None, typer.Option(help="not before then; RFC 3339")] = None,
-    delay: Annotated[float | None, typer.Option(help="not before so many seconds")] = None,
+    start_at: Annotated[
+        str | None, typer.Option(help="start not before this time; RFC 3339")
+    ] = None,
+    delay: Annotated[float | None, typer.Option(help="start not before this many seconds")] = None,
     idempotency_key: IdempotencyKey = None,
     validate_only: Annotated[bool, typer.Option(help="start nothing")] = False,
     wait: Annotated[bool, typer.Option(help="follow the job to its end")] = False,
@@ -115,7 +117,7 @@ def types(
     job_type: Annotated[str | None, typer.Argument(help="show the parameters of this one")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the job types that there are, or show what one takes."""
+    """List the job types, or show the parameters of one."""
     answer = ask("GET", "/jobs/types")
     if job_type is None:
         show(answer, lambda found: output.print_job_types(found["job_types"]), as_json=as_json)
@@ -157,7 +159,7 @@ def pause(
 
 @app.command()
 def resume(job_id: JobId, as_json: AsJson = False) -> None:
-    """Let a paused job go on."""
+    """Resume a paused job."""
     _print_job(ask("POST", f"/jobs/{job_id}/resume"), as_json=as_json)
 
 
@@ -176,7 +178,7 @@ def retry(
     deadline: Deadline = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run what failed or is still open again."""
+    """Run failed and open items again."""
     body = {"items": item or "failed", "options": _options(concurrency, stop_loss, deadline)}
     _print_job(ask("POST", f"/jobs/{job_id}/retry", body=body), as_json=as_json)
 
@@ -189,7 +191,7 @@ def change(
     description: Annotated[str | None, typer.Option(help="for people")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change how a job is run while it runs; its priority counts when it next has to start."""
+    """Change a running job's options."""
     body = given(concurrency=concurrency, priority=priority, description=description)
     if not body:
         raise typer.BadParameter("give what to change: --concurrency, --priority, --description")
@@ -202,7 +204,7 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a job that has ended; only its audit stays. Without a yes nothing is done: code 2."""
+    """Delete a job that has ended; only its audit stays. Without a yes nothing is done: code 2."""
     if not (yes or _confirmed(f"Delete job {job_id} with its items and calls?")):
         typer.echo("Nothing was deleted.", err=True)
         raise typer.Exit(ExitCode.WRONG_USAGE)
@@ -235,7 +237,7 @@ def _follow(api: ApiClient, job_id: str, *, as_json: bool) -> Any:
 def _confirmed(question: str) -> bool:
     try:
         return typer.confirm(question, err=True)
-    except typer.Abort:  # Ctrl-C, or nobody is there to answer
+    except typer.Abort:  # Ctrl-C, or no terminal to answer from
         return False
 
 

@@ -1,4 +1,4 @@
-"""`longhaul mappings set|missing`: map attributes by hand, and see which have to be."""
+"""`longhaul mappings set|missing`: map attributes by hand, and list those without a column."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def list_missing(
     cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the attributes that nothing feeds, in the order of the form."""
+    """List the attributes without a column, in the order of the form."""
     params = given(limit=limit, cursor=cursor)
     answer = ask("GET", f"/phases/{phase}/mappings/missing", params=params)
     show(answer, lambda page: print_unmapped(page["attributes"]), as_json=as_json)
@@ -48,7 +48,7 @@ def set_mapping(
     reason: Annotated[str, typer.Option(help="why this column, for people")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Map an attribute to a column; whoever does approves it as tester."""
+    """Map an attribute to a column; this approves the mapping as tester."""
     body = given(
         data_source=source,
         table=table,

@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for programs."""
+"""The command's output: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -13,8 +13,8 @@ from longhaul.adapters.report.figures import percent
 
 
 def _console(*, is_error: bool = False) -> Console:
-    # Where nobody looks, lines are for other programs and must not be folded. What is shown
-    # comes from people and data: nothing in it is markup, and styles are given as `Text`.
+    # Without a terminal, lines are for other programs and must not be folded. The texts come
+    # from people and data: nothing in them is markup, and styles are given as `Text`.
     stream = sys.stderr if is_error else sys.stdout
     return Console(
         stderr=is_error,
@@ -27,7 +27,7 @@ def _console(*, is_error: bool = False) -> Console:
 
 console = _console()
 
-# Where progress goes while stdout is for JSON alone.
+# For progress while stdout is only for JSON.
 aside = _console(is_error=True)
 
 MOST_RULES = 10
@@ -50,7 +50,7 @@ _STYLES = {
 
 
 def print_json(answer: Any) -> None:
-    """Print what the API answered, as it is."""
+    """Print the API's answer as it is."""
     json.dump(answer, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
@@ -87,7 +87,7 @@ def print_children(jobs: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_approvals(approvals: Iterable[Mapping[str, Any]]) -> None:
-    """One line a question."""
+    """One line an approval."""
     table = Table("step", "about", "state", "asked", "until", "by", "reason", box=None)
     for one in approvals:
         table.add_row(
@@ -131,7 +131,7 @@ def print_job(job: Mapping[str, Any]) -> None:
 
 
 def print_facts(facts: Mapping[str, Text | str | None]) -> None:
-    """One line a fact; what is empty is left out."""
+    """One line a fact; empty ones are left out."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
@@ -199,7 +199,7 @@ def print_job_types(job_types: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
-    """Who did what, line by line."""
+    """The audit, line by line."""
     table = Table("time", "what", "by", "details", box=None)
     for line in lines:
         details = json.dumps(line["details"])
@@ -208,7 +208,7 @@ def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_history(history: Mapping[str, Any]) -> None:
-    """The attempts, and who did what."""
+    """The attempts and the audit."""
     attempts = Table("attempt", "started", "ended", "outcome", "counts", box=None)
     for one in history["attempts"]:
         counts = ", ".join(f"{count} {name}" for name, count in one["counts"].items() if count)

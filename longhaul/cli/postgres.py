@@ -1,4 +1,4 @@
-"""The database, for the few commands that speak to it themselves."""
+"""The database, for the few commands that use it directly."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -28,7 +28,7 @@ def postgres_dsn(settings: Settings) -> str:
 
 
 def run_on_postgres(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run it to its end; exit with 3 when the database cannot be reached, 2 when it refuses."""
+    """Run it; exit with 3 when the database cannot be reached, 2 when it refuses."""
     try:
         return asyncio.run(work)
     except Refused as exc:

@@ -1,4 +1,4 @@
-"""`longhaul reports …`: reports of one's own, and the data sources that feed them."""
+"""`longhaul reports …`: your own reports and their data sources."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
@@ -31,7 +31,7 @@ def import_form(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a report with its form into a cycle; the same form again changes nothing."""
+    """Import a report with its form into a cycle; the same form again changes nothing."""
     try:
         text = form.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -92,7 +92,7 @@ def add_source(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look into a data source and add it to a report."""
+    """Check a data source and add it to a report."""
     body = _source(location, kind, name, secret_ref)
     answer = ask("POST", f"/reports/{report_id}/sources", body=body)
     show(answer, _print_added, as_json=as_json)
@@ -104,7 +104,7 @@ def remove_source(
     source_id: Annotated[int, typer.Argument(help="the data source's id")],
     as_json: AsJson = False,
 ) -> None:
-    """Forget a data source that nothing has come from yet."""
+    """Remove a data source that nothing has come from yet."""
     ask("DELETE", f"/reports/{report_id}/sources/{source_id}")
     if as_json:
         output.print_json({"source_id": source_id, "removed": True})
@@ -114,7 +114,7 @@ def remove_source(
 def history(
     report_id: ReportId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
 ) -> None:
-    """Show who brought a report, and who added data sources to it."""
+    """Show who imported a report, and who added data sources to it."""
     params = given(limit=limit, cursor=cursor)
     answer = ask("GET", f"/reports/{report_id}/history", params=params)
     show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
@@ -123,7 +123,7 @@ def history(
 def _source(
     location: str, kind: SourceKind | None, name: str | None, secret_ref: str | None
 ) -> dict[str, Any]:
-    """The body that adds a source; what nobody says follows from what is said."""
+    """The body that adds a source; missing fields follow from the given ones."""
     guessed = SourceKind.POSTGRESQL if secret_ref else kind_of_file(location)
     kind = kind or guessed
     if kind is None:

@@ -1,4 +1,4 @@
-"""`longhaul rules run|edit|export|import`: judge data by a suite, change rules, move suites."""
+"""`longhaul rules run|edit|export|import`: check data by a suite, change rules, move suites."""
 
 import asyncio
 import json
@@ -49,10 +49,10 @@ def run(
     rules: Annotated[Path, typer.Option(help="a suite file, or a list of {type, kwargs}")],
     as_json: AsJson = False,
 ) -> None:
-    """Judge a table by rules, without a job: 1 when a rule fails, 2 when one cannot run."""
+    """Check a table by rules, without a job: 1 when a rule fails, 2 when one cannot run."""
     suite = _read_rules(rules)
     place, table, secrets = _source(source)
-    # Whoever types the command reads with their own rights.
+    # The user of the command reads with their own rights.
     access = replace(source_access(Settings()), folders=None, secrets=None)
     sessions = SourceSessions(access, secrets=secrets)
     asked = [
@@ -90,7 +90,7 @@ def edit(
     order: Annotated[int | None, typer.Option(help="when it is executed")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a rule of a draft; whoever changes it approves it as tester."""
+    """Change a rule of a draft; this approves it as tester."""
     change = given(
         type=expectation,
         kwargs=None if kwargs is None else read_object(kwargs, "--kwargs"),
@@ -115,7 +115,7 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take the rules of a version out as a Great Expectations suite."""
+    """Export the rules of a version as a Great Expectations suite."""
     suite = ask("GET", f"/versions/{version_id}/suite")
     text = json.dumps(suite, indent=2, ensure_ascii=False) + "\n"
     if file is not None:
@@ -129,7 +129,7 @@ def import_suite(
     file: Annotated[Path, typer.Argument(help="a suite file, or a list of {type, kwargs}")],
     as_json: AsJson = False,
 ) -> None:
-    """Propose the rules of a suite in a draft version."""
+    """Import the rules of a suite into a draft version as proposals."""
     _read_rules(file)
     body = json.loads(file.read_text(encoding="utf-8"))
     if isinstance(body, list):
@@ -161,7 +161,7 @@ def _source(text: str) -> tuple[DataSource, str | None, Mapping[str, str]]:
             name="source", kind=SourceKind.POSTGRESQL, location="", secret_ref=_SECRET
         )
         return place, table or None, {_SECRET: dsn}
-    # A file's name may hold a "#" itself.
+    # A file's name may contain a "#".
     is_plain = "#" not in text or Path(text).exists()
     path, _, table = (text, "", "") if is_plain else text.rpartition("#")
     kind = kind_of_file(path)
@@ -172,7 +172,7 @@ def _source(text: str) -> tuple[DataSource, str | None, Mapping[str, str]]:
 
 
 def _unfit(suite: Sequence[SuiteRule]) -> dict[str, Judged]:
-    """The rules that cannot be asked of any table."""
+    """The rules that fit no table."""
     faults = {}
     for number, rule in enumerate(suite):
         try:

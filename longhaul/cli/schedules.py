@@ -1,4 +1,4 @@
-"""`longhaul schedules …`: jobs that start by themselves."""
+"""`longhaul schedules …`: jobs on a schedule."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -43,7 +43,7 @@ def create(
     paused: Annotated[bool, typer.Option(help="create it paused")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a job again and again."""
+    """Create a schedule."""
     body = {
         "job_type": job_type,
         "parameters": read_parameters(parameters, parameter or []),
@@ -71,19 +71,19 @@ def show_schedule(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
 
 @app.command()
 def pause(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Let a schedule fire no more by itself."""
+    """Pause a schedule."""
     _post(schedule_id, "pause", as_json=as_json)
 
 
 @app.command()
 def resume(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Let a paused schedule fire again."""
+    """Resume a schedule."""
     _post(schedule_id, "resume", as_json=as_json)
 
 
 @app.command()
 def trigger(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Let a schedule fire now."""
+    """Fire a schedule now."""
     _post(schedule_id, "trigger", as_json=as_json)
 
 
@@ -91,7 +91,7 @@ def trigger(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
 def history(
     schedule_id: ScheduleId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
 ) -> None:
-    """Show who did what to a schedule, also when it is gone."""
+    """Show the audit of a schedule, also of a deleted one."""
     params = given(limit=limit, cursor=cursor)
     answer = ask("GET", f"/schedules/{schedule_id}/history", params=params)
     show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
@@ -99,7 +99,7 @@ def history(
 
 @app.command()
 def delete(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
-    """Forget a schedule; the jobs that it has started stay."""
+    """Delete a schedule; the jobs that it has started stay."""
     ask("DELETE", f"/schedules/{schedule_id}")
     if as_json:
         output.print_json({"schedule_id": schedule_id, "deleted": True})
@@ -107,7 +107,7 @@ def delete(schedule_id: ScheduleId, as_json: AsJson = False) -> None:
 
 @app.command()
 def system(as_json: AsJson = False) -> None:
-    """Show the system's own schedules, and what their last runs came to."""
+    """Show the system's own schedules and their last runs."""
     show(ask("GET", "/schedules/system"), _print_upkeep, as_json=as_json)
 
 

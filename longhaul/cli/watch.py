@@ -25,7 +25,7 @@ TERMINAL = ("completed", "failed", "cancelled")
 LOOK_EVERY = 0.25
 LINE_EVERY = 2.0
 
-# An API that is started anew, or whose database is, comes back within this time.
+# An API that restarts, or whose database does, is back within this time.
 PATIENCE = timedelta(minutes=1)
 TRY_EVERY = 1.0
 
@@ -42,14 +42,14 @@ def watch(
     """Show a job's progress until it has ended, and return it then.
 
     Args:
-        patience: So long the API may be away; then exit with 3.
+        patience: How long the API may be down; then exit with 3.
     """
     jobs = _looks(client, job_id, console, patience)
     return _bar(jobs, console) if console.is_terminal else _lines(jobs, console)
 
 
 def exit_code(job: Job) -> ExitCode:
-    """What a finished job means for the command."""
+    """The command's exit code for a finished job."""
     return ExitCode.DONE if job["status"] == "completed" else ExitCode.FAILED
 
 

@@ -1,4 +1,4 @@
-"""`longhaul webhooks …`: servers that are told what becomes of jobs."""
+"""`longhaul webhooks …`: servers that get events of jobs."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ def create(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a webhook. Its secret is shown this once."""
+    """Create a webhook. Its secret is only shown now."""
     answer = ask("POST", "/webhooks", body={"url": url, **given(events=event)})
     show(answer, _print_webhook, as_json=as_json)
 
@@ -42,7 +42,7 @@ def show_webhook(webhook_id: WebhookId, as_json: AsJson = False) -> None:
 
 @app.command("test")
 def send_test(webhook_id: WebhookId, as_json: AsJson = False) -> None:
-    """Send the event `webhook.test`; `deliveries` tells what came of it."""
+    """Send the event `webhook.test`; `deliveries` shows the result."""
     answer = ask("POST", f"/webhooks/{webhook_id}/test")
     show(answer, lambda one: _print_deliveries([one]), as_json=as_json)
 
@@ -55,7 +55,7 @@ def deliveries(
     cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was sent, or is to be, newest first."""
+    """List deliveries, newest first."""
     params = given(state=state, limit=limit, cursor=cursor)
     answer = ask("GET", f"/webhooks/{webhook_id}/deliveries", params=params)
     show(answer, lambda page: _print_deliveries(page["deliveries"]), as_json=as_json)
@@ -76,7 +76,7 @@ def redeliver(
 def history(
     webhook_id: WebhookId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
 ) -> None:
-    """Show who did what to a webhook, also when it is gone."""
+    """Show the audit of a webhook, also of a deleted one."""
     params = given(limit=limit, cursor=cursor)
     answer = ask("GET", f"/webhooks/{webhook_id}/history", params=params)
     show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
@@ -84,7 +84,7 @@ def history(
 
 @app.command()
 def delete(webhook_id: WebhookId, as_json: AsJson = False) -> None:
-    """Forget a webhook with its deliveries."""
+    """Delete a webhook with its deliveries."""
     ask("DELETE", f"/webhooks/{webhook_id}")
     if as_json:
         output.print_json({"webhook_id": webhook_id, "deleted": True})

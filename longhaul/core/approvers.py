@@ -1,4 +1,4 @@
-"""Who is asked to approve, people by their ids or whoever holds a role; and what they say."""
+"""Who is asked to approve (people by id, or holders of a role), and their decisions."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -428,7 +428,9 @@ def move_version(status: VersionStatus | None, action: VersionAction) -> Version
     if status is None:
         raise WrongState("Mappings have no versions: there is nothing to submit or to approve.")
     if status is not before:
-        raise WrongState(f"The version is {status}: only one that is {before} is {_DONE[action]}.")
+        raise WrongState(
+            f"The version is {status}: only one that is {before} can be {_DONE[action]}."
+        )
     return after
 
 
@@ -444,7 +446,7 @@ def check_complete(
         WrongState: Something is missing.
     """
     if not counts.total:
-        raise WrongState(f"The version holds no {kind}: there is nothing to {action}.")
+        raise WrongState(f"The version has no {kind}: there is nothing to {action}.")
     reviewer = TAKES[action]
     waiting = counts.waiting_for(reviewer)
     if waiting:

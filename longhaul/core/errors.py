@@ -179,7 +179,7 @@ class ItemFailed(JobError):
     Args:
         code: Stable word for programs, snake_case.
         sentence: The reason, without quoting prompts, rows or documents.
-        again: Whether the same item may succeed when it is tried once more at once.
+        again: Whether the same item may succeed when it is tried again at once.
     """
 
     code = "item_failed"
@@ -205,7 +205,7 @@ class ProviderBusy(JobError):
     Args:
         sentence: What happened.
         reason: `RATE_LIMITED`, or `overloaded`, `server_error`, `timeout`, `connection`.
-        retry_after: How long the provider asks everyone to wait, if it said so.
+        retry_after: How long the provider asks everyone to wait, if it does.
     """
 
     code = "provider_busy"
@@ -218,7 +218,7 @@ class ProviderBusy(JobError):
 
 
 class NotStored(JobError):
-    """Results cannot be stored because of a fault of ours.
+    """Results cannot be stored because of an internal fault.
 
     Args:
         error_id: Where the log says more.

@@ -1,4 +1,4 @@
-"""What our processes tell whoever has started them: that all is ready, and how they ended."""
+"""Exit codes of our processes and commands, and the word that the stack is ready."""
 
 from enum import IntEnum
 

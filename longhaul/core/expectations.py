@@ -284,7 +284,7 @@ def _check_column(name: str, value: object, scope: _Scope) -> None:
     if not isinstance(value, str) or value not in scope.columns:
         raise BadExpectation(
             f"{name} must be the exact name of an attribute of the report, and "
-            f"{_shown(value)} is none{_meant(value, scope.columns)}."
+            f"{_shown(value)} is not one{_meant(value, scope.columns)}."
         )
 
 

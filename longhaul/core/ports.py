@@ -253,7 +253,7 @@ class Ledger(Protocol):
         """Note how often a worker may have died over an item, if it is still open."""
 
     async def take_loss_back(self, job_id: str, ordinal: int, losses: int) -> None:
-        """Count one loss less, if nobody has noted anything since it was set to `losses`."""
+        """Count one loss less, if it is still `losses`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,7 +357,7 @@ class RateLimiter(Protocol):
     """Requests and tokens a minute, shared by all workers."""
 
     async def acquire(self, tokens: int, still: Callable[[], Awaitable[bool]]) -> "Permit | None":
-        """Wait in line, then for the turn of one request of about so many tokens.
+        """Wait in line, then for the turn of one request of about this many tokens.
 
         Args:
             still: Asked when it is our turn; if it says no, there is no permit.

@@ -86,10 +86,10 @@ class SourceTable:
         name: Names the table within its source: `schema.table` in PostgreSQL, the file's
             name without its suffix, the sheet's name. Parts that are no plain lower-case
             words are in double quotes.
-        rows: About how many it has; None where nobody has counted.
+        rows: About how many it has; None if that is not known.
         key: The columns of its primary key, as far as the source knows one.
         is_query: Whether its rows are the answer of a query, as those of a view are.
-        dates: How the source itself writes times into its texts, such as `%Y-%m-%d`, whatever an
+        dates: How the source writes times as texts, such as `%Y-%m-%d`, whatever an
             attribute says: a cell of Excel holds a day, and no writing of it.
     """
 

@@ -1,1 +1,1 @@
-"""The job types that come with Longhaul, each joined from its parts, and how all are found."""
+"""The job types that come with Longhaul, each built from its parts, and how all are found."""

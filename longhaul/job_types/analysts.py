@@ -1,4 +1,4 @@
-"""Who does the items of a job from now on: the offline analyst, or a model with a prompt."""
+"""What new jobs use: the offline analyst, or a model with a prompt."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from longhaul.core.job_types import OFFLINE, Resources
 def freeze_analyst(
     resources: Resources, task: str, *, offline: tuple[str, str]
 ) -> Mapping[str, str]:
-    """Provider, model and prompt version, as a job keeps them when it is planned.
+    """Provider, model and prompt version, as a job stores them when it is planned.
 
     Args:
         task: The prompt's.

@@ -1,4 +1,4 @@
-"""People's decisions, joined: where they are kept, and what follows from them."""
+"""People's decisions, joined: their store, and what follows from them."""
 
 from longhaul.activities.version_approval import VersionApproval
 from longhaul.adapters.postgres.approved_samples import ApprovedSamples
@@ -20,7 +20,7 @@ from longhaul.services.rule_suites import RuleSuites
 
 
 def build_decisions() -> Decisions:
-    """Build what carries out decisions."""
+    """Build the decisions."""
     return Decisions(
         PostgresDecisions(), consequences={Kind.SAMPLES: ApprovedSamples(PostgresCases())}
     )
@@ -32,12 +32,12 @@ def approve_version(resources: Resources) -> VersionApproval:
 
 
 def build_rule_editing(regexes: RegexDialects) -> RuleEditing:
-    """Build what changes rules."""
+    """Build the rule editing."""
     return RuleEditing(shelf=PostgresRuleShelf(), decisions=PostgresDecisions(), regexes=regexes)
 
 
 def build_manual_mappings(access: SourceAccess) -> ManualMappings:
-    """Build what maps attributes as people say; a person waits for the look at the source."""
+    """Build manual mappings; a person waits while the source is read."""
     return ManualMappings(
         shelf=PostgresMappingShelf(),
         decisions=PostgresDecisions(),
@@ -46,5 +46,5 @@ def build_manual_mappings(access: SourceAccess) -> ManualMappings:
 
 
 def build_rule_suites(regexes: RegexDialects) -> RuleSuites:
-    """Build what takes suites out of versions and in."""
+    """Build import and export of suites."""
     return RuleSuites(store=PostgresRuleSuites(), decisions=PostgresDecisions(), regexes=regexes)

@@ -1,4 +1,4 @@
-"""Flows, joined: the general one, and those that come ready."""
+"""Flows, joined: the general one, and the ready ones."""
 
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=ReadyParameters)
 
 
 class FlowJobType(FlowType[FlowParameters]):
-    """Whatever steps the caller describes."""
+    """Steps that the caller defines."""
 
     name = "flow"
     title = "Flow"

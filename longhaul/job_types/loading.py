@@ -18,7 +18,7 @@ Built: TypeAlias = AnyJobType | StepAction[Any]
 
 
 def load_catalog(resources: Resources, extra: Sequence[str] = ()) -> Catalog:
-    """Build every job type and every step action that there is.
+    """Build every job type and every step action.
 
     Each is made by a callable that takes `Resources`: a factory, or its own class.
 
@@ -74,7 +74,7 @@ def _load(where: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as exc:
-        # Whatever a stranger's module raises, the operator must learn which module it was.
+        # Whatever a user's module raises, the operator must see which module it was.
         raise ValueError(f"{where} cannot be loaded: {type(exc).__name__}: {exc}") from exc
 
 

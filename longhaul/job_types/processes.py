@@ -1,4 +1,4 @@
-"""What API and worker processes have in common: their arguments, and the servers they need."""
+"""Common parts of API and worker processes: their arguments, and the servers they need."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ def run_process(name: str, description: str | None, run: Run) -> int:
     try:
         return uvloop.run(run(Settings(), arguments.types)) or 0
     except (ValidationError, ValueError) as exc:
-        print(exc, file=sys.stderr)  # noqa: T201 - nothing listens to our logs yet
+        print(exc, file=sys.stderr)  # noqa: T201 - logging is not set up yet
         return 2
 
 
@@ -36,10 +36,10 @@ def run_process(name: str, description: str | None, run: Run) -> int:
 async def open_servers(
     settings: Settings, *, connections: int
 ) -> AsyncIterator[tuple[PostgresDatabase, Redis]]:
-    """Open PostgreSQL and Redis; both may still be away.
+    """Open PostgreSQL and Redis; both may still be down.
 
     Raises:
-        ValueError: The settings do not say where they are.
+        ValueError: The settings do not have their addresses.
     """
     dsn, url = settings.postgres.dsn, settings.redis.url
     if dsn is None or url is None:

@@ -1,4 +1,4 @@
-"""What job types are built from, as the settings say; the same in every process."""
+"""The resources of job types, from the settings; the same in every process."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ def build_resources(settings: Settings, database: Database) -> Resources:
 
 
 def source_access(settings: Settings) -> SourceAccess:
-    """How data sources that people have named are reached."""
+    """How data sources are reached."""
     own = settings.postgres.dsn
     folders = settings.sources.folders or (settings.data_dir / "sources",)
     return SourceAccess(

@@ -1,4 +1,4 @@
-"""Sampling, joined: its store, what draws and what reckons, its workflow."""
+"""Sampling, joined: its store, sampler and statistics, its workflow."""
 
 from longhaul.activities.sampling import SamplingType
 from longhaul.adapters.postgres.samples import PostgresSamples

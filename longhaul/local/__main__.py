@@ -42,8 +42,8 @@ def main() -> int:
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal, at once."""
-    print(line, flush=True)  # noqa: T201 - this is the program's voice
+    """Print a line at once."""
+    print(line, flush=True)  # noqa: T201 - the program's output
 
 
 if __name__ == "__main__":

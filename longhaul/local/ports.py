@@ -8,7 +8,7 @@ HOST = "127.0.0.1"
 
 _TRIES = 200
 
-# Anything else that is wrong with an address the server itself will say.
+# Other errors of an address are reported by the server.
 _TAKEN = (errno.EADDRINUSE, errno.EACCES)
 
 
@@ -37,7 +37,7 @@ def _is_free(host: str, port: int) -> bool:
 def _bind(host: str, port: int) -> int:
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind) as probe:
-        # As the servers do, so that a port in TIME_WAIT counts as free.
+        # Like the servers, so that a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""PostgreSQL from its wheel, on a folder of ours."""
+"""PostgreSQL from its wheel, in our folder."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from longhaul.local.processes import Command, ProcessFailed
 
 DATABASE = "longhaul"
 
-# What a test may give up: its data need not survive a power cut.
+# For tests: their data need not survive a power cut.
 _NOT_DURABLE = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
 
 
@@ -24,7 +24,7 @@ def dsn(port: int, database: str = DATABASE) -> str:
 
 
 async def prepare(folder: Path) -> None:
-    """Make the folder a database cluster, once: all of it or nothing.
+    """Create the database cluster once, completely or not at all.
 
     Raises:
         ProcessFailed: `initdb` failed, with what it said.
@@ -32,7 +32,7 @@ async def prepare(folder: Path) -> None:
     if (folder / "PG_VERSION").exists():
         return
     unfinished = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(unfinished, ignore_errors=True)  # what one that was killed has left
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a start that was killed
     unfinished.mkdir(mode=0o700, parents=True)
     initdb = await asyncio.create_subprocess_exec(
         *_as_someone(),
@@ -91,7 +91,7 @@ def _binaries() -> Path:
 
 
 def _as_someone() -> list[str]:
-    """PostgreSQL refuses to run as root: show it another user id in a namespace of its own."""
+    """PostgreSQL refuses to run as root: show it another user id in a separate namespace."""
     if os.geteuid() != 0:
         return []
     unshare = shutil.which("unshare")

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, whatever happens to it."""
+"""Child processes that end with their parent, however it ends."""
 
 import asyncio
 import os
@@ -18,11 +18,11 @@ class Command:
     """What to run and how to end it.
 
     Attributes:
-        env: Added to the variables of this process; None takes one away.
+        env: Added to the variables of this process; None removes one.
         stop_signal: Asks the process to end in good order.
-        orphan_signal: What it gets when its parent dies; the stop signal if not given.
+        orphan_signal: Sent when its parent dies; the stop signal if not given.
         wrapper: Put in front of the command, after the guard that ties it to its parent.
-        patience: How many seconds it has to end before it is killed.
+        patience: Seconds to end before it is killed.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Command:
 
 
 class ProcessFailed(Exception):
-    """A process of the stack ended before it was of use."""
+    """A process of the stack ended before it was ready."""
 
 
 class Process:
@@ -84,7 +84,7 @@ class Process:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Ask it to end, and kill it after a while."""
         if self._process.returncode is not None:
             return
         self._process.send_signal(self.command.stop_signal)

@@ -17,7 +17,7 @@ def url(port: int) -> str:
 
 
 def command(port: int) -> Command:
-    """How to run the server: nothing in it is kept, because nothing in it is needed."""
+    """How to run the server; it stores nothing on disk."""
     return Command(
         name="Redis",
         argv=[

@@ -17,12 +17,12 @@ from longhaul.local.supervisor import Service, Supervisor
 # Where each server listens if the port is free.
 PORTS = {"postgres": 5433, "redis": 6380, "temporal": 7233, "temporal_ui": 8233}
 
-# The worker lets its items end for 30 s, and then stops them in good order.
+# The worker lets its items end for 30 s, and then stops them.
 WORKER_PATIENCE = 40.0
 
 
 class Stack:
-    """Starts everything that the settings do not name an address for."""
+    """Starts everything for which the settings have no address."""
 
     def __init__(
         self, settings: Settings, types: Sequence[str], say: Callable[[str], None]
@@ -36,7 +36,7 @@ class Stack:
         self._addresses: dict[str, str | int] = {}
 
     async def run(self) -> None:
-        """Start, say where everything is, and stay until SIGINT or SIGTERM.
+        """Start, print the addresses, and run until SIGINT or SIGTERM.
 
         Raises:
             FolderInUse: Another stack runs on the data folder.
@@ -132,7 +132,7 @@ class Stack:
             name="Worker",
             argv=self._python("longhaul.worker"),
             env=env,
-            # The servers go at the same moment: there would be nothing to hand its items back to.
+            # The servers stop at the same time: it could not hand its items back.
             orphan_signal=signal.SIGKILL,
             patience=WORKER_PATIENCE,
         )
@@ -166,7 +166,7 @@ class Stack:
         return {"LONGHAUL_WEBHOOKS__KEYS": self._folder.make_key()}
 
     def _port(self, name: str, wanted: int | None = None, *, host: str = HOST) -> int:
-        """The port of the last time, so that addresses stay; else the wanted one, or the next."""
+        """The last used port, so that addresses stay; else the wanted one, or the next."""
         first = wanted or PORTS[name]
         last = self._known.get(f"{name}_port", first)
         tried = last if wanted is None else first
@@ -190,5 +190,5 @@ class Stack:
 
 
 async def _at_once() -> bool:
-    """A worker listens nowhere; if it cannot start it dies, and its log says why."""
+    """A worker has no port; if it cannot start it exits, and its log says why."""
     return True

@@ -1,4 +1,4 @@
-"""Keeps a set of processes running: starts what dies again, and gives up on what keeps dying."""
+"""Keeps processes running: restarts those that die, and gives up if one keeps dying."""
 
 import asyncio
 from collections import deque
@@ -21,7 +21,7 @@ class Service:
 
     Attributes:
         is_ready: Whether it can be used.
-        renewal_codes: Exit codes by which it asks to be started again; no death counts.
+        renewal_codes: Exit codes with which it asks for a restart; they do not count as deaths.
     """
 
     command: Command
@@ -34,7 +34,7 @@ class Supervisor:
     """Starts services in order and stops them in the reverse order.
 
     Args:
-        say: Tells the person at the terminal.
+        say: Prints a line.
         inherit: Descriptors that every process keeps open.
     """
 
@@ -58,7 +58,7 @@ class Supervisor:
         self._keepers.append(asyncio.create_task(self._keep(service, process)))
 
     async def watch(self) -> None:
-        """Return never.
+        """Never returns.
 
         Raises:
             ProcessFailed: A service died for the fourth time within a minute, or was started
@@ -100,7 +100,7 @@ class Supervisor:
 
     async def _start_again(self, service: Service) -> Process:
         process = await self._spawn(service)
-        # One that has died on the way is one more death, which `_keep` counts.
+        # If it died meanwhile, `_keep` counts another death.
         await self._is_ready(service, process)
         return process
 

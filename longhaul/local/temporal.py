@@ -46,7 +46,7 @@ def command(binary: Path, *, file: Path, port: int, ui_port: int) -> Command:
 
 
 def no_other() -> dict[str, str | None]:
-    """What a process must not see that is to work on this server: settings for another one."""
+    """Variables for another server, which a process of this one must not have."""
     others = {name: None for name in os.environ if name.startswith("TEMPORAL_")}
     return {**others, "TEMPORAL_CONFIG_FILE": os.devnull}
 
@@ -60,7 +60,7 @@ async def find_binary(say: Callable[[str], None]) -> Path:
     """Find the `temporal` command: on PATH, in our cache, by download, or by building it.
 
     Raises:
-        ProcessFailed: There is none and none can be made, with what to do.
+        ProcessFailed: There is none and none can be made; the text says what to do.
     """
     if found := shutil.which("temporal"):
         say(f"Temporal: {found} (from PATH)")
@@ -78,7 +78,7 @@ async def find_binary(say: Callable[[str], None]) -> Path:
 
 @asynccontextmanager
 async def alone_in(folder: Path) -> AsyncIterator[None]:
-    """Wait until no other process makes anything in a folder, and keep them all waiting."""
+    """Wait for other processes that build in a folder, and make others wait."""
     with (folder / "lock").open("w") as lock:
         while True:
             try:
@@ -134,7 +134,7 @@ async def _build(target: Path, say: Callable[[str], None]) -> Path:
         output, _ = await build.communicate()
     if build.returncode:
         raise ProcessFailed(f"Building Temporal failed:\n{output.decode(errors='replace')[-2000:]}")
-    # What a build that was killed has left is never taken for the command.
+    # The remains of a killed build are never used as the command.
     unfinished.rename(target)
     say(f"Temporal: {target} (built)")
     return target

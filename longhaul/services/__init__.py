@@ -1,1 +1,1 @@
-"""Use cases, in the transaction of whoever calls: routes, activities, steps of flows."""
+"""Use cases, in the caller's transaction: routes, activities, steps of flows."""

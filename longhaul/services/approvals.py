@@ -1,4 +1,4 @@
-"""Steps that wait for a person: asked, reminded, decided, or out of time."""
+"""Steps that wait for a person: asked, reminded, decided, or timed out."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ _REMINDER = "approval_reminder"
 
 
 class Approvals:
-    """Writes what becomes of approvals, always under the lock of the flow's row."""
+    """Writes approvals, always under the lock of the flow's row."""
 
     def __init__(self, *, stores: Stores, flows: Flows, logs: LogTail) -> None:
         self._jobs = stores.jobs
@@ -36,7 +36,7 @@ class Approvals:
         self._logs = logs
 
     async def ask(self, tx: Transaction, flow: Job, step: Placed, asked: ApprovalStep) -> Approval:
-        """Begin to wait; the deadline is absolute from here on."""
+        """Begin to wait; this sets the absolute deadline."""
         remind = asked.remind_after_seconds
         approval = await self._flows.ask(
             tx,
@@ -52,7 +52,7 @@ class Approvals:
     async def remind(
         self, tx: Transaction, flow: Job, asked: ApprovalStep, approval: Approval, now: datetime
     ) -> datetime | None:
-        """Send a reminder that is due; when the next one is."""
+        """Send a due reminder; returns when the next one is due."""
         interval = timedelta(seconds=asked.remind_after_seconds or 0)
         again_at: datetime | None = now + interval
         if not interval or now + interval >= approval.deadline:
@@ -71,7 +71,7 @@ class Approvals:
         await self._jobs.announce(tx, flow, Event.APPROVAL_NEEDED, told, asked.approvers)
 
     async def time_out(self, tx: Transaction, flow: Job, approval: Approval) -> Job:
-        """End a step that nobody answered."""
+        """End a step without an answer."""
         await self._flows.decide(tx, flow, approval.step, ApprovalState.TIMED_OUT)
         await self._jobs.audit(tx, flow, "approval_timed_out", SYSTEM, {"step": approval.step})
         failure = Failed(APPROVAL_TIMED_OUT, "Nobody approved or rejected this step in time.")
@@ -89,11 +89,11 @@ class Approvals:
         reason: str,
         now: datetime,
     ) -> Job:
-        """Write what a person said; the same said twice is said once.
+        """Write a person's decision; repeating it changes nothing.
 
         Raises:
-            InvalidInput: The decision is none.
-            WrongState: The step does not wait for one, or no longer.
+            InvalidInput: The decision is neither of the two words.
+            WrongState: The step does not wait for one.
         """
         wanted = read_decision(decision)
         approval = approvals.get(step)
@@ -120,7 +120,7 @@ class Approvals:
 
 
 def read_decision(decision: str) -> Decision:
-    """Read what a person said.
+    """Read a person's decision.
 
     Raises:
         InvalidInput: It is neither of the two words.

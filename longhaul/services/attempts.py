@@ -8,7 +8,7 @@ from longhaul.core.ports import Jobs, Ledger, Transaction
 
 
 class Attempts:
-    """Opens what failed again; what is done stays done."""
+    """Opens failed items again; done ones stay done."""
 
     def __init__(self, *, jobs: Jobs, ledger: Ledger) -> None:
         self._jobs = jobs
@@ -27,7 +27,7 @@ class Attempts:
 
         Args:
             keys: The failed items to open again; None for all of them.
-            options: How the attempt is to be run; None as the one before.
+            options: Options of the attempt; None for those of the one before.
 
         Raises:
             WrongState: It has not ended, or there is nothing to retry.
@@ -72,7 +72,7 @@ class Attempts:
         return len(reopened)
 
     async def _reopen_step(self, tx: Transaction, job: Job) -> None:
-        """Let a flow that still runs wait for this step again."""
+        """Open this step again in a flow that still runs."""
         if job.parent_id is None or job.step is None:
             return
         parent = await self._jobs.lock(tx, job.parent_id)

@@ -1,4 +1,4 @@
-"""Carries out what people do with test cases, in the caller's transaction."""
+"""What people do with test cases, in the caller's transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -27,10 +27,10 @@ _MOST_NAMED = 10
 
 
 class Casework:
-    """Test cases, for people who may see their report.
+    """Test cases for people who may see their report.
 
     Args:
-        cases: Keeps the evidence, as it does for jobs.
+        cases: Stores the evidence, as for jobs.
     """
 
     def __init__(self, *, store: CaseworkStore, cases: CaseStore) -> None:
@@ -64,11 +64,11 @@ class Casework:
     async def check_may_give(
         self, tx: Transaction, principal: Principal, case_ids: Collection[int]
     ) -> Sequence[HeldCase]:
-        """Refuse evidence for test cases that the caller may not give it for, and hold them.
+        """Check that the caller may attach evidence to test cases, and lock them.
 
         Raises:
-            NotFound: Some are none for the caller; the first of them are named.
-            Forbidden: The caller's roles do not give evidence.
+            NotFound: The caller cannot see some; the message names the first.
+            Forbidden: The caller's roles do not allow it.
             WrongState: Some are no longer active.
         """
         held = await self._held(tx, principal, case_ids)
@@ -79,7 +79,7 @@ class Casework:
     async def known_document(
         self, tx: Transaction, principal: Principal, content_hash: str
     ) -> NewDocument:
-        """A document that the caller may read, because it is evidence of a case that they see.
+        """A document that the caller may read, because it is evidence of a case that they can see.
 
         Raises:
             NotFound: There is none.
@@ -95,7 +95,7 @@ class Casework:
         """A document that is evidence of a test case that the caller may see.
 
         Raises:
-            NotFound: There is no such case for the caller, or it has no such document.
+            NotFound: The caller has no such case, or it has no such document.
         """
         await self.find(tx, principal, case_id)
         document = await self._store.document_of(tx, case_id, content_hash)
@@ -110,7 +110,7 @@ class Casework:
         case_ids: Collection[int],
         document: NewDocument,
     ) -> Given:
-        """Make a document that is in the blob store the evidence of test cases, of all or none.
+        """Attach a document in the blob store to test cases, to all or none.
 
         Raises:
             As `check_may_give`.
@@ -131,9 +131,9 @@ class Casework:
         query: str,
         parameters: Mapping[str, Any],
     ) -> Given:
-        """Make a query the evidence of test cases of one report, of all or none.
+        """Attach a query to test cases of one report, to all or none.
 
-        It is checked as far as that can be done without running it.
+        It is checked without running it.
 
         Raises:
             As `check_may_give`; and
@@ -169,16 +169,16 @@ class Casework:
         execution: int | None,
         reason: str,
     ) -> None:
-        """Say how a test ended, on its latest execution; saying it again changes nothing.
+        """Review the latest execution of a test case; repeating it changes nothing.
 
         Args:
-            execution: The number of the one that the caller has looked at.
+            execution: The number of the one that the caller has reviewed.
 
         Raises:
-            NotFound: There is no such test case for the caller.
-            Forbidden: The caller's roles do not review.
-            WrongState: It has not been executed, another execution is the latest, or it is no
-                longer active.
+            NotFound: The caller has no such test case.
+            Forbidden: The caller's roles do not allow it.
+            WrongState: It has not been executed, there is a later execution, or it is no longer
+                active.
             InvalidInput: The verdict needs a reason.
         """
         held = await self._held(tx, principal, [case_id])

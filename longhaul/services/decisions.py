@@ -1,7 +1,7 @@
-"""Carries out people's decisions, whoever brings them: HTTP, a flow, or a demo.
+"""Applies people's decisions, from HTTP, a flow or the demo.
 
-Every method works in the caller's transaction, so that a decision, what follows from it and
-its audit stand or fall together.
+Every method works in the caller's transaction, so that a decision, its consequences and its
+audit commit together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,16 +43,16 @@ from longhaul.core.versions import VersionStatus
 
 _MOST_NAMED = 10
 
-# Of entries that hold the others up.
+# How many of the entries that block the others are named.
 _FIRST = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What a request to decide came to.
+    """The result of a request to decide.
 
     Attributes:
-        unchanged: Entries on which the reviewer had said the same before.
+        unchanged: Entries that had this decision already.
     """
 
     reviewer: Reviewer
@@ -62,10 +62,10 @@ class Decided:
 
 
 class Decisions:
-    """Decides on entries and moves versions.
+    """Decides on entries, and submits, approves and rejects versions.
 
     Args:
-        consequences: What follows when a version of a kind is approved.
+        consequences: Called when a version of a kind is approved.
     """
 
     def __init__(self, store: DecisionStore, consequences: Mapping[Kind, Consequence]) -> None:
@@ -121,12 +121,12 @@ class Decisions:
         """Decide on entries; all of the named ones, or none.
 
         Args:
-            reviewer: For whom; None leaves it to the caller's role.
+            reviewer: As whom; None leaves it to the caller's role.
 
         Raises:
             Forbidden: The caller's roles do not decide, or not for this reviewer; or the caller
                 has decided on one of these as tester.
-            InvalidInput: The caller must say for whom, or why, or names what does not exist.
+            InvalidInput: The caller must say as whom, or why, or names what does not exist.
             WrongState: It is not the reviewer's turn.
         """
         reviewer = reviewer_of(principal, reviewer)
@@ -177,12 +177,12 @@ class Decisions:
     ) -> Version:
         """Submit, approve or reject a version.
 
-        To a submitted one nothing is added. When one is approved, the one approved before is
+        A submitted one does not grow. When one is approved, the one approved before is
         superseded.
 
         Raises:
             Forbidden: The caller's roles may not, or the caller submitted it.
-            InvalidInput: It is to be rejected, and there is no reason.
+            InvalidInput: A rejection has no reason.
             WrongState: Its status does not allow it, or entries wait for somebody.
         """
         check_may_take(principal, action)
@@ -223,16 +223,16 @@ class Decisions:
         report_owner: Principal,
         reason: str,
     ) -> Version:
-        """Approve everything that waits, step by step as two people would.
+        """Approve everything that waits, as two people would.
 
-        What somebody has rejected stays rejected; a version that is approved already is left,
-        so that this may be done again.
+        Rejected entries stay rejected. No-op for an approved version, so that this can be
+        repeated.
 
         Raises:
-            Forbidden: The two may not, or are one and the same.
+            Forbidden: The two may not, or are the same person.
             WrongState: There is nothing to approve.
         """
-        # First of all, so that two who do this at once do not wait for each other.
+        # First, so that two who do this at once do not deadlock.
         current = await self._lock(tx, version)
 
         async def approve_entries(by: Principal, reviewer: Reviewer) -> None:
@@ -255,7 +255,7 @@ class Decisions:
         return Some(len(ids), first)
 
     async def _names(self, tx: Transaction, version: Version, wanted: EntryFilter) -> Sequence[str]:
-        """How the first of some entries are called."""
+        """The names of the first entries."""
         rows = await self._store.entries(tx, version, wanted, limit=_FIRST, after=None)
         return [name_of(version.kind, row) for row in rows]
 
@@ -319,7 +319,7 @@ class _Change:
 def _decide_all(
     found: Sequence[ReviewedEntry], reviewer: Reviewer, decision: Decision
 ) -> tuple[list[_Change], list[str]]:
-    """What changes, and the ids of those for which it is too early."""
+    """The changes, before and after; and the ids of those for which it is too early."""
     changed, early = [], []
     for old in found:
         try:

@@ -1,4 +1,4 @@
-"""The steps of a flow as its row holds them, and what they have left to later ones."""
+"""The steps of a flow in its row, and their results for later ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def steps_of(flow: Job) -> list[Placed]:
 
 
 def results_so_far(steps: list[Placed], rows: Mapping[str, StepRow]) -> dict[str, Any]:
-    """What the steps that have ended leave to later ones, by the names of references."""
+    """The results of the steps that have ended, by the names of references."""
     ended = {
         key: StepResult(result=row.output.get("result"), job_id=row.output.get("job_id"))
         for key, row in rows.items()

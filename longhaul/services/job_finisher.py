@@ -1,4 +1,4 @@
-"""Decides how a job ends, once, from what the ledger says."""
+"""Decides how a job ends, once, from the ledger."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,11 +42,11 @@ class JobFinisher:
     ) -> Job | None:
         """End a job that is locked in this transaction; None while items must still be done.
 
-        The counters of the row are set to what the ledger says in either case.
+        The counters of the row are set from the ledger in both cases.
 
         Args:
-            cancelled: What is open may stay open, and the job becomes cancelled.
-            fault: What is open may stay open, and the job failed for this reason.
+            cancelled: Open items stay open, and the job becomes cancelled.
+            fault: Open items stay open, and the job failed for this reason.
             by: Who ends it.
         """
         counts, calls = await self._stores.ledger.count(tx, job.id)
@@ -114,7 +114,7 @@ class JobFinisher:
             async with tx.nested():
                 return await self._catalog.get(job.job_type).summarise(tx, job, counts)
         except UnknownJobType:
-            return None  # its package is gone; what was done is in the ledger all the same
+            return None  # its package was uninstalled; the results are in the ledger
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 - a job whose items have ended must not hang
@@ -127,5 +127,5 @@ def _decide(counts: Counts, *, cancelled: bool, fault: JobFault | None) -> Endin
         return failed(fault)
     if cancelled and (counts.open or not counts.total):
         return CANCELLED
-    # A cancel in the very moment of the last item changes nothing any more.
+    # A cancel together with the last item changes nothing.
     return None

@@ -1,4 +1,4 @@
-"""Maps an attribute on behalf of a tester, who thereby approves the mapping."""
+"""Maps an attribute for a tester; this approves the mapping as tester."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ class ManualMappings:
     """Maps attributes to columns that people choose.
 
     Args:
-        sources: Says which columns there are, as it does for jobs.
+        sources: Reads the columns, as for jobs.
     """
 
     def __init__(self, *, shelf: MappingShelf, decisions: DecisionStore, sources: Sources) -> None:
@@ -33,7 +33,7 @@ class ManualMappings:
     async def unmapped(
         self, tx: Transaction, version: Version, *, limit: int, after: tuple[int, int] | None
     ) -> Sequence[Mapping[str, Any]]:
-        """One page of the attributes that nothing feeds."""
+        """One page of the attributes without a column."""
         return await self._shelf.unmapped(tx, version.phase_id, limit=limit, after=after)
 
     async def source(
@@ -42,7 +42,7 @@ class ManualMappings:
         """The data source of a name, for a caller who may map the attribute.
 
         Raises:
-            Forbidden: The caller is no tester.
+            Forbidden: The caller is not a tester.
             NotFound: The phase has no such attribute.
             InvalidInput: The report has no such data source.
         """
@@ -50,7 +50,7 @@ class ManualMappings:
         return find_source((await self._shelf.sources(tx, version.report_id)).values(), name)
 
     async def column(self, source: DataSource, table: str, column: str) -> PhysicalColumn:
-        """A column as the source itself knows it; looked up outside of a change.
+        """A column as the source has it; looked up outside of a transaction.
 
         Raises:
             InvalidInput: There is none, or the source cannot be read.
@@ -71,7 +71,7 @@ class ManualMappings:
         column: PhysicalColumn,
         mapping: ManualMapping,
     ) -> str:
-        """Map an attribute, in the place of what was there; the id of the entry.
+        """Replace the mapping of an attribute; returns the id of the entry.
 
         Raises:
             As `source`.

@@ -1,4 +1,4 @@
-"""Carries the end of a job up to the step of the flow that it belongs to."""
+"""Passes the end of a job on to its step in a flow."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ STEP_CANCELLED = "step_cancelled"
 
 
 class Parents:
-    """Ends steps in the transaction that ends their job, so that neither is ever alone."""
+    """Ends steps in the transaction that ends their job."""
 
     def __init__(self, *, jobs: Jobs, ledger: Ledger) -> None:
         self._jobs = jobs
@@ -19,8 +19,8 @@ class Parents:
     async def told(self, tx: Transaction, child: Job) -> None:
         """End the step of a job that has just ended.
 
-        A flow that has ended itself is left as it is: should it be retried, it finds out
-        then. So is the step of a job that the flow itself has cancelled: it stays open.
+        A flow that has ended is not changed: a retry of it reads the job. The step of a job that
+        the flow has cancelled stays open.
         """
         if child.parent_id is None:
             return
@@ -32,7 +32,7 @@ class Parents:
         await self.end_step(tx, parent, child)
 
     async def end_step(self, tx: Transaction, parent: Job, child: Job) -> Job:
-        """Write what became of a job over the open step of its flow, which is locked."""
+        """Write the end of a job to the open step of its flow, which is locked."""
         item = await self._ledger.find(tx, parent.id, child.step or "")
         if item is None:
             return parent
@@ -57,7 +57,7 @@ async def end_steps(
 
 
 def result_of(child: Job) -> ItemResult:
-    """What the end of a job means for its step; a partial outcome is something to go on with."""
+    """The step's result for the end of its job; a partial outcome counts as done."""
     if child.status is JobStatus.COMPLETED:
         return Done({"job_id": child.id, "outcome": child.outcome, "result": child.result})
     if child.status is JobStatus.CANCELLED:

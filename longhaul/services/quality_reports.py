@@ -1,4 +1,4 @@
-"""The report of a run of rules: written once when it is first wanted, the same from then on."""
+"""The report of a run of rules: made when it is first read, the same from then on."""
 
 from longhaul.core.errors import NotFound
 from longhaul.core.jobs import Job
@@ -7,7 +7,7 @@ from longhaul.core.quality_report import QualityReport, QualityReportStore, buil
 
 
 class QualityReports:
-    """Finds, or writes, the report of a job."""
+    """Reads or makes the report of a job."""
 
     def __init__(self, *, store: QualityReportStore) -> None:
         self._store = store
@@ -15,11 +15,11 @@ class QualityReports:
     async def of(self, tx: Transaction, job: Job) -> QualityReport:
         """The report of a run, or of the one run below a flow.
 
-        What people decide and what is mapped may change after a run, so the first report of
-        an attempt stays.
+        Decisions and mappings may change after a run, so the first report of an attempt
+        stays.
 
         Raises:
-            NotFound: The job has no report, or not yet; it says why.
+            NotFound: The job has no report, or not yet; the message says why.
         """
         runs = await self._store.runs_of(tx, job)
         if not runs:
@@ -33,6 +33,6 @@ class QualityReports:
         if report is None:
             report = build_report(await self._store.facts(tx, run))
             await self._store.keep(tx, run, report)
-            # Of two who write at once, the first has written for both.
+            # If two write at once, the first has written for both.
             report = await self._store.read(tx, run) or report
         return report

@@ -1,4 +1,4 @@
-"""Changes a proposed rule on behalf of a tester, who thereby approves it as it is then."""
+"""Changes a proposed rule for a tester; this approves the changed rule as tester."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class RuleEditing:
         self._regexes = regexes
 
     async def check_pattern(self, change: RuleChange) -> None:
-        """Refuse a pattern that a source would not take; asks the database outside of a change.
+        """Refuse a pattern that a source would not accept; not within a transaction.
 
         Raises:
             InvalidInput: It cannot be used.
@@ -53,10 +53,10 @@ class RuleEditing:
         """Change a rule of a draft, with the tester's approval of the result.
 
         Raises:
-            Forbidden: The caller is no tester.
-            WrongState: The version is no draft.
+            Forbidden: The caller is not a tester.
+            WrongState: The version is not a draft.
             NotFound: It has no such rule.
-            InvalidInput: The rule would not fit its attribute, or be there twice.
+            InvalidInput: The rule would not fit its attribute, or would be a duplicate.
         """
         reviewer_of(principal, Reviewer.TESTER)
         held = await self._decisions.hold(tx, version)

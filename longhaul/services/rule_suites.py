@@ -1,4 +1,4 @@
-"""Takes the rules of a version out as a suite, and proposes those of a suite in a draft."""
+"""Exports the rules of a version as a suite, and imports a suite into a draft."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ _MOST_COMPLAINTS = 50
 
 
 class RuleSuites:
-    """Suites in and out."""
+    """Import and export of suites."""
 
     def __init__(
         self, *, store: SuiteStore, decisions: DecisionStore, regexes: RegexDialects
@@ -47,10 +47,10 @@ class RuleSuites:
         return write_suite(name, await self._store.rules(tx, version.id))
 
     async def check_patterns(self, rules: Sequence[SuiteRule]) -> None:
-        """Refuse patterns that a source would not take; asks the database outside of a change.
+        """Refuse patterns that a source would not accept; not within a transaction.
 
         Raises:
-            InvalidInput: Which cannot be used, and why.
+            InvalidInput: It names those that cannot be used, and why.
         """
         if len(rules) > MOST_RULES:
             raise InvalidInput(f"A suite may have at most {MOST_RULES} rules.")
@@ -70,11 +70,11 @@ class RuleSuites:
         name: str,
         rules: Sequence[SuiteRule],
     ) -> Added:
-        """Propose the rules of a suite, all or none; what the version has already stays.
+        """Add the rules of a suite as proposals, all or none; rules that the version has stay.
 
         Raises:
-            Forbidden: The caller is no tester.
-            WrongState: The version is no draft.
+            Forbidden: The caller is not a tester.
+            WrongState: The version is not a draft.
             InvalidInput: Rules do not fit their attributes.
         """
         reviewer_of(principal, Reviewer.TESTER)

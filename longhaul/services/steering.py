@@ -1,8 +1,8 @@
-"""Brings a request to a job's workflow, and notes it on the row where that has to be.
+"""Sends a request to a job's workflow, and notes it on the row if needed.
 
-A request goes to the workflow first and is noted on the row afterwards, unless the
-workflow has moved the row by then. A job whose workflow is not there (not started yet, or
-lost) keeps the request on its row, where the next plan finds it.
+A request is sent to the workflow first and noted on the row afterwards, unless the
+workflow has changed the row by then. If there is no workflow (not started yet, or lost), the
+request stays on the row, where the next plan finds it.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from longhaul.services.job_finisher import JobFinisher
 
 
 class Steering:
-    """Pauses, resumes and cancels jobs: for people, and for the flows that they are steps of.
+    """Pauses, resumes and cancels jobs, for people and for flows.
 
     Args:
         check: Tells the reconciler that a workflow seems to be missing.
@@ -37,10 +37,10 @@ class Steering:
         self._check = check
 
     async def control(self, job: Job, control: Control) -> tuple[Job, bool]:
-        """Ask a job to pause or to go on.
+        """Ask a job to pause or resume.
 
         Returns:
-            The row, and whether the request is still on its way to a workflow.
+            The row, and whether the workflow has yet to apply the request.
 
         Raises:
             NotFound: The job is gone.
@@ -85,14 +85,14 @@ class Steering:
         delivered: bool,
         pause: Pause | None = None,
     ) -> Job:
-        """Note on the row what is on its way, unless the workflow has been there since."""
+        """Note a request on the row, unless the workflow has applied it."""
         async with self._database.begin() as tx:
             job = existing(await self._jobs.lock(tx, seen.id))
             await self._jobs.audit(tx, job, f"{requested}_requested", by, details)
             if job.status.is_terminal or job.generation > seen.generation:
                 return job
             if job.requested is Requested.CANCEL and requested is not Requested.CANCEL:
-                return job  # nothing that is asked for later undoes a cancel
+                return job  # no later request undoes a cancel
             changes: JobChanges = {"requested": requested}
             if not delivered and requested is not Requested.CANCEL:
                 changes["pause"] = pause
@@ -103,7 +103,7 @@ class Steering:
         return job
 
     async def _control_pending(self, job_id: str, control: Control) -> Job | None:
-        """Keep a request on the row of a job that is not planned yet; None if it is by now."""
+        """Note a request on the row of a job that is not planned yet; None if it is planned."""
         wants_pause = control.action is Action.PAUSE
         async with self._database.begin() as tx:
             job = await self._jobs.lock(tx, job_id)
@@ -123,7 +123,7 @@ class Steering:
         return job
 
     async def _cancel_pending(self, job_id: str, by: str) -> Job | None:
-        """Cancel a job that is not planned yet in its row; None if it is by now."""
+        """Cancel a job that is not planned yet in its row; None if it is planned."""
         async with self._database.begin() as tx:
             job = await self._jobs.lock(tx, job_id)
             if job is None or job.status is not JobStatus.PENDING:

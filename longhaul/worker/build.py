@@ -40,7 +40,7 @@ from longhaul.workflows.schedules import StartScheduledJob
 # Longer than most items, shorter than any container's grace.
 SHUTDOWN_GRACE = timedelta(seconds=30)
 
-# How long a workflow waits for the worker that has it cached before any other may take it.
+# How long a workflow waits for the worker that has it cached before others can take it.
 STICKY_PATIENCE = timedelta(seconds=4)
 
 # Cancellation reaches an activity with the answer to a heartbeat.
@@ -48,10 +48,10 @@ HEARTBEAT_THROTTLE = timedelta(seconds=1)
 
 MAX_CHUNKS = 200
 
-# What schedules start, besides jobs.
+# Workflows that schedules start, besides jobs.
 TIMED_WORKFLOWS: Sequence[type] = (StartScheduledJob, Retention, HealthProbe)
 
-# Few while it is quiet: a task that is handed to a frozen worker's poll is lost for a while.
+# Few while idle: a task that a frozen worker polled is lost for a while.
 POLLERS = PollerBehaviorAutoscaling(minimum=1, initial=2, maximum=20)
 
 

@@ -14,7 +14,7 @@ from longhaul.core.ports import ErrorReporter
 
 
 class ErrorInterceptor(Interceptor):
-    """Lets no driver's text, row or prompt reach Temporal's history."""
+    """Keeps drivers' texts, rows and prompts out of Temporal's history."""
 
     def __init__(self, errors: ErrorReporter) -> None:
         self._errors = errors
@@ -41,7 +41,7 @@ class _Translate(ActivityInboundInterceptor):
             raise ApplicationError(
                 exc.sentence, type=exc.code, non_retryable=not exc.retryable
             ) from None
-        except Exception as exc:  # noqa: BLE001 - whatever it is, its text stays here
+        except Exception as exc:  # noqa: BLE001 - its text must stay here
             self._give_up(exc, input)
 
     def _give_up(self, exc: Exception, input: ExecuteActivityInput) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The worker process: opens everything, polls, and drains what runs before it leaves."""
+"""The worker process: opens everything, polls, and drains before it exits."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ CONNECTIONS = 2 * LISTING
 
 
 async def run(settings: Settings, types: Sequence[str] = ()) -> int:
-    """Poll until SIGTERM or SIGINT, then let what runs come to rest; the exit code.
+    """Poll until SIGTERM or SIGINT, then drain; returns the exit code.
 
     Raises:
         ValueError: The settings cannot be used as they are.
@@ -48,12 +48,12 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> int:
 
 
 async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
-    """Work on the task queues until told to leave, or grown too big; the exit code.
+    """Work on the task queues until told to stop, or too big; returns the exit code.
 
-    What runs then comes to rest first: it is finished, or handed back to the ledger.
+    Running work is drained first: finished, or handed back to the ledger.
 
     Raises:
-        ValueError: The worker is too big for its bound before it has done anything.
+        ValueError: The worker exceeds its limit before it has done anything.
     """
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -69,7 +69,7 @@ async def poll(client: Client, parts: Parts, settings: WorkerSettings) -> int:
         for worker in workers:
             await stack.enter_async_context(worker)
         await asyncio.wait({leaving, growing}, return_when=asyncio.FIRST_COMPLETED)
-        # All at once: one after the other they would take items while the first ones drain.
+        # All at once: otherwise some would take new items while others drain.
         await asyncio.gather(*(worker.shutdown() for worker in workers))
         if not growing.done():
             return 0

@@ -1,4 +1,4 @@
-"""Tells when a worker has grown too big, so that it leaves in good order."""
+"""Detects when a worker uses too much memory, so that it drains and exits."""
 
 import asyncio
 import resource
@@ -14,10 +14,10 @@ _STATM = Path("/proc/self/statm")
 
 
 async def outgrown(max_mb: int | None) -> None:
-    """Return when this process uses more memory than it may; without a bound, never.
+    """Return when this process uses more memory than allowed; never without a limit.
 
     Raises:
-        ValueError: It does already: it would only ever be started again.
+        ValueError: It does already, so restarts would not help.
     """
     if max_mb is None:
         await asyncio.get_running_loop().create_future()
@@ -28,13 +28,13 @@ async def outgrown(max_mb: int | None) -> None:
             f"LONGHAUL_WORKER__MAX_MEMORY_MB is {max_mb}, and a worker that has done nothing yet "
             f"uses {at_start}."
         )
-    while (used := used_mb()) <= max_mb:  # noqa: ASYNC110 - nothing tells of growth
+    while (used := used_mb()) <= max_mb:  # noqa: ASYNC110 - there is no event for this
         await asyncio.sleep(LOOK_EVERY)
     structlog.get_logger("longhaul.worker").warning("memory_bound", used_mb=used, max_mb=max_mb)
 
 
 def used_mb() -> int:
-    """The memory of this process that is in use now; where that is not told, its peak."""
+    """The memory that this process uses now; its peak if that is not known."""
     if _STATM.exists():
         pages = int(_STATM.read_text().split()[1])
         return pages * resource.getpagesize() // _MEGABYTE

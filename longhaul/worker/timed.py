@@ -1,4 +1,4 @@
-"""What workers do by time: start the jobs of schedules, delete what is old, answer probes."""
+"""Scheduled work of workers: start the jobs of schedules, delete what is old, answer probes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class TimedWork:
 
     @property
     def beside_workflows(self) -> list[Callable[..., Any]]:
-        """What runs on the queue of the workflows, besides the probe of that queue."""
+        """What runs on the workflows' queue, besides the probe of that queue."""
         return [self.jobs.fire, self.retention.purge_expired, self.probes.note]
 
 

@@ -1,4 +1,4 @@
-"""Ends a process whose event loop hangs, so that its supervisor starts a live one."""
+"""Ends a process whose event loop hangs, so that its supervisor restarts it."""
 
 import asyncio
 import faulthandler
@@ -16,10 +16,10 @@ EXIT_CODE = 70
 
 @asynccontextmanager
 async def watchdog(ticks: int = HANGS_AFTER_TICKS) -> AsyncIterator[None]:
-    """Exit with code 70 when the loop has not turned for so many seconds.
+    """Exit with code 70 when the loop has not run for a number of seconds.
 
-    The seconds are counted by the watching thread itself: a process that was frozen as a
-    whole has not hung.
+    The watching thread counts the seconds itself: a process that was frozen as a whole does
+    not count as hung.
     """
     turns = _Turns()
     stopped = threading.Event()

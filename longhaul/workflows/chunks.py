@@ -1,4 +1,4 @@
-"""The chunk scheduler: which stretches are still to hand out, which are out, what came back."""
+"""The chunk scheduler: which ranges are still to run, which are running, and their results."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class _Sent:
 
 
 class ChunkScheduler:
-    """Hands out chunks, takes them back, and remembers what has to be done again.
+    """Starts chunks, takes their results, and remembers what must run again.
 
     Args:
         poke: Wakes the main loop.
@@ -63,12 +63,12 @@ class ChunkScheduler:
 
     @property
     def idle(self) -> bool:
-        """Whether no chunk is out."""
+        """Whether no chunk is running."""
         return not self._out
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to hand out and no page left to ask for."""
+        """Whether there is nothing to run and no page to ask for."""
         return not self._spans and not self._redo and self._next_page is None
 
     @property
@@ -78,7 +78,7 @@ class ChunkScheduler:
 
     @property
     def cursor(self) -> int:
-        """The lowest ordinal that may still have to be handed out."""
+        """The lowest ordinal that may still have to run."""
         firsts = [span.first for span in self._spans] + [one.first for one in self._redo]
         if self._next_page is not None:
             firsts.append(self._next_page)
@@ -86,7 +86,7 @@ class ChunkScheduler:
 
     @property
     def in_flight(self) -> list[list[int]]:
-        """The first and last ordinals of the chunks that are out."""
+        """The first and last ordinals of the running chunks."""
         return [[sent.request.first, sent.request.last] for sent in self._out.values()]
 
     def has_news(self) -> bool:
@@ -99,7 +99,7 @@ class ChunkScheduler:
         self._next_page = page.after
 
     def forget_spans(self) -> None:
-        """Forget what was to be handed out: the ledger will be asked again."""
+        """Forget the open spans: the ledger will be asked again."""
         self._spans.clear()
         self._redo.clear()
         self._next_page = 0
@@ -110,7 +110,7 @@ class ChunkScheduler:
         """Fill the free lanes.
 
         Args:
-            priority: The job's; None leaves it at what its workflow was started with.
+            priority: The job's; None leaves it as the workflow was started.
         """
         if self._not_before is not None and workflow.now() < self._not_before:
             return
@@ -141,13 +141,13 @@ class ChunkScheduler:
                 return
 
     def cancel_all(self) -> None:
-        """Ask the chunks that are out to stop; to be called from the main loop only."""
+        """Cancel the running chunks; only called from the main loop."""
         for lane, sent in self._out.items():
             sent.handle.cancel()
             self._out[lane] = replace(sent, cancelled=True)
 
     def take_back(self) -> list[ChunkResult]:
-        """Take the chunks that have come back; return the results of those that had any."""
+        """Take the chunks that have ended; return the results of those that have one."""
         back = [lane for lane, sent in self._out.items() if sent.handle.done()]
         results = []
         for lane in back:
@@ -185,7 +185,7 @@ class ChunkScheduler:
         self._out[lane] = _Sent(request, handle)
 
     def _outcome(self, sent: _Sent) -> ChunkResult | None:
-        """What a chunk returned; None when it was lost or cancelled and is to be done again."""
+        """The result of a chunk; None when it was lost or cancelled and must run again."""
         try:
             return sent.handle.result()
         except asyncio.CancelledError:
@@ -212,7 +212,7 @@ class ChunkScheduler:
                     at_once=sent.request.at_once,
                 )
             return
-        # A chunk that hears of a pause by its heartbeat alone does not hear the generation.
+        # A chunk that learns of a pause only by its heartbeat does not learn the generation.
         unasked = (
             result.stopped == STOPPED_BY_PAUSE
             and not sent.cancelled
@@ -235,9 +235,9 @@ class ChunkScheduler:
         self.back_off("workers died over it")
 
     def back_off(self, what: str, *, is_outage: bool = False) -> None:
-        """Hand nothing out for a while, longer with every fault in a row.
+        """Start nothing for a while, longer with every fault in a row.
 
-        An outage is waited for, however long it takes: it never adds up to what pauses a job.
+        An outage is waited for as long as it takes: it does not count towards pausing the job.
         """
         if not is_outage or self.faults < policies.MOST_OUTAGE_FAULTS:
             self.faults += 1
@@ -247,7 +247,7 @@ class ChunkScheduler:
         self._alarm = asyncio.create_task(self._poke_after(wait.total_seconds()))
 
     def reset_back_off(self) -> None:
-        """Wait no longer: somebody has looked, and wants it to be tried again now."""
+        """End the wait: somebody has resumed the job."""
         self.faults = 0
         self._not_before = None
 

@@ -1,4 +1,4 @@
-"""What the Temporal Web UI shows of a job: search attributes and live details."""
+"""The job in the Temporal Web UI: search attributes and live details."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ _MOST_NAMED = 20
 
 
 def child_attributes(start: ChildStart) -> TypedSearchAttributes:
-    """By what the workflow of a step can be found: as any other job's."""
+    """The search attributes of a step's workflow, as of any job's."""
     if not start.state.searchable:
         return TypedSearchAttributes.empty
     pairs: list[SearchAttributePair[Any]] = [
@@ -34,7 +34,7 @@ def child_attributes(start: ChildStart) -> TypedSearchAttributes:
 
 
 def details_markdown(snapshot: Snapshot, item_seconds: float | None) -> str:
-    """Progress for a person who looks at the workflow."""
+    """Progress, for a person in the Web UI."""
     counts = snapshot.counts
     lines = [
         f"**{snapshot.status}** - {snapshot.percentage:.1f} % of {counts.total} items",

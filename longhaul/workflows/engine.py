@@ -44,7 +44,7 @@ with workflow.unsafe.imports_passed_through():
     from longhaul.workflows.chunks import ChunkScheduler
     from longhaul.workflows.display import JOB_STATUS, details_markdown
 
-# Faults of our own in a row, after which a person should look before more money is spent.
+# Internal faults in a row after which a person should look before more money is spent.
 MAX_FAULTS = 8
 
 _LATE_STOPS = "late-stops-are-over"
@@ -92,9 +92,9 @@ class ItemJob:
 
     @workflow.signal(name="pause")
     def pause_signal(self, message: Any = None, *_more: Any) -> None:
-        """Pause the job; anything that cannot be read is taken as its default.
+        """Pause the job; values that cannot be read become defaults.
 
-        A signal that the handler does not take would stop the workflow for good.
+        A signal that the handler rejects would block the workflow for good.
         """
         self._ask(_read_leniently(Action.PAUSE, message))
 
@@ -118,7 +118,7 @@ class ItemJob:
 
     @workflow.query(name="progress")
     def progress(self) -> Snapshot:
-        """Where the attempt stands."""
+        """The progress of the attempt."""
         return Snapshot(
             job_id=self._job.job_id,
             job_type=self._job.job_type,
@@ -145,18 +145,18 @@ class ItemJob:
     # The attempt.
 
     async def drive(self) -> JobResult:
-        """Carry the attempt out; to be called from `run` and nowhere else."""
+        """Carry the attempt out; only called from `run`."""
         body = asyncio.create_task(self._body())
         while not body.done():
             try:
                 await workflow.wait_condition(body.done)
             except asyncio.CancelledError:
-                # Temporal's cancel is one more wish that the main loop looks at.
+                # Temporal's cancel is one more request for the main loop.
                 self._cancelled = self._cancel_came = True
                 self._poke()
         end = body.result()
         if isinstance(end, JobState):
-            # A cancel may have come in the very activation that rolls.
+            # A cancel may have come in the same activation that rolls.
             workflow.continue_as_new(replace(end, cancel_requested=self._cancelled))
         self._closing = True
         self._show_details()
@@ -179,7 +179,7 @@ class ItemJob:
             await workflow.wait_condition(self._has_news)
 
     async def _step(self) -> AttemptEnd | None:
-        """Do what is to be done now; the end, when there is one."""
+        """Do the next step; returns the end, when there is one."""
         self._take_results()
         self._resume_when_due()
         if self._cancelled or self._is_late():
@@ -224,7 +224,7 @@ class ItemJob:
         return None
 
     def _ask_as_planned(self, pause: Pause) -> None:
-        """Ask for the pause that stood in the row before there was anyone to hear it."""
+        """Ask for the pause that was in the row before the workflow ran."""
         control = Control(
             action=Action.PAUSE,
             mode=pause.mode,
@@ -232,7 +232,7 @@ class ItemJob:
             reason=pause.reason,
             until=pause.until,
         )
-        # Whatever has come meanwhile was asked for later.
+        # Requests that came meanwhile are later.
         if self._asked and workflow.patched(_PLANNED_PAUSE_FIRST):
             self._asked.insert(0, control)
             self._asked_count += 1
@@ -275,7 +275,7 @@ class ItemJob:
                 self._priority = result.priority
             if result.counts.ended >= self._counts.ended:
                 self._counts = result.counts
-            # What stopped a chunk before somebody resumed the job has been looked at by then.
+            # A stop from before the last resume does not count: somebody has seen it.
             is_over = result.generation < self._resumed and workflow.patched(_LATE_STOPS)
             if not is_over:
                 self._window.extend(result.marks)
@@ -301,7 +301,7 @@ class ItemJob:
     # Pause and resume.
 
     async def _settle(self) -> bool:
-        """Bring all requests so far to the row at once; False when the attempt is over."""
+        """Write all requests so far to the row at once; False when the attempt is over."""
         asked, self._asked = self._asked, []
         before, self._pause = self._pause, settle(self._pause, asked)
         if self._pause is None:
@@ -384,7 +384,7 @@ class ItemJob:
     async def _finish(
         self, *, cancelled: bool = False, fault: BaseException | None = None
     ) -> AttemptEnd | None:
-        """Ask for the end; None when the ledger says that there is still something to do."""
+        """Ask for the end; None when the ledger still has open items."""
         code, sentence = _fault_of(fault) if fault else ("", "")
         answer = await workflow.execute_activity_method(
             FinishActivities.finish,
@@ -445,7 +445,7 @@ class ItemJob:
         )
 
     def _rolled(self) -> JobState | None:
-        """What the next run needs, once this one's history is long and nothing is in flight."""
+        """The state for the next run, once this one's history is long and nothing is in flight."""
         if not self._may_roll():
             return None
         return replace(
@@ -502,7 +502,7 @@ def _read_update(message: Any) -> Control:
 
 
 def _read_leniently(action: Action, message: Any) -> Control:
-    """Read a signal: nobody can be told that it is wrong, and the wish itself is clear."""
+    """Read a signal: its sender cannot get an error, and the action is clear."""
     try:
         return read_control(action, message)
     except InvalidInput:

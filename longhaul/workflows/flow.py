@@ -1,4 +1,4 @@
-"""The workflows of flows: one of its own for each that comes ready."""
+"""The workflows of flows: one for each ready flow."""
 
 from temporalio import workflow
 

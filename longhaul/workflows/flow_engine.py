@@ -1,7 +1,7 @@
-"""What flows share: looks at their rows, children, approvals; the rest is the engine's.
+"""The engine of flows: looks at rows, children and approvals; the rest is `ItemJob`'s.
 
-A flow has no chunks. Its main loop looks at the rows whenever something may have changed and
-does what they say: the transaction of the look decides, the workflow carries out.
+A flow has no chunks. Its main loop looks at the rows whenever something may have changed: the
+transaction of the look decides what happens, the workflow does it.
 """
 
 from typing import Any
@@ -51,12 +51,12 @@ class FlowJob(ItemJob):
 
     @workflow.signal(name="look")
     def look(self, *_unused: Any) -> None:
-        """Look at the rows: somebody has changed them."""
+        """Look at the rows: they have changed."""
         self._steps.look_again()
 
     @workflow.signal(name="approve")
     def approve_signal(self, message: Any = None, *_more: Any) -> None:
-        """Approve or reject a step; what cannot be read is not heeded."""
+        """Approve or reject a step; a message that cannot be read is ignored."""
         try:
             self._steps.wishes.append(Wish(_read_wish(message)))
         except InvalidInput as exc:
@@ -137,10 +137,10 @@ class FlowJob(ItemJob):
             steps.saw(view, resting=resting)
         return view
 
-    # Pause, resume, cancel: down to the children.
+    # Pause, resume and cancel are passed on to the children.
 
     async def _settle(self) -> bool:
-        # Whether everything rests is only known after the children have been told.
+        # Whether everything is paused is only known after the children have been told.
         self._steps.verified = self._status is JobStatus.PAUSED
         if not await super()._settle():
             return False
@@ -158,7 +158,7 @@ class FlowJob(ItemJob):
         return True
 
     async def _wind_down(self) -> AttemptEnd | None:
-        """Stop the children before the flow itself: nobody else would."""
+        """Stop the children before the flow."""
         self._closing = True
         await self._write(RunMode.NOW, None, cancel=self._cancelled)
         self._scheduler.cancel_all()
@@ -196,7 +196,7 @@ class FlowJob(ItemJob):
             return workflow.patched(_RESTING_ROLLS)
         if self._asked:
             return False
-        # Children may take as long to come to rest as a provider is away.
+        # Children may take as long to pause as a provider is down.
         return self._status is not JobStatus.PAUSING or workflow.patched(_RESTING_ROLLS)
 
     def _show_details(self) -> None:

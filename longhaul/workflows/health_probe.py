@@ -14,11 +14,11 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=HEALTH_PROBE)
 class HealthProbe:
-    """Asks a worker of each queue whether it is well."""
+    """Asks a worker of each queue for its health."""
 
     @workflow.run
     async def run(self) -> ProbeResult:
-        """Ask all at once, and note what they say."""
+        """Ask all at once, and store the answers."""
         answers = await asyncio.gather(*(self._ask(queue) for queue in Queue))
         result = ProbeResult(queues=dict(zip(Queue, answers, strict=True)))
         await workflow.execute_activity_method(ProbeActivities.note, result, **policies.NOTE)

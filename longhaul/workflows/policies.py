@@ -1,7 +1,7 @@
-"""Named time-outs and retries: how long each kind of step may take, and what then.
+"""Named time-outs and retries of each kind of step.
 
-They are code and not settings: a workflow whose timing came from the environment could
-not be replayed.
+They are code, not settings: a workflow with timing from the environment could not be
+replayed.
 """
 
 from datetime import timedelta
@@ -18,10 +18,10 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=8)
 # Losses of one chunk in a row before its items are run one by one.
 CHUNK_LOSSES = 3
 
-# Errors that a chunk reports itself; only a lost worker is retried without asking us.
+# Errors that a chunk reports itself; only a lost worker is retried automatically.
 CHUNK_FAULTS = [Unavailable.code, TemporalUnavailable.code, UNEXPECTED]
 
-# Those of them that pass by themselves, and how far they may drive the wait: to 8 seconds.
+# Those of them that pass by themselves, and the limit of their wait: 8 seconds.
 OUTAGES = frozenset({Unavailable.code, TemporalUnavailable.code})
 MOST_OUTAGE_FAULTS = 4
 
@@ -75,7 +75,7 @@ CONTROL: LocalActivityOptions = {
     "retry_policy": _FOR_AS_LONG_AS_IT_TAKES,
 }
 
-# A question to any worker of a queue, and not again: the next one follows in minutes.
+# A question to any worker of a queue, without retries: the next one follows in minutes.
 PROBE: ActivityOptions = {
     "schedule_to_start_timeout": timedelta(seconds=30),
     "start_to_close_timeout": timedelta(seconds=10),
@@ -89,5 +89,5 @@ NOTE: ActivityOptions = {
 
 
 def back_off(faults: int) -> timedelta:
-    """How long to wait after so many faults in a row."""
+    """How long to wait after a number of faults in a row."""
     return min(timedelta(seconds=2 ** min(faults - 1, 6)), timedelta(minutes=1))

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=RETENTION)
 class Retention:
-    """Deletes what has been kept long enough."""
+    """Deletes what is old enough."""
 
     @workflow.run
     async def run(self) -> Purged:

@@ -1,4 +1,4 @@
-"""What a schedule starts: a workflow that creates a job and ends."""
+"""The workflow that a schedule starts: it creates a job and ends."""
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -8,13 +8,13 @@ with workflow.unsafe.imports_passed_through():
     from longhaul.core.schedules import START_SCHEDULED_JOB, Firing, FiringRequest, ScheduledStart
     from longhaul.workflows import policies
 
-# Set by Temporal on whatever a schedule starts.
+# Set by Temporal on workflows that a schedule starts.
 _SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 @workflow.defn(name=START_SCHEDULED_JOB)
 class StartScheduledJob:
-    """Creates the job of one firing; the job has a workflow of its own."""
+    """Creates the job of one firing; the job has its own workflow."""
 
     @workflow.run
     async def run(self, start: ScheduledStart) -> Firing:

@@ -1,4 +1,4 @@
-"""The step scheduler of a flow: children asked for or running, actions that are out, decisions."""
+"""The step scheduler of a flow: children to start or running, running actions, decisions."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,7 +45,7 @@ _REFUSED_STARTS_WAIT = "refused-starts-wait"
 
 @dataclass(slots=True)
 class Wish:
-    """A decision that came as a message, and what became of it."""
+    """A decision that came as a message, and its result."""
 
     wish: ApprovalWish
     answered: bool = False
@@ -53,7 +53,7 @@ class Wish:
 
 
 class StepScheduler(ChunkScheduler):
-    """Knows what of a flow is under way. The rows know it better: it asks them again.
+    """Keeps track of what runs in a flow. The truth is in the rows, which it asks again.
 
     Args:
         poke: Wakes the main loop.
@@ -62,7 +62,7 @@ class StepScheduler(ChunkScheduler):
     def __init__(self, state: JobState, poke: Callable[[], None]) -> None:
         super().__init__(state, poke)
         self.dirty = True
-        # A run that goes on where another has paused has yet to see whether all is at rest.
+        # A run that continues a paused one does not know yet whether everything is paused.
         self.verified = state.status is not JobStatus.PAUSING
         self.view = FlowView()
         self.wishes: list[Wish] = []
@@ -76,11 +76,11 @@ class StepScheduler(ChunkScheduler):
         self._alarms: set[asyncio.Task[None]] = set()
         self._looks_at_rest = 0
 
-    # What the engine asks of every scheduler.
+    # The interface of every scheduler.
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of the flow runs, as far as the latest look can tell."""
+        """Whether nothing of the flow runs, by the latest look."""
         at_rest = all(child.status in _AT_REST for child in self.view.children)
         return self.verified and at_rest and not self._actions
 
@@ -95,14 +95,14 @@ class StepScheduler(ChunkScheduler):
         return done or bool(self._starts) or bool(self.wishes)
 
     def take_page(self, page: Page) -> None:
-        """The steps are looked at, not handed out."""
+        """A flow has no pages of spans."""
 
     def forget_spans(self) -> None:
         """A flow has none: look at the rows again."""
         self.dirty = True
 
     def cancel_all(self) -> None:
-        """Ask the actions that are out to stop; to be called from the main loop only."""
+        """Cancel the running actions; only called from the main loop."""
         for handle in self._actions.values():
             handle.cancel()
 
@@ -125,7 +125,7 @@ class StepScheduler(ChunkScheduler):
         self._poke()
 
     def saw(self, view: FlowView, *, resting: bool) -> None:
-        """Take a view, and see to it that there will be a next one.
+        """Take a view, and plan the next look.
 
         Args:
             resting: The children have been told to pause or to stop.
@@ -151,7 +151,7 @@ class StepScheduler(ChunkScheduler):
         self._wake(min(at, view.wake_at) if view.wake_at else at)
 
     def _ask_again(self) -> None:
-        """Ask for what was refused once more, when it is time and no run is in the way."""
+        """Ask again for what was refused, when it is time and no run blocks it."""
         if self._ask_again_at is not None and workflow.now() < self._ask_again_at:
             return
         for job_id, start in list(self._refused.items()):
@@ -176,7 +176,7 @@ class StepScheduler(ChunkScheduler):
     # Children.
 
     def ask_for(self, start: ChildStart) -> None:
-        """Note that a job of the flow is to be started, once its former run has closed."""
+        """Note a job of the flow to start, once its former run has closed."""
         if start.state.job_id in self._handles and workflow.patched(_REFUSED_STARTS_WAIT):
             self._refused[start.state.job_id] = start
         else:
@@ -215,7 +215,7 @@ class StepScheduler(ChunkScheduler):
 
         def closed(task: "asyncio.Task[Any]") -> None:
             if not task.cancelled():
-                task.exception()  # the row says how it ended; here nobody asks
+                task.exception()  # the row has how it ended; it is not needed here
             self._handles.pop(job_id, None)
             self._ask_again_at = None
             self.look_again()
@@ -225,7 +225,7 @@ class StepScheduler(ChunkScheduler):
     # Actions.
 
     def run_actions(self, keys: list[str], *, epoch: int) -> None:
-        """Run the actions that are due and not out yet."""
+        """Run the actions that are due and not running yet."""
         for key in keys:
             if key not in self._actions:
                 self._actions[key] = workflow.start_activity_method(
@@ -237,7 +237,7 @@ class StepScheduler(ChunkScheduler):
                 )
 
     def take_actions(self) -> None:
-        """Take the actions that have come back."""
+        """Take the actions that have ended."""
         for key in [key for key, handle in self._actions.items() if handle.done()]:
             handle = self._actions.pop(key)
             self.dirty = True

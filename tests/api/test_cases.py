@@ -1,4 +1,4 @@
-"""Test cases: people look at them, give evidence, and say how each test ended."""
+"""Test cases: list them, attach evidence, and review executions."""
 
 import asyncio
 import hashlib

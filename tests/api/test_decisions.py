@@ -268,8 +268,10 @@ async def test_wrong_states_are_answered_with_the_state(
     ended = await take(people.owner, version.id, "approve")
 
     assert answer(too_early) == (
-        400, "wrong_state", "The version is draft: only one that is pending_approval is approved."
-    )  # fmt: skip
+        400,
+        "wrong_state",
+        "The version is draft: only one that is pending_approval can be approved.",
+    )
     assert answer(undecided)[2] == (
         "6 of 6 rules wait for the tester: Loan Number 1, Loan Number 2 and 4 more. List them by "
         "waiting_for=tester."
@@ -294,7 +296,7 @@ async def test_a_version_with_nothing_to_approve_is_not_handed_on(
     empty = await take(people.tester, version.id, "submit")
 
     assert answer(all_rejected)[2] == "All 6 rules are rejected: there is nothing to submit."
-    assert answer(empty)[2] == "The version holds no rules: there is nothing to submit."
+    assert answer(empty)[2] == "The version has no rules: there is nothing to submit."
 
 
 PATHS = [

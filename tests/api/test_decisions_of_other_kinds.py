@@ -209,7 +209,7 @@ async def test_versions_of_every_kind_are_submitted_and_approved(
         (older.version_id, "superseded"),
     ]
     other_kind = await people.reader.get(f"/versions/{newer.version_id}/rules")
-    assert answer(other_kind) == (404, "not_found", f"The version holds {kind}, no rules.")
+    assert answer(other_kind) == (404, "not_found", f"The version has {kind}, not rules.")
     trigger = await people.tester.post(f"/versions/{newer.version_id}/generate-rules")
     assert trigger.status_code == 404
 

@@ -92,5 +92,5 @@ async def test_nothing_is_approved_where_there_is_nothing(
     async with database.begin() as tx:
         await tx.execute("DELETE FROM rule")
 
-    with pytest.raises(WrongState, match="holds no rules"):
+    with pytest.raises(WrongState, match="has no rules"):
         await run(database, flow, version.id)

@@ -25,7 +25,7 @@ _AT_ONCE = 2
 _PATIENCE = 90.0
 _MAX_TEXT = 5_000_000
 # No encoding of ours takes more bytes for a character. Decoded, one character beyond the Basic
-# Multilingual Plane makes four bytes of each, so that nothing is decoded in vain.
+# Multilingual Plane makes four bytes of each, so that nothing is decoded without need.
 _MAX_TEXT_BYTES = 4 * _MAX_TEXT
 
 _BOMS = (

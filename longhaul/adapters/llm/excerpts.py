@@ -69,7 +69,7 @@ def _hits(
             share = records.share_at(number, found.start())
             yield (1.5 if share is None else 1 - share), number, found.start()
         for value in records.named.values():
-            # Less than the label under the key, more than one that is nobody's.
+            # Less than a label under the key, more than one without a record.
             yield from ((0.1, number, one.start()) for one in whole(value).finditer(page))
         yield from ((1.0, number, one.start()) for one in words.finditer(page))
 

@@ -1,1 +1,1 @@
-"""Finds the columns whose names say what an attribute's name says."""
+"""Finds the columns whose names match an attribute's name."""

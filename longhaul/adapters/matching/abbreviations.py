@@ -1,7 +1,7 @@
 """How words become the tokens of column names: cut short, without vowels, by first letters.
 
-The dictionary holds what no rule can find out: the usual irregular abbreviations of data
-modelling and of banking. Everything regular is left to the rules.
+The dictionary has what no rule can find: the usual irregular abbreviations of data modelling
+and banking. Regular ones are left to the rules.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,7 +101,7 @@ MEANINGS: Mapping[str, frozenset[str]] = {
 # Terms of the trade whose letters are not those of the words that forms use for them.
 TERMS: Mapping[str, frozenset[str]] = {
     "reo": frozenset({"bank owned", "real estate owned"}),
-    # What holds in the reporting month is the current state.
+    # The state in the reporting month is the current one.
     "cur": frozenset({"reporting month"}),
     "curr": frozenset({"reporting month"}),
     "cltv": frozenset({"combined ltv", "combined loan to value"}),
@@ -143,7 +143,7 @@ def likeness(token: str, words: tuple[str, ...]) -> float:
 
 
 def skeleton(word: str) -> str:
-    """A word without its vowels and doubled letters, but with its first letter."""
+    """A word without vowels and doubled letters, but with its first letter."""
     kept = word[:1]
     for letter in word[1:]:
         if letter not in _VOWELS and letter != kept[-1]:

@@ -1,4 +1,4 @@
-"""How well a column's name says what an attribute's name says."""
+"""How well a column's name matches an attribute's name."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -14,7 +14,7 @@ _COLUMN_SHARE = 0.6
 _KIND_WEIGHT = 0.4
 _LEAST_LIKENESS = 0.55
 
-# "Interest Type" and `typ_cd` agree in nothing that tells one attribute from another.
+# "Interest Type" and `typ_cd` agree only in words that do not tell attributes apart.
 _KINDS_ONLY = 0.5
 
 # A column that says something else in the place of a word (the state of the mail address, not
@@ -34,7 +34,7 @@ def agreement(words: Words, tokens: tuple[str, ...]) -> float:
     of_name = sum(word.weight * share for word, share in zip(words, said, strict=True)) / sum(
         word.weight for word in words
     )
-    # Nobody says "code" of a state, but its column does. A column of another kind than the
+    # A state is not called a "code", but its column is. A column of another kind than the
     # one that the name speaks of is another column.
     other_kind = any(
         word.text in KIND_WORDS and not share for word, share in zip(words, said, strict=True)
@@ -62,7 +62,7 @@ def agreement(words: Words, tokens: tuple[str, ...]) -> float:
 
 
 def _align(words: Sequence[Word], tokens: Sequence[str]) -> tuple[list[float], list[float], bool]:
-    """Give each token the words it says best, the surest first.
+    """Match each token to the words that fit best, the surest first.
 
     Returns how surely each word is said, how surely each token is explained, and whether the
     tokens come in the order of the words.
@@ -89,6 +89,6 @@ def _pairs(
             for end in range(start + 1, min(start + MOST_WORDS, len(texts)) + 1):
                 value = likeness(token, texts[start:end])
                 if value >= _LEAST_LIKENESS:
-                    # Of equals, the one that says more goes first.
+                    # Among equals, the one with more meaning goes first.
                     weight = sum(word.weight for word in words[start:end])
                     yield value, weight, place, start, end

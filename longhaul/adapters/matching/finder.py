@@ -1,7 +1,7 @@
 """Searches thousands of columns for those that may feed an attribute.
 
-Comparing names word by word is exact but slow, so a quick look over all columns decides
-which are compared. It looks for names that are alike when abbreviations are written out,
+Comparing names word by word is exact but slow, so a quick test of all columns decides
+which are compared. It searches names that are alike when abbreviations are written out,
 for names that are alike without vowels, and for tokens that are words, or their first letters.
 """
 
@@ -25,16 +25,16 @@ SHORTLIST = 20
 _LOOKED_AT = 60
 _MOST_OF_A_TOKEN = 50
 
-# Attributes that are compared to find out whether one of them fits a column better.
+# How many attributes are compared to find whether one of them fits a column better.
 _CLAIMANTS = 12
 _CLAIMED_COLUMNS = 5
 
-# What another attribute says better is hardly meant: two attributes share a column where
-# both fit it alike.
+# A column that fits another attribute better is unlikely: two attributes share a column if
+# both fit it equally.
 _CLAIM_FACTOR = 2.5
 _ALIKE = 0.05
 
-# Of equal columns in two tables, the one whose table is named like the report.
+# Among equal columns in two tables, the one whose table is named like the report.
 _TABLE_BONUS = 0.01
 _SHORTEST = 2
 
@@ -107,7 +107,7 @@ class _Index:
         return Candidate(column=column, score=round(max(score, 0.0), 3), rivals=tuple(rivals))
 
     def _claims_on(self, column: str) -> Mapping[str, float]:
-        """How well the attributes agree with a column that seem to be named like it."""
+        """How well attributes with similar names agree with a column."""
         claims = self._claims.get(column)
         if claims is None:
             near: set[int] = set()
@@ -162,7 +162,7 @@ def _letters(text: str) -> str:
 
 
 def _whole_tokens(name: str) -> Iterator[str]:
-    """Tokens that say a word as it is, or words next to each other by their first letters."""
+    """Tokens that are a word, or the first letters of adjacent words."""
     for reading in readings_of(name):
         texts = [word.text for word in reading]
         yield from texts

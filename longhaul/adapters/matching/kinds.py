@@ -1,4 +1,4 @@
-"""What kind of value a column holds, by its name and type, and whether an attribute fits."""
+"""The kind of value of a column, by its name and type, and whether an attribute fits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ _MOMENTS = frozenset({DataType.DATE, DataType.DATE_TIME})
 _TEXTS = frozenset({DataType.STRING, DataType.JSON})
 _CODES = _TEXTS | _NUMBERS | {DataType.BOOLEAN}
 
-# What the last token of a column's name promises.
+# The kind of value that the last token of a column's name stands for.
 KIND_TOKENS: Mapping[str, frozenset[DataType]] = {
     **dict.fromkeys(("amt", "amount", "bal", "prc", "val"), _NUMBERS),
     **dict.fromkeys(("pct", "percent", "rt", "rate", "ratio"), _NUMBERS),
@@ -29,7 +29,7 @@ _LONGEST_CODE = 10
 _FLAG_TOKENS = frozenset({"flg", "flag", "ind", "yn"})
 _NAME_TOKENS = frozenset({"nm", "name", "desc", "txt"})
 
-# The beginnings of type names; what is none of these promises nothing.
+# The beginnings of type names; others stand for no kind.
 _TYPES: Sequence[tuple[tuple[str, ...], frozenset[DataType]]] = (
     (("bool",), frozenset({DataType.BOOLEAN, DataType.STRING, DataType.INTEGER})),
     (("date", "timestamp", "time"), _MOMENTS),
@@ -44,12 +44,12 @@ _MISFIT, _POOR, _FITS = 0.5, 0.85, 1.0
 
 
 def is_kind(token: str) -> bool:
-    """Whether a token says what kind of value a column holds, and nothing else."""
+    """Whether a token only says what kind of value a column has."""
     return token in KIND_TOKENS
 
 
 def fit(attribute: Attribute, column: PhysicalColumn, tokens: Sequence[str]) -> float:
-    """How well the kind of value fits: 1, or less where name or type speak against it."""
+    """How well the kind of value fits: 1, or less if name or type contradict."""
     return min(_fit_of_name(attribute, tokens), _fit_of_type(attribute, column))
 
 

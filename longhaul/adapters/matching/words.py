@@ -1,11 +1,11 @@
-"""Names taken apart: the words of an attribute, the tokens of a column."""
+"""Names split up: the words of an attribute, the tokens of a column."""
 
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
-# Carry no meaning that a column's name would repeat.
+# Words without a meaning that a column's name would repeat.
 STOP_WORDS = frozenset(
     {
         *("a", "an", "and", "any", "as", "at", "by", "for", "from", "in", "is", "of", "on", "or"),
@@ -13,7 +13,7 @@ STOP_WORDS = frozenset(
     }
 )
 
-# Say what kind of value it is; half of the world's columns carry one.
+# Words for the kind of value; half of all columns have one.
 KIND_WORDS = frozenset(
     {
         *("amount", "code", "coding", "count", "date", "flag", "id", "indicator", "name", "number"),
@@ -30,16 +30,16 @@ _ASIDE = re.compile(r"\([^)]*\)")
 # Where the main phrase of a name ends: "Credit Score at Origination", "Product Type - Current".
 _PHRASE_END = re.compile(r"[(]| [-–—] | (?:at|of|in|as|by|to|before|after)\b")
 
-# From here on a name says which one is meant, rather than what.
+# From here on a name says which one, not what.
 _QUALIFIER = re.compile(r" [-–—] | (?:at|in|as|by|before|after)\b", re.IGNORECASE)
 
-# An acronym that stands beside what it stands for: "Debt to Income (DTI)", "Default - PD".
+# An acronym beside its words: "Debt to Income (DTI)", "Default - PD".
 _ACRONYM = re.compile(r"\(([A-Z&]{2,6})\)| [-–—] ([A-Z]{2,6})$")
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of an attribute's name, and how much it says."""
+    """A word of an attribute's name, and its weight."""
 
     text: str
     weight: float
@@ -50,9 +50,9 @@ Words: TypeAlias = tuple[Word, ...]
 
 @lru_cache(maxsize=8_192)
 def readings_of(name: str) -> tuple[Words, ...]:
-    """The words of an attribute's name, in each way that it can be said.
+    """The words of an attribute's name, in each of its readings.
 
-    "Debt to Income (DTI) at Origination" is said with the three words or with the acronym.
+    "Debt to Income (DTI) at Origination" is read with the three words or with the acronym.
     """
     acronym = _ACRONYM.search(name)
     letters = (acronym[1] or acronym[2]).replace("&", "") if acronym else ""
@@ -70,7 +70,7 @@ def tokens_of(column: str) -> tuple[str, ...]:
 
 
 def _start_of_phrase(text: str, letters: str) -> int | None:
-    """Where the last words begin whose first letters are these; small words may be left out."""
+    """Where the last words with these first letters begin; small words may be left out."""
     parts = list(_PART.finditer(text))
     for first in range(len(parts) - 1, -1, -1):
         words = [part[0].lower() for part in parts[first:]]
@@ -89,7 +89,7 @@ def _words_of(name: str) -> Words:
     for found in _PART.finditer(name):
         text = "percent" if found[0] == "%" else found[0].lower()
         weight = _weight(text)
-        # The "(2)" of a form that is repeated is no aside.
+        # The "(2)" of a repeated form is not an aside.
         if not text.isdigit() and any(start < found.start() < end for start, end in asides):
             weight *= _ASIDE_FACTOR
         elif found.start() > qualified:
@@ -99,7 +99,7 @@ def _words_of(name: str) -> Words:
 
 
 def _with_head(words: list[Word], name: str) -> Words:
-    """Let the noun that the others stand before count more: the vendor of a "Score Vendor"."""
+    """Give the last noun more weight: the vendor of a "Score Vendor"."""
     end = _PHRASE_END.search(name)
     head = len(_PART.findall(name[: end.start()] if end else name)) - 1
     if head > 0 and words[head].weight == 1.0:

@@ -1,4 +1,4 @@
-"""What an attribute's data mean to the bank, by its name, its flags and its description."""
+"""What an attribute's data mean for the bank, by its name, flags and description."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from longhaul.core.attributes import Attribute, Obligation
 from longhaul.core.mappings import Classification, Level, SecurityClass
 
-# The first whose words are in the name; what is in none belongs to the servicing of the loan.
+# The first whose words are in the name; without one it belongs to the servicing of the loan.
 _PROCESSES: Sequence[tuple[str, str]] = (
     (
         "foreclosure|reo|bank owned|third party sale|liquidation|recovery|sales? price",

@@ -1,4 +1,4 @@
-"""Ideas about coded columns: which codes there are, and how a code is spelt."""
+"""Ideas about coded columns: which codes there are, and how a code is written."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,12 +14,12 @@ from longhaul.core.rules import RuleType, Severity
 
 _STATE, _ZIP = 2, 5
 
-# As many codes as a sentence can bear.
+# The most codes in a sentence.
 _NAMED = 12
 
 
 def codings(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """That a code is one of those known, and how a code is spelt."""
+    """That a code is a known one, and how a code is written."""
     known = known_codes(attribute)
     if known:
         values, why, confidence = known
@@ -43,7 +43,7 @@ def codings(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
         yield replace(placeholders(attribute, ["00000", "99999"]), weight=61)
     pattern, what = _spelling(attribute, form.length)
     if pattern:
-        # Next to a list of codes their spelling says little more.
+        # With a list of codes their spelling adds little.
         weight = 90 if is_zip else 45 if known else 55
         yield Idea(
             expectation=MATCH_REGEX,
@@ -95,7 +95,7 @@ def _text_codes(attribute: Attribute, length: int) -> tuple[list[Any], str, floa
 
 
 def _fits(seen: set[str], answers: set[str]) -> bool:
-    # One stray value among all the answers is an error that the rule is to find.
+    # One stray value among all the answers is an error that the rule should find.
     return seen <= answers or (answers <= seen and len(seen - answers) == 1)
 
 

@@ -1,4 +1,4 @@
-"""Where the true value of an attribute stands, and how a tester recognises it."""
+"""Documents with the true value of an attribute, and how a tester recognises it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def expected_documents(attribute: Attribute, process: str) -> tuple[str, ...]:
 
 
 def keywords(attribute: Attribute) -> tuple[str, ...]:
-    """What stands beside the value in a document."""
+    """The words beside the value in a document."""
     name = re.sub(r"\s*[-–—(].*", "", attribute.name).strip() or attribute.name
     words = [word.lower() for word in _WORD.findall(name) if word.lower() not in _SMALL]
     found: list[str] = [name.lower(), *words, *_ACRONYM.findall(attribute.name)]
@@ -43,7 +43,7 @@ def keywords(attribute: Attribute) -> tuple[str, ...]:
 
 
 def hints(attribute: Attribute, kin: Sequence[str]) -> tuple[str, ...]:
-    """What a tester should look at."""
+    """What a tester should check."""
     form = read_format(attribute)
     found = []
     if attribute.format:

@@ -1,4 +1,4 @@
-"""What an attribute's sample values and description say about it."""
+"""What an attribute's sample values and description show."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ LARGEST_FRACTION = 1.5
 
 
 def read_format(attribute: Attribute) -> Format | None:
-    """How the attribute's values are written, as far as its format can be read."""
+    """How the attribute's values are written, if its format can be read."""
     try:
         return parse_format(attribute.format)
     except UnknownFormat:
@@ -71,7 +71,7 @@ _JOINED = re.compile(r"^,? (?:to|and|or) $|^, $")
 def documented_codes(description: str) -> list[str]:
     """The codes that a description explains: "1 the owner, 2 a tenant, U unknown".
 
-    None of them when any number in it may be something else than a code.
+    None if a number in it may be something else than a code.
     """
     codes: list[str] = []
     end = -1
@@ -92,7 +92,7 @@ def documented_codes(description: str) -> list[str]:
 
 
 def recurring_codes(attribute: Attribute) -> list[str]:
-    """The few short values that recur among many; none when the evidence is thin."""
+    """The few short values that recur among many; none if there are too few values."""
     values = texts(attribute)
     distinct = sorted(set(values))
     is_enough = len(values) >= FEWEST_FOR_CODES and len(distinct) * 3 <= len(values)
@@ -101,7 +101,7 @@ def recurring_codes(attribute: Attribute) -> list[str]:
 
 
 def contradicted(expectation: str, kwargs: Mapping[str, Any], attribute: Attribute) -> bool:
-    """Whether more sample values break a rule than chance would explain."""
+    """Whether more sample values break a rule than chance explains."""
     test = _TESTS.get(expectation)
     if test is None or "row_condition" in kwargs:
         return False
@@ -136,7 +136,7 @@ def _number(value: Any) -> float | None:
 
 def _time(value: Any, attribute: Attribute) -> datetime | None:
     form = read_format(attribute)
-    # "202412" also reads as the second of January when the days' form is tried first.
+    # "202412" can also be read as the second of January if the form of days is tried first.
     first = [form.strftime] if form and form.strftime else []
     for written in (
         *first,

@@ -24,16 +24,16 @@ VERSION = "2"
 
 _QUOTE = 300
 
-# A line that names its own value is no value of the line above.
+# A line with its own label and value is not a value of the line above.
 _NAMED = re.compile(r"[A-Za-z)] ?[:=]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A value that a label seems to name.
+    """A value that may belong to a label.
 
     Attributes:
-        weight: What finding it in this way is worth, 0-1.
+        weight: The confidence of this way of finding it, 0-1.
     """
 
     page: int
@@ -44,10 +44,10 @@ class _Found:
 
 
 class OfflineExtractor:
-    """Looks for the attribute's name, and for the value that stands behind or below it.
+    """Searches the attribute's name, and the value after or below it.
 
     Args:
-        seconds_per_item: How long to pretend to think, for demonstrations and tests.
+        seconds_per_item: How long to wait for each item, for demonstrations and tests.
     """
 
     def __init__(self, *, seconds_per_item: float = 0.0) -> None:
@@ -146,7 +146,7 @@ def _in_tables(
                 continue
             cell = below(table.header, table.title, row, aligned=aligned)
             if cell is not None:
-                # A row that carries more of the keys is more surely the record's.
+                # A row with more of the keys is more surely the record's.
                 weight = round((0.95 - 0.2 * (1 - len(named) / len(wanted))) * trust, 2)
                 yield _Found(
                     page=number, cell=cell, line=row, weight=weight, why="In the record's row."

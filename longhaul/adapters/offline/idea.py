@@ -1,4 +1,4 @@
-"""An idea: a rule that the offline analyst could propose, and how much it cares."""
+"""An idea: a rule that the offline analyst could propose, with its weight."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Idea:
 
 
 def rows(*, weight: int) -> Idea:
-    """That there is anything to judge at all."""
+    """That there are rows to judge."""
     return Idea(
         expectation=ROW_COUNT,
         kwargs={"min_value": 1},
@@ -52,7 +52,7 @@ def rows(*, weight: int) -> Idea:
 
 
 def placeholders(attribute: Attribute, values: Sequence[Any]) -> Idea:
-    """That a value is not one of those that stand for a missing one."""
+    """That a value is not a placeholder for a missing one."""
     return Idea(
         expectation=NOT_IN_SET,
         kwargs={"column": attribute.name, "value_set": list(values)},

@@ -9,14 +9,14 @@ from longhaul.core.layout import words_of
 _BRACKETS = re.compile(r"\([^()]*\)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
-# What a label that lacks words in brackets, which may tell it from another, is worth.
+# The weight of a label without its words in brackets, which may tell it from another.
 DOUBT = 0.5
 
 
 def label(attribute: Attribute) -> re.Pattern[str]:
     """A pattern of an attribute's name; its group `doubtful` holds one without words in brackets.
 
-    `UPB (Net)` is not `UPB`, while the `(DTI)` of a debt to income only says it again.
+    `UPB (Net)` is not `UPB`, while the `(DTI)` of a debt to income only repeats it.
     """
     short = _BRACKETS.sub(lambda found: "" if _says_nothing(found) else found[0], attribute.name)
     sure = [attribute.name, short, attribute.column or "", attribute.mdrm or ""]
@@ -27,7 +27,7 @@ def label(attribute: Attribute) -> re.Pattern[str]:
 
 
 def behind(attribute: Attribute) -> re.Pattern[str]:
-    """A line that says a value behind the label, with groups `colon` and `value`.
+    """A line with a value after the label, with groups `colon` and `value`.
 
     The label begins a line, a cell or a sentence: in `Current Interest Rate: 5` the words
     `Interest Rate` are the end of another one.
@@ -36,11 +36,11 @@ def behind(attribute: Attribute) -> re.Pattern[str]:
     number = "|".join(
         ["[0-9]{1,3}[.):]?", *([re.escape(attribute.mdrm)] if attribute.mdrm else [])]
     )
-    # A gap is entered at its end only: it may be as long as a page.
+    # A gap is matched at its end only: it may be as long as a page.
     start = r"(?:^|(?<=  )(?! )|(?<=[\t|])|(?<=[a-z0-9)%][.,;]))\s{0,8}(?:[-*•·]\s*)?"
     start += rf"(?:(?:{number})\s+)?"
     article = r"(?:(?:the|your|our|its|this)\s+)?"
-    # Behind a mere gap may stand the next title of a table, which holds no number.
+    # After a gap there may be the next title of a table, which has no number.
     gap = r"(?: {2,}|\t+)"
     if attribute.data_type in (*NUMBERS, *TIMES):
         gap += r"(?=(?:\S| (?! ))*[0-9])"

@@ -26,10 +26,10 @@ _AT_MOST_OF_A_TIE = 0.6
 
 
 class OfflineMapper:
-    """Proposes the likeliest column of the shortlist, as sure as the names agree.
+    """Proposes the likeliest column of the shortlist; the confidence is the names' agreement.
 
     Args:
-        seconds_per_item: How long to pretend to think, for demonstrations and tests.
+        seconds_per_item: How long to wait for each item, for demonstrations and tests.
     """
 
     def __init__(self, *, seconds_per_item: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""What the names of mortgage fields mean: the offline analyst's rules of thumb, as data.
+"""The meanings of mortgage fields by name: the offline analyst's rules of thumb, as data.
 
 Patterns are searched in names in lower case with plain dashes; the first match counts.
 """
@@ -15,8 +15,8 @@ class Range:
     """What values a quantity can take.
 
     Attributes:
-        mean: Between what the mean of a portfolio lies; None where nothing is known.
-        in_percent: Whether the ends are percents, to be divided where fractions are reported.
+        mean: The range of a portfolio's mean; None if it is not known.
+        in_percent: Whether the ends are percents; they are divided if fractions are reported.
     """
 
     words: str
@@ -199,7 +199,7 @@ RANGES = (
         severity=Severity.HIGH,
     ),
     Range(
-        # What costs of collection leave over may be less than nothing.
+        # After the costs of collection it may be negative.
         words="net recovery",
         low=-100_000_000,
         high=100_000_000,
@@ -222,7 +222,7 @@ class Order:
     Attributes:
         own: The attribute that the rule is proposed for.
         is_greater: Whether that one is the greater.
-        unless: With such an attribute in the report the order means nothing.
+        unless: With such an attribute in the report the order does not hold.
         where_positive: Only records in which the other is above zero count.
         exceptions: Attributes that tell which records may be out of order: those with a number
             above zero, or a day. Where the report has all of them the others must be in order.
@@ -514,14 +514,14 @@ NEEDED = (
     ),
 )
 
-# Where a report of a month begins to make sense: the collection's first month.
+# The first month of the collection.
 FIRST_Y14M = "2012-06-01"
 OLDEST_LOAN = "1970-01-01"
 LAST_DAY = "2099-12-31"
 
-# Fields that name the record itself.
+# Fields that identify the record.
 IDENTIFIER = r"^(loan|account|reference|facility) (number|id|identifier)$"
-# What a row of a history is of: every record may be there once a period.
+# Periods of a history: every record may occur once a period.
 PERIOD = "^(reporting|as of).*(month|date)"
 MONTH = "reporting.*month|as of.*(month|date)"
 

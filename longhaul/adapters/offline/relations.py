@@ -1,4 +1,4 @@
-"""Ideas about a column and its neighbours: needed where, key with, before, above, the same as."""
+"""Ideas about a column and others: needed if, key with, before, above, the same as."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,10 +23,10 @@ _ZERO = ("==", 0)
 
 
 def presence(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """That a value is there: always, or where another field calls for it."""
+    """That there is a value: always, or if another field requires it."""
     name = attribute.name
     is_conditional = attribute.mandatory is not Obligation.MANDATORY
-    # A form demands the field, and its own words may still say when it stays empty.
+    # A form requires the field, but its description may say when it stays empty.
     is_conditional |= is_about("[;,:] only (for|in|after|where)|empty for", attribute.description)
     if not is_conditional:
         yield Idea(
@@ -59,7 +59,7 @@ def presence(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
 
 
 def keys(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """That what names a record names only one, or one in a period where the report has such."""
+    """That a key occurs once, or once in a period if the report has periods."""
     name = attribute.name
     identifiers = [one for one in (name, *siblings) if is_about(IDENTIFIER, one)][:1]
     names_record = identifiers == [name] or (attribute.is_key and not identifiers)
@@ -98,7 +98,7 @@ def orders(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
     for order in known:
         for other in _others(order.own, order.other, attribute, siblings):
             if order.unless is None or not any(is_about(order.unless, one) for one in siblings):
-                # Its own words may know of no exceptions.
+                # Its description may have no exceptions.
                 is_strict = is_about(
                     r"\bnever (more|less|above|below|before|after)\b", attribute.description
                 )
@@ -140,7 +140,7 @@ def _order(order: Order, name: str, other: str, siblings: Sequence[str]) -> Idea
 
 
 def _spared(exceptions: Sequence[str], siblings: Sequence[str]) -> dict[str, Any] | None:
-    """The records that are no exceptions, if the report can tell."""
+    """The records that are not exceptions, if the report shows them."""
     found = [next((s for s in siblings if is_about(one, s)), None) for one in exceptions]
     conditions = [
         _condition(name, None, is_null=True) if is_about("date", name) else _condition(name, _ZERO)

@@ -1,7 +1,7 @@
 """The four judged parts of an attribute's risk, by rules of thumb; each is 1-15.
 
-Each part starts low and is raised by what can be named, and those names go into the
-rationale. What rules have measured weighs more than what a name suggests.
+Each part starts low and is raised by reasons, which go into the rationale. Measurements of
+rules weigh more than what a name suggests.
 """
 
 import re
@@ -16,7 +16,7 @@ from longhaul.core.scoping import LEAST_PART, MOST_PART, Measures
 _FIGURES = frozenset({DataType.INTEGER, DataType.DECIMAL})
 _MOMENTS = frozenset({DataType.DATE, DataType.DATE_TIME})
 
-# What stress tests and capital rules are computed from, the heaviest first.
+# The inputs of stress tests and capital rules, the most important first.
 _WEIGHTY: Sequence[tuple[str, int, str]] = (
     (
         "unpaid principal|exposure at|charge.?off|loss given|probability of default|recovery",
@@ -70,14 +70,14 @@ _MOST_FROM_KIN = 7
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One judged part, and what raised it."""
+    """One judged part, and its reasons."""
 
     points: int
     reasons: tuple[str, ...]
 
     @classmethod
     def of(cls, base: int, raised: Iterable[tuple[int, str]]) -> "Part":
-        """Add up what raises a part, within its bounds."""
+        """Add up the reasons of a part, within its bounds."""
         found = [(points, reason) for points, reason in raised if points]
         total = base + sum(points for points, _ in found)
         return cls(
@@ -152,7 +152,7 @@ def common_errors(attribute: Attribute, measures: Measures | None) -> Part:
 
 
 def downstream_dependencies(attribute: Attribute, kin: Sequence[str]) -> Part:
-    """How much depends on the values: keys, figures, attributes that speak of the same."""
+    """How much depends on the values: keys, figures, related attributes."""
     return Part.of(
         2,
         [
@@ -165,7 +165,7 @@ def downstream_dependencies(attribute: Attribute, kin: Sequence[str]) -> Part:
 
 
 def kin_of(attribute: Attribute, siblings: Sequence[str]) -> list[str]:
-    """The other attributes that share a telling word, those that share most first."""
+    """The other attributes that share a significant word, those that share most first."""
     own = _telling(attribute.name)
     shared = [(len(own & _telling(name)), name) for name in siblings]
     near = [(count, name) for count, name in shared if count]

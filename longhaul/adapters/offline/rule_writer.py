@@ -27,7 +27,7 @@ from longhaul.core.rules import (
 MODEL = "rules-of-thumb"
 VERSION = "3"
 
-# What is cheap to see and spoils the rest comes first.
+# Rules that are cheap and whose failures break others come first.
 _EXECUTION = (
     RuleType.COMPLETENESS,
     RuleType.FORMAT,
@@ -37,7 +37,7 @@ _EXECUTION = (
     RuleType.ACCURACY,
 )
 
-# Each looks at an attribute from one side.
+# Each has one kind of ideas about an attribute.
 _SIDES = (
     presence,
     written,
@@ -59,7 +59,7 @@ class OfflineRuleWriter:
     """Proposes what a name, a format, flags, a description and sample values suggest.
 
     Args:
-        seconds_per_item: How long to pretend to think, for demonstrations and tests.
+        seconds_per_item: How long to wait for each item, for demonstrations and tests.
     """
 
     def __init__(self, *, seconds_per_item: float = 0.0) -> None:
@@ -80,7 +80,7 @@ class OfflineRuleWriter:
             idea
             for side in _SIDES
             for idea in side(attribute, near)
-            # A name may promise another type than the attribute has.
+            # A name may suggest another type than the attribute has.
             if attribute.data_type in VOCABULARY[idea.expectation].suits
         ]
         chosen = _choose(_weigh(ideas, attribute), attribute)
@@ -96,7 +96,7 @@ class OfflineRuleWriter:
 
 
 def _weigh(ideas: Sequence[Idea], attribute: Attribute) -> list[Idea]:
-    """Let the sample values speak for or against each idea."""
+    """Weigh each idea by the sample values."""
     has_samples = bool(present(attribute))
     weighed = []
     for idea in ideas:
@@ -110,14 +110,14 @@ def _weigh(ideas: Sequence[Idea], attribute: Attribute) -> list[Idea]:
 
 
 def _choose(ideas: Sequence[Idea], attribute: Attribute) -> list[Idea]:
-    """The best ideas: as many as are strong, but no fewer and no more than asked for."""
+    """The best ideas: all strong ones, within the limits."""
     is_watched = attribute.is_cde or attribute.has_issues
     chosen: list[Idea] = []
     kinds: Counter[str] = Counter()
     seen: set[tuple[str, str]] = set()
     for idea in ideas:
         is_wanted = idea.weight >= STRONG or len(chosen) < FEWEST_RULES
-        # Critical and troubled attributes are looked at from one more side.
+        # Critical and troubled attributes get one more rule.
         is_wanted |= is_watched and len(chosen) == FEWEST_RULES and idea.weight >= FILLING
         same = (idea.expectation, kwargs_hash(idea.kwargs))
         if not is_wanted or same in seen or kinds[idea.expectation] == _MOST_OF_A_KIND:

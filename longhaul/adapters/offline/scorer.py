@@ -27,19 +27,19 @@ from longhaul.core.scoping import (
 MODEL = "rules-of-thumb"
 VERSION = "1"
 
-# From this score on an attribute is worth a test, whatever its flags.
+# From this score on an attribute is tested, whatever its flags.
 _TESTED_FROM = 30
 
-# Near the border one can be of two minds.
+# Near the border the confidence is lower.
 _NEAR = 4
 _SURE, _PER_EVIDENCE, _DOUBT = 0.62, 0.08, 0.15
 
 
 class OfflineScorer:
-    """Recommends by what name, format, flags, siblings and measured rules say.
+    """Recommends by name, format, flags, siblings and measured rules.
 
     Args:
-        seconds_per_item: How long to pretend to think, for demonstrations and tests.
+        seconds_per_item: How long to wait for each item, for demonstrations and tests.
     """
 
     def __init__(self, *, seconds_per_item: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""Ideas about the values of one column: present, of a size, written in a way."""
+"""Ideas about the values of one column: range, size and form."""
 
 from collections.abc import Iterator, Sequence
 
@@ -28,14 +28,14 @@ from longhaul.core.expectations import (
 from longhaul.core.formats import DataType
 from longhaul.core.rules import RuleType, Severity
 
-# What source systems write where they know nothing.
+# What source systems write for unknown values.
 _NO_TEXTS = ("N/A", "NA", "NULL", "UNKNOWN", "?", "-", "*", ".")
 _NO_NUMBERS = (99_999_999, 999_999_999, 9_999_999_999)
 _NO_DAYS = ("1900-01-01", "9999-12-31")
 
 
 def ranges(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """Between which ends a quantity of this name lies, and its mean."""
+    """The range of a quantity of this name, and of its mean."""
     if attribute.data_type not in NUMBERS or known_codes(attribute):
         return
     name = attribute.name
@@ -71,7 +71,7 @@ def ranges(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
 
 
 def dates(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """Between which days a day lies."""
+    """The range of a day."""
     if attribute.data_type not in TIMES:
         return
     name = attribute.name
@@ -96,7 +96,7 @@ def dates(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
 
 
 def written(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """Times and numbers: how the format says they are written."""
+    """Times and numbers: the form that the format prescribes."""
     name, form = attribute.name, evidence.read_format(attribute)
     strftime = form.strftime if form else None
     if strftime in STRFTIME_FORMATS.get(attribute.data_type, ()):
@@ -127,7 +127,7 @@ def written(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
 
 
 def texts(attribute: Attribute, siblings: Sequence[str]) -> Iterator[Idea]:
-    """Texts: how long they are, and what must not hide in them."""
+    """Texts: how long they are, and what they must not contain."""
     if attribute.data_type is not DataType.STRING:
         return
     name, form = attribute.name, evidence.read_format(attribute)

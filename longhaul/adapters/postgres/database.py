@@ -29,7 +29,7 @@ _SESSION = {
     "application_name": "longhaul",
     "timezone": "UTC",
     # For disks without a head to move. Statements that name a few rows of a large table by
-    # their key shall find them by its index, whatever the server guesses of a new job's rows.
+    # their key must use its index, whatever the server's estimate of a new job's rows.
     "random_page_cost": "1.1",
 }
 

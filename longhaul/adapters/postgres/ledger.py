@@ -200,7 +200,7 @@ class PostgresLedger:
             await tx.execute(_NOTE_LOSSES, job_id, ordinal, losses)
 
     async def take_loss_back(self, job_id: str, ordinal: int, losses: int) -> None:
-        """Count one loss less, if nobody has noted anything since it was set to `losses`."""
+        """Count one loss less, if it is still `losses`."""
         async with self._database.begin() as tx:
             await tx.execute(_TAKE_LOSS_BACK, job_id, ordinal, losses)
 

@@ -198,7 +198,7 @@ def _where_items(job_id: str, wanted: ItemFilter) -> _Where:
     if wanted.states:
         where.add("state = ANY ({})", [str(state) for state in wanted.states])
         # The same statement asks the job's row first: it agrees with the ledger at every commit,
-        # and no index tells where in a million items there is none of a state.
+        # and no index shows that a million items have none of a state.
         where.add(f"(SELECT {_counted(wanted.states)} FROM job WHERE id = {{}}) > 0", job_id)
     if wanted.error_code is not None:
         where.add("error_code = {}", wanted.error_code)

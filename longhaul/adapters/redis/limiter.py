@@ -52,7 +52,7 @@ class RedisRateLimiter:
     async def acquire(
         self, tokens: int, still: Callable[[], Awaitable[bool]]
     ) -> "RedisPermit | LocalPermit | None":
-        """Wait in line, then for the turn of one request of about so many tokens."""
+        """Wait in line, then for the turn of one request of about this many tokens."""
         async with self._line:
             while await still():
                 turn = await take(self.reserve(tokens), self._give_back)

@@ -30,7 +30,7 @@ class BreakerRules:
     probe: float = 30_000
 
     def many(self, under_way: int) -> int:
-        """How many failures open it while so many calls are under way."""
+        """How many failures open it while this many calls are under way."""
         return max(self.failures, under_way // 2)
 
 

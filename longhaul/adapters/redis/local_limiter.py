@@ -60,7 +60,7 @@ class Quota:
         """How many requests of a process may hold future turns: a moment's worth.
 
         Turns of a worker that dies, and most of those of a job that pauses, are lost to
-        everyone; so whoever has to wait longer waits in line without one.
+        everyone; so a request that has to wait longer waits in line without one.
         """
         per_second = self.requests_per_minute / 60
         if self.tokens_per_minute:
@@ -181,7 +181,7 @@ class LocalRateLimiter:
     async def acquire(
         self, tokens: int, still: Callable[[], Awaitable[bool]]
     ) -> "LocalPermit | None":
-        """Wait in line, then for the turn of one request of about so many tokens."""
+        """Wait in line, then for the turn of one request of about this many tokens."""
         async with self._line:
             while await still():
                 permit = await self.acquire_unless(tokens, _never)

@@ -168,5 +168,5 @@ def _footer() -> Markup:
         "How the scores are computed: each rule counts the values that it judges and those of "
         "them that fail. A pass rate is the passed values of a group over its checked values; "
         "percentages are rounded down, so that 100 % means that nothing failed. "
-        "Values that a rule ignores, and rules that could not run, are in no score.",
+        "Values that a rule ignores, and rules that could not run, are not in any score.",
     )

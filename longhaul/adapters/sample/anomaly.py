@@ -16,7 +16,7 @@ from longhaul.core.formats import DataType
 
 KEY_COLUMN = "ln_nbr"
 
-# One row in so many is spoiled: 1 % of them, at a place of its own in each block.
+# One row in this many is spoiled: 1 % of them, at a different place in each block.
 ROWS_PER_ANOMALY = 100
 
 
@@ -39,8 +39,8 @@ class Anomaly:
     """One planted fault.
 
     Attributes:
-        row_key: The loan number as the table has it. Of a duplicate it is the number that
-            the row took from an earlier one, so that two rows answer to it.
+        row_key: The loan number as the table has it. For a duplicate it is the number of
+            an earlier row, so that two rows have it.
         column: The physical column that was spoiled.
     """
 
@@ -51,11 +51,11 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A cell that is about to be spoiled.
+    """A cell to be spoiled.
 
     Attributes:
         row: The clean row, by column.
-        earlier_key: The loan number of some row before, or None where there is none to take.
+        earlier_key: The loan number of an earlier row, or None if there is none.
     """
 
     column: Column
@@ -75,7 +75,7 @@ class Victim:
 class Planter:
     """Spoils one cell in every hundred rows, the kinds taking turns.
 
-    Which rows and cells depends on the dice and on the rows before, never on how many rows
+    Rows and cells depend on the dice and on earlier rows, never on the number of rows that
     follow: a longer table begins like a shorter one.
     """
 
@@ -95,7 +95,7 @@ class Planter:
         """Plant an anomaly into the row if it is its turn, and return its record.
 
         Args:
-            index: Where the row stands in the table, from 0; every row is asked once, in order.
+            index: The row's place in the table, from 0; called once for every row, in order.
             values: The clean row; one of them is changed.
             key_of: The loan number of a row by its index.
         """
@@ -152,7 +152,7 @@ def _is_past_date(column: Column) -> bool:
     return column.fields[0].format.strftime == "%Y%m%d" and column.source != "nxt_pmt_due_dt"
 
 
-# A fault in a key would leave its row without a name; only a duplicate is planted there.
+# A fault in a key would make its row unidentifiable; only a duplicate is planted there.
 def _apt(is_apt: Callable[[Column], bool]) -> Callable[[Column], bool]:
     return lambda column: bool(column.fields) and not _is_key(column) and is_apt(column)
 
@@ -241,7 +241,7 @@ _CONTRADICT: Mapping[str, Callable[[Dice, Victim], str]] = {
     "rem_term": _longer_than_ever,
 }
 
-# What else a row must hold for the fault to be one.
+# Other conditions of a row for the fault.
 _NEEDS: Mapping[tuple[AnomalyKind, str], Sequence[str]] = {
     **{(AnomalyKind.DATE_ORDER, later): (earlier,) for later, earlier in _EARLIER_DATE.items()},
     (AnomalyKind.INCONSISTENT, "orig_ltv_pct"): ("orig_ln_amt_disb", "orig_prop_val_amt"),

@@ -1,4 +1,4 @@
-"""Draws that come out the same wherever and whenever a seed is used again."""
+"""Draws that are always the same for a seed."""
 
 from collections.abc import Sequence
 from random import Random
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Dice(Random):
-    """Built on `random()` alone, the one draw that Python promises never to change."""
+    """Only uses `random()`, the one draw that Python promises never to change."""
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options; one that occurs twice is twice as likely."""
@@ -19,5 +19,5 @@ class Dice(Random):
         return low + int(self.random() * (high - low + 1))
 
     def chance(self, share: float) -> bool:
-        """True in such a share of the draws."""
+        """True in this share of the draws."""
         return self.random() < share

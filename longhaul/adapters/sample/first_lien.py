@@ -55,7 +55,7 @@ _PRODUCTS = (
 
 _BALLOON_TERM = 120
 
-# Above four fifths of the home's value somebody has to insure the rest.
+# Above 80 % of the home's value the rest must be insured.
 _INSURED_ABOVE = 80_00
 _NEGATIVE_LIMIT = round(100_000 * LARGEST_BALANCE_OF_NEGATIVE_AMORTIZATION)
 

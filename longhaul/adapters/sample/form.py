@@ -38,7 +38,7 @@ class FormField:
         column: The physical column that feeds it, or None where the table has none.
         source: The column of the first copy that `column` repeats.
         copy: 1, or more where a form is repeated to have more attributes than it has fields.
-        codes: All values that clean rows may hold; empty where it is no code.
+        codes: All values that clean rows may hold; empty if it is not a code.
         minimum: Clean rows hold nothing less.
         maximum: Clean rows hold nothing more.
     """
@@ -83,7 +83,7 @@ class Form:
         name: `a1` or `b1`.
         title: The name of the report; says the number of attributes unless it is the form's own.
         table: The name of the physical table.
-        decoys: Columns of the table that feed nothing.
+        decoys: Columns of the table that feed no attribute.
     """
 
     name: str
@@ -150,7 +150,7 @@ def read_form(name: str, attributes: int | None = None, *, folder: Path = FORMS)
 
 
 def is_identifier(name: str) -> bool:
-    """Whether a name may be written into SQL as it is."""
+    """Whether a name can be written into SQL as it is."""
     return _IDENTIFIER.fullmatch(name) is not None
 
 

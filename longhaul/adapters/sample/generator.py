@@ -31,12 +31,12 @@ class SampleRow:
 class SampleTable:
     """Makes the rows of a form's source table from a seed.
 
-    All values are text, as in a landing table: what a source delivers is stored before
-    anybody judges it, so the table must be able to hold a 13th month or "N/A" for an
-    amount. Only so can a bad format be planted, and found.
+    All values are text, as in a landing table: data are stored before they are checked, so
+    the table must be able to hold a 13th month or "N/A" for an amount. Only then can a bad
+    format be planted and found.
 
-    The same form and seed give the same rows, however many are asked for. Each copy of a
-    repeated form is a loan of its own and has its own dice, so that a wider table begins
+    The same form and seed give the same rows, whatever their number. Each copy of a
+    repeated form is a separate loan and has its own dice, so that a wider table begins
     with the columns of a narrower one; planting draws from a third pair, so that leaving the
     anomalies out changes nothing else.
     """
@@ -49,7 +49,7 @@ class SampleTable:
         self.columns = tuple(column.name for column in self._physical)
 
     def rows(self, count: int) -> Iterator[SampleRow]:
-        """Make the first rows of the table; each call begins anew."""
+        """Make the first rows of the table; each call starts again."""
         loans = [self._loans(copy) for copy in sorted({each.copy for each in self._physical})]
         planter = Planter(self._physical, self._dice("anomalies"))
         for index in range(count):
@@ -89,7 +89,7 @@ class _Loans:
         self._first_number = dice.between(1, _NUMBERS - 1)
 
     def number(self, index: int) -> str:
-        """The loan number of a row, which needs no row before it to be known."""
+        """The loan number of a row, independent of earlier rows."""
         return f"{(self._first_number + index * _STRIDE) % _NUMBERS:010}"
 
     def draw(self, index: int) -> list[str | None]:

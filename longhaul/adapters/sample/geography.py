@@ -1,4 +1,4 @@
-"""States and the postal codes that lie in them."""
+"""States and their postal codes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class State:
     """A state with the first and last three digits that its postal codes begin with.
 
     Attributes:
-        weight: How many of about 330 loans lie there.
+        weight: How many of about 330 loans are there.
     """
 
     code: str
@@ -20,7 +20,7 @@ class State:
     weight: int
 
     def holds(self, zip_code: str) -> bool:
-        """Whether a postal code lies in the state."""
+        """Whether a postal code is in the state."""
         return self.first <= int(zip_code[:3]) <= self.last
 
     def draw_zip(self, dice: Dice) -> str:
@@ -95,6 +95,6 @@ def draw_state(dice: Dice) -> State:
 
 
 def draw_foreign_zip(dice: Dice, zip_code: str) -> str:
-    """A postal code of a state that another postal code does not lie in."""
+    """A postal code of another state than that of a postal code."""
     foreign = [state for state in STATES.values() if not state.holds(zip_code)]
     return dice.pick(foreign).draw_zip(dice)

@@ -1,4 +1,4 @@
-"""One mortgage, before it is written into columns: what its columns have to agree on.
+"""One mortgage, before it is written into columns: the facts that columns must agree on.
 
 Amounts are whole dollars, rates hundred-thousandths, ratios hundredths of a percent, months
 are counted from the year 0.
@@ -23,7 +23,7 @@ LARGEST_BALANCE_OF_NEGATIVE_AMORTIZATION = 1.15
 
 
 class Fate(Enum):
-    """What has become of a loan."""
+    """The state of a loan."""
 
     PERFORMING = auto()
     LATE = auto()
@@ -101,7 +101,7 @@ class Modification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:
-    """What the columns of one loan have to agree on.
+    """The facts that the columns of one loan must agree on.
 
     Attributes:
         combined_ltv: All liens on the home at origination.
@@ -171,7 +171,7 @@ def draw_place(dice: Dice) -> tuple[str, str]:
 
 
 def draw_value(dice: Dice) -> int:
-    """What a home is worth: dear ones are rare."""
+    """The value of a home; expensive ones are rare."""
     return 1_000 * (70 + int(1_400 * dice.random() ** 2.5))
 
 
@@ -212,7 +212,7 @@ def interest(amount: int, rate: int) -> int:
 
 
 def amortised(amount: int, rate: int, months: int, paid: int) -> int:
-    """What is left of an amount after so many level payments."""
+    """The rest of an amount after a number of level payments."""
     growth = 1 + rate / 1_200_000
     whole = growth**months
     return round(amount * (whole - growth**paid) / (whole - 1))

@@ -1,4 +1,4 @@
-"""Loads a sample report, its source table and all that surrounds it into the database."""
+"""Loads a sample report with its source table into the database."""
 
 import csv
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -25,8 +25,8 @@ _REGULATION = "FR Y-14M"
 _LOB = "Mortgage"
 _SOURCE = "Loan servicing extract"
 
-# A COPY ends with its connection's statement time-out, so that a long one is made of many:
-# this many values take about a second.
+# A COPY has its connection's statement time-out, so a long one is split: this many values
+# take about a second.
 _VALUES_PER_COPY = 1_000_000
 
 
@@ -65,7 +65,7 @@ async def load_sample(
     attributes: int | None = None,
     form: str = "a1",
 ) -> SampleReport:
-    """Create a sample report, or bring it back to what these arguments say.
+    """Create a sample report, or reset it to these arguments.
 
     One transaction replaces the source table and updates the rows around it by their
     natural keys, so that ids stay and nobody sees a half-loaded report. Mappings, rules and
@@ -75,7 +75,7 @@ async def load_sample(
         attributes: How many; those of the form when None, repeated with numbered names beyond.
 
     Raises:
-        InvalidInput: There is no such form, or fewer than no rows or one attribute.
+        InvalidInput: There is no such form, or a negative number of rows, or no attribute.
         Unavailable: The database did not answer.
     """
     if rows < 0:
@@ -123,7 +123,7 @@ def write_anomalies(path: Path, anomalies: Iterable[Anomaly]) -> None:
 
 
 class _Filling:
-    """The rows on their way into the table, and what is remembered of them."""
+    """The rows on their way into the table, and facts about them."""
 
     def __init__(self, columns: Sequence[str], rows: Iterator[SampleRow]) -> None:
         self.seen: dict[str, list[str]] = {column: [] for column in columns}

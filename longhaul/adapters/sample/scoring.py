@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from longhaul.adapters.sample.anomaly import KEY_COLUMN, Anomaly, AnomalyKind
 from longhaul.core.quality_report import Finding, RuleOutcome
 
-# Seen only by arithmetic over other columns, or by a table of the country's postal codes:
-# no word of the rules' vocabulary says either.
+# Only found by arithmetic over other columns, or with a table of postal codes: the rules'
+# vocabulary has neither.
 _BEYOND_RULES = frozenset(
     {
         (AnomalyKind.INCONSISTENT, "orig_ltv_pct"),
@@ -19,7 +19,7 @@ _BEYOND_RULES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a failing row says: something is wrong with these columns of that row."""
+    """The claim of a failing row: something is wrong with these columns of that row."""
 
     row_key: str
     columns: frozenset[str]
@@ -30,7 +30,7 @@ class KindScore:
     """How many anomalies of a kind there are, and how many of them were found.
 
     Attributes:
-        visible: Those that a rule could see.
+        visible: Those that a rule could find.
     """
 
     kind: AnomalyKind
@@ -50,11 +50,11 @@ class AnomalyScore:
 
     Attributes:
         kinds: Those that were planted.
-        claims: What the failing rows say, each thing once.
-        right: Those of the claims that an anomaly stands behind.
-        missed: The anomalies that a rule could see and none did.
-        wrong: The claims that no anomaly stands behind.
-        unnamed: Failing rows of which no key was kept: a rule keeps some of them only.
+        claims: The claims of the failing rows, each once.
+        right: Claims for which there is an anomaly.
+        missed: The anomalies that a rule could find and none did.
+        wrong: Claims for which there is no anomaly.
+        unnamed: Failing rows without a stored key: a rule only keeps some.
     """
 
     kinds: Sequence[KindScore]
@@ -66,12 +66,12 @@ class AnomalyScore:
 
     @property
     def visible(self) -> int:
-        """Anomalies that a rule could see."""
+        """Anomalies that a rule could find."""
         return sum(one.visible for one in self.kinds)
 
     @property
     def found(self) -> int:
-        """Anomalies that a rule did see, of those that one could."""
+        """The visible anomalies that a rule found."""
         return sum(one.found for one in self.kinds)
 
     @property
@@ -86,15 +86,15 @@ class AnomalyScore:
 
 
 def is_visible(anomaly: Anomaly) -> bool:
-    """Whether a rule of the vocabulary could see it."""
+    """Whether a rule of the vocabulary could find it."""
     return (anomaly.kind, anomaly.column) not in _BEYOND_RULES
 
 
 def score_anomalies(rules: Iterable[RuleOutcome], anomalies: Iterable[Anomaly]) -> AnomalyScore:
     """Compare the failing rows of a run with what was planted.
 
-    An anomaly is found when a rule that looked at its column failed for its row. Of a
-    duplicate key two rows are named, and both have the same name, so they are one claim.
+    An anomaly is found when a rule that looked at its column failed for its row. For
+    a duplicate key two rows fail with the same key, so they are one claim.
     """
     rules = list(rules)
     planted = list(anomalies)
@@ -123,7 +123,7 @@ def score_anomalies(rules: Iterable[RuleOutcome], anomalies: Iterable[Anomaly]) 
 
 def _claims(rule: RuleOutcome) -> Iterator[Claim]:
     if rule.finding is not Finding.VIOLATED:
-        return  # it expects some failing rows, and says nothing about them
+        return  # it expects some failing rows, which are no claims
     for row in rule.failing:
         key = row.key.get(KEY_COLUMN, row.values.get(KEY_COLUMN))
         if key is not None:

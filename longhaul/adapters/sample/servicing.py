@@ -1,4 +1,4 @@
-"""The columns that both forms have: how the servicing system writes a loan down."""
+"""The columns that both forms have, as the servicing system writes a loan."""
 
 from longhaul.adapters.sample.dice import Dice
 from longhaul.adapters.sample.loan import Cells, Fate, Loan, draw_place, instalment
@@ -26,7 +26,7 @@ _SCORE_VERSIONS = {
 
 
 def shared_cells(dice: Dice, loan: Loan) -> dict[str, str | None]:
-    """What both forms say of a loan, by column."""
+    """The shared values of a loan, by column."""
     return {
         **_identity(loan),
         **_origination(dice, loan),
@@ -40,7 +40,7 @@ def shared_cells(dice: Dice, loan: Loan) -> dict[str, str | None]:
 
 
 def decoy_cells(dice: Dice, cells: Cells) -> Cells:
-    """What feeds no attribute, although some of it looks as if it did."""
+    """Values that feed no attribute, although some look as if they did."""
     has_moved = dice.chance(0.1)
     state, zip_code = draw_place(dice) if has_moved else (cells["prop_st_cd"], cells["prop_zip_cd"])
     requested = int(cells["orig_ln_amt_disb"] or 0) + 1_000 * dice.between(0, 20)
@@ -192,7 +192,7 @@ def _trouble(dice: Dice, loan: Loan) -> Cells:
 
 
 def _lost_debt(loan: Loan) -> int:
-    """What was owed on a lost loan: the rest that was left, and what was not paid of it."""
+    """The debt of a lost loan: the rest, and what was not paid of it."""
     left = loan.term - loan.life.paid
     return loan.amount * left // loan.term + loan.life.late * instalment(
         loan.amount, loan.current_rate, loan.term

@@ -42,7 +42,7 @@ async def connect(
         keys: Encryption keys by id, newest first; none leaves payloads in clear.
         interceptors: They see every call, such as tracing.
         lazy: Connect at the first call, so that a process can start while Temporal is down.
-        retry_for: How long the client itself repeats a call that finds nobody; 10 s by default.
+        retry_for: How long the client repeats a call without an answer; 10 s by default.
     """
     config = ClientConfig.load_client_connect_config()
     config.setdefault("target_host", DEFAULT_ADDRESS)

@@ -1,1 +1,1 @@
-"""The routes: they say what; the services decide."""
+"""The routes; the services behind them decide."""

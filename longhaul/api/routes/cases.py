@@ -1,4 +1,4 @@
-"""Test cases: people look at them, give evidence, and say how each test ended."""
+"""Test cases: list them, attach evidence, and review executions."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ def case_filter_of(
     outcome: Annotated[list[ExecutionOutcome], Query()] = [],  # noqa: B006
     evidence: Annotated[list[EvidenceKind], Query()] = [],  # noqa: B006
 ) -> CaseFilter:
-    """What a list of test cases is narrowed to."""
+    """The filter of a list of test cases."""
     return CaseFilter(
         cycle_id=cycle_id,
         report_id=report_id,
@@ -60,7 +60,7 @@ async def list_cases(
 
 @router.get("/{case_id}", response_model=WholeCaseView)
 async def read_case(case_id: CaseId, caller: Caller, serving: Serving) -> Any:
-    """One test case, its evidence, and its executions with what people said of them."""
+    """One test case with its evidence, its executions and their reviews."""
     return await serving.cases.show(caller, case_id)
 
 
@@ -68,7 +68,7 @@ async def read_case(case_id: CaseId, caller: Caller, serving: Serving) -> Any:
 async def attach_document(
     body: DocumentRequest, caller: Caller, serving: Serving, response: Response
 ) -> GivenDocumentView:
-    """Give a document that is evidence already to further test cases; 200 if all have it."""
+    """Attach a document that is already evidence to further test cases; 200 if all have it."""
     given, is_new = await serving.cases.attach(caller, body.document, body.case_ids)
     if not is_new:
         response.status_code = HTTPStatus.OK
@@ -79,7 +79,7 @@ async def attach_document(
 async def give_query(
     case_id: CaseId, body: QueryRequest, caller: Caller, serving: Serving, response: Response
 ) -> GivenView:
-    """Give a query as evidence of test cases; it is run when they are executed."""
+    """Attach a query to test cases as evidence; it is run when they are executed."""
     given, is_new = await serving.cases.give_query(caller, case_id, body)
     if not is_new:
         response.status_code = HTTPStatus.OK
@@ -90,5 +90,5 @@ async def give_query(
 async def review_case(
     case_id: CaseId, body: ReviewRequest, caller: Caller, serving: Serving
 ) -> Any:
-    """Say how a test ended, on its latest execution."""
+    """Review the latest execution of a test case."""
     return await serving.cases.review(caller, case_id, body)

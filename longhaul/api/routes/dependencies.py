@@ -1,4 +1,4 @@
-"""What routes of several resources take: the caller, the services, pages, ids, filters."""
+"""Shared parameters of routes: the caller, the services, pages, ids, filters."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,7 +13,7 @@ from longhaul.core.decisions import EntryFilter, EntryStatus, Reviewer
 from longhaul.core.errors import NotFound
 from longhaul.core.principals import Principal
 
-# What is wrong with a token is said by our authenticator, as every error is.
+# Errors of tokens come from our authenticator, like every error.
 _BEARER = HTTPBearer(
     bearerFormat="JWT", description="`longhaul token` prints one", auto_error=False
 )
@@ -33,10 +33,10 @@ async def principal_of(
 
 
 def uuid_or_absent(text: str, complaint: str) -> str:
-    """An id of a path in its canonical form.
+    """An id of a path in its canonical form; 404 if it is not a UUID.
 
     Raises:
-        NotFound: It is no UUID, and so it names nothing.
+        NotFound: It is not a UUID.
     """
     try:
         return str(UUID(text))
@@ -55,7 +55,7 @@ def entry_filter_of(
     attribute_id: Annotated[list[RowId], Query()] = [],  # noqa: B006
     waiting_for: Reviewer | None = None,
 ) -> EntryFilter:
-    """What a list of entries is narrowed to."""
+    """The filter of a list of entries."""
     return EntryFilter(
         ids=[canonical_id(one) for one in id],
         statuses=status,

@@ -1,4 +1,4 @@
-"""Documents as they are, in and out: the one kind of body that is no JSON, and large."""
+"""Upload and download of documents: the one kind of body that is not JSON, and large."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -32,7 +32,7 @@ FileName = Annotated[
 ]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-# What the server holds of an answer for a reader who is slower than we are.
+# How much of an answer the server buffers for a slow reader.
 _PIECE = 64 * 1024
 
 _CONTENT = {PDF: _BINARY, TEXT: _BINARY}
@@ -40,10 +40,10 @@ _BODY = {"required": True, "content": _CONTENT}
 
 
 class DocumentResponse(Response):
-    """Sends a document, which is in memory only as long as that takes.
+    """Sends a document, which is in memory only for that time.
 
-    It goes out in pieces: a server waits for the reader before it takes the next one, and would
-    keep a single one, however large, until it is read.
+    It is sent in pieces: a server waits for the reader before it takes the next one, but would
+    hold a single large one until it is read.
     """
 
     def __init__(self, document: NewDocument, cases: Cases) -> None:
@@ -52,8 +52,8 @@ class DocumentResponse(Response):
         self._cases = cases
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it when it is its turn."""
-        # To whom takes it too slowly the connection ends before the document does.
+        """Send it when there is a place."""
+        # If the client reads too slowly, the connection is closed before the end.
         with suppress(TimeoutError):
             await self._send(send)
 
@@ -64,7 +64,7 @@ class DocumentResponse(Response):
                 "Content-Type": self._document.content_type,
                 "Content-Length": str(len(content)),
                 "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-                # What somebody has uploaded is never run as a page of ours.
+                # An uploaded document must never run as a page of ours.
                 "X-Content-Type-Options": "nosniff",
                 "Cache-Control": "private, no-store",
             }
@@ -84,7 +84,7 @@ async def give_document(
     response: Response,
     file_name: FileName = "document",
 ) -> GivenDocumentView:
-    """Give a PDF or a text, as it is, as evidence of a test case; 200 if it is that already."""
+    """Upload a PDF or a text as evidence of a test case; 200 if it is that already."""
     announced = request.headers.get("content-length", "")
     upload = Upload(
         chunks=_chunks(request),
@@ -106,7 +106,7 @@ async def give_document(
 async def read_document(
     case_id: CaseId, content_hash: str, caller: Caller, serving: Serving
 ) -> DocumentResponse:
-    """A document that is evidence of a test case, as it was given."""
+    """A document that is evidence of a test case, as it was uploaded."""
     document = await serving.cases.document(caller, case_id, content_hash)
     return DocumentResponse(document, serving.cases)
 

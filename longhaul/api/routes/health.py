@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/livez")
 async def live() -> dict[str, str]:
-    """Whether this process runs; asks nobody else."""
+    """Whether this process runs; checks nothing else."""
     return {"status": "alive"}
 
 
@@ -35,6 +35,6 @@ async def read_version() -> dict[str, str]:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """What Prometheus scrapes."""
+    """The metrics for Prometheus."""
     registry = request.app.state.metrics.registry
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

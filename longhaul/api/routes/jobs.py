@@ -46,7 +46,7 @@ router = APIRouter()
 
 ACCEPTED = HTTPStatus.ACCEPTED
 
-# What a control answers when the job is as it was asked to be.
+# The answer of a control when the job is already in that state.
 UNCHANGED: dict[int | str, dict[str, Any]] = {
     HTTPStatus.OK: {"model": JobView, "description": "Nothing to do"}
 }
@@ -83,7 +83,7 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
     validate_only: bool = False,
 ) -> JobView | Validated:
-    """Start a job, or return the one that this key or singleton already stands for."""
+    """Start a job, or return the one of this key or singleton."""
     if validate_only:
         found = await serving.submission.validate(caller, body)
         response.status_code = HTTPStatus.OK
@@ -115,7 +115,7 @@ async def list_jobs(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> JobList:
-    """The caller's jobs and those that ask them, newest first; an Admin's list holds all."""
+    """The caller's jobs and those that ask them, newest first; an Admin's list has all."""
     if owner not in (None, caller.sub) and not caller.is_admin:
         raise Forbidden("Only an Admin may list the jobs of others.")
     wanted = JobFilter(
@@ -136,7 +136,7 @@ async def list_jobs(
 async def list_active_jobs(
     caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
 ) -> ActiveJobs:
-    """What `GET /jobs` lists, as far as it has not ended."""
+    """The jobs of `GET /jobs` that have not ended."""
     wanted = JobFilter(visible_to=_bound_to(caller), live_only=True)
     return await serving.reading.active_jobs(wanted, limit=limit, cursor=cursor)
 
@@ -176,7 +176,7 @@ async def list_children(
 
 @router.get("/{job_id}/approvals")
 async def list_approvals(job_id: JobId, caller: Caller, serving: Serving) -> Approvals:
-    """What a flow has asked people, and what they said."""
+    """The approvals of a flow and their answers."""
     return await serving.approving.list(caller, job_id)
 
 
@@ -194,8 +194,8 @@ async def change_job(
 ) -> JobView:
     """Change concurrency, priority or description while the job runs.
 
-    Priority decides when a job starts: of a running one, its next attempt and the steps that
-    it has not begun.
+    Priority decides when a job starts; for a running one it counts for its next attempt and for
+    steps that have not begun.
     """
     return await serving.reading.render(await serving.controls.change(caller, job_id, body))
 
@@ -208,7 +208,7 @@ async def pause_job(
     response: Response,
     body: PauseRequest | None = None,
 ) -> JobView:
-    """Pause: start nothing more, and let what is in flight finish or stop it now."""
+    """Pause: start no more items, and finish those in flight or stop them now."""
     answer = await serving.controls.pause(caller, job_id, body or PauseRequest())
     if not answer.accepted:
         response.status_code = HTTPStatus.OK
@@ -242,7 +242,7 @@ async def cancel_job(
 async def retry_job(
     job_id: JobId, caller: Caller, serving: Serving, body: RetryRequest | None = None
 ) -> JobView:
-    """Run the failed and the open items again, under the same id."""
+    """Run failed and open items again, under the same id."""
     answer = await serving.controls.retry(caller, job_id, body or RetryRequest())
     return await serving.reading.render(answer.job)
 
@@ -269,7 +269,7 @@ async def control_job(
 
 @router.post("/{job_id}/purge", status_code=HTTPStatus.NO_CONTENT)
 async def purge_job(job_id: JobId, caller: Caller, serving: Serving) -> None:
-    """Forget a job that has ended; only its audit stays."""
+    """Delete a job that has ended; only its audit stays."""
     await serving.controls.purge(caller, job_id)
 
 
@@ -336,5 +336,5 @@ async def read_report(
 
 
 def _bound_to(caller: Principal) -> Principal | None:
-    """Whose sight bounds a list: nobody's if it is an Admin's."""
+    """The principal that limits a list; None for an Admin."""
     return None if caller.is_admin else caller

@@ -1,4 +1,4 @@
-"""The mappings of a phase: people look at them, decide, and make their own."""
+"""The mappings of a phase: list them, decide on them, and map by hand."""
 
 from typing import Annotated, Any
 
@@ -48,7 +48,7 @@ async def decide_on_mappings(
 async def list_unmapped(
     phase_id: PhaseId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
 ) -> UnmappedPage:
-    """The attributes that nothing feeds: no job could map them, or their mapping was rejected."""
+    """The attributes without a column: no job could map them, or their mapping was rejected."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.unmapped(find, limit=limit, cursor=cursor)
 
@@ -61,7 +61,7 @@ async def map_attribute(
     caller: Caller,
     serving: Serving,
 ) -> Any:
-    """Map an attribute by hand; the tester approves it thereby, the report owner decides."""
+    """Map an attribute by hand; this approves it as tester, and the report owner decides."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.map_manually(caller, find, attribute_id, body)
 
@@ -75,6 +75,6 @@ async def read_mapping_history(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DecisionHistory:
-    """Who did what to the mappings, oldest first."""
+    """The audit of the mappings, oldest first."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.history(find, entry_id=entry_id, limit=limit, cursor=cursor)

@@ -27,7 +27,7 @@ CycleId = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest wh
 async def bring_report(
     body: ReportRequest, caller: Caller, serving: Serving, response: Response
 ) -> ImportedView:
-    """Bring a report with its form into a cycle; answers 200 where all of it was there before."""
+    """Import a report with its form into a cycle; answers 200 if all of it existed before."""
     answer = await serving.reports.bring(caller, body)
     if not answer["created"]:
         response.status_code = HTTPStatus.OK
@@ -65,7 +65,7 @@ async def list_sources(report_id: RowId, caller: Caller, serving: Serving) -> So
 async def add_source(
     report_id: RowId, body: SourceRequest, caller: Caller, serving: Serving, response: Response
 ) -> AddedSourceView:
-    """Add a data source after a look into it; answers 200 where it was there before."""
+    """Check a data source and add it; answers 200 if it existed before."""
     answer = await serving.reports.add_source(caller, report_id, body)
     if not answer["created"]:
         response.status_code = HTTPStatus.OK
@@ -76,7 +76,7 @@ async def add_source(
 async def remove_source(
     report_id: RowId, source_id: RowId, caller: Caller, serving: Serving
 ) -> None:
-    """Forget a data source that nothing has come from yet."""
+    """Remove a data source that nothing has come from yet."""
     await serving.reports.remove_source(caller, report_id, source_id)
 
 
@@ -88,5 +88,5 @@ async def read_report_history(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ObjectHistory:
-    """Who brought the report into which cycle, and who added a data source, oldest first."""
+    """The audit of a report: imports and data sources, oldest first."""
     return await serving.reports.history(caller, report_id, limit=limit, cursor=cursor)

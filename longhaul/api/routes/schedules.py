@@ -29,13 +29,13 @@ ScheduleId = Annotated[str, Depends(schedule_id_of)]
 
 @router.post("", status_code=HTTPStatus.CREATED)
 async def create_schedule(body: ScheduleRequest, caller: Caller, serving: Serving) -> ScheduleView:
-    """Start a job again and again; a firing is skipped while the job of another one runs."""
+    """Create a schedule; a firing is skipped while the job of another one runs."""
     return await serving.schedules.create(caller, body)
 
 
 @router.get("")
 async def list_schedules(caller: Caller, serving: Serving) -> ScheduleList:
-    """The caller's schedules; an Admin's list holds everyone's."""
+    """The caller's schedules; an Admin's list has everyone's."""
     return await serving.schedules.list(caller)
 
 
@@ -61,7 +61,7 @@ async def read_schedule_history(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ObjectHistory:
-    """Who did what to a schedule, oldest first; also of one that has been deleted."""
+    """The audit of a schedule, oldest first, also of a deleted one."""
     return await serving.object_audit.of(
         caller, Audited.SCHEDULE, schedule_id, limit=limit, cursor=cursor
     )
@@ -69,7 +69,7 @@ async def read_schedule_history(
 
 @router.post("/{schedule_id}/pause")
 async def pause_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> ScheduleView:
-    """Let it fire no more by itself; jobs that it has started go on."""
+    """Pause a schedule; jobs that it has started go on."""
     return await serving.schedules.pause(caller, schedule_id, paused=True)
 
 
@@ -77,7 +77,7 @@ async def pause_schedule(schedule_id: ScheduleId, caller: Caller, serving: Servi
 async def resume_schedule(
     schedule_id: ScheduleId, caller: Caller, serving: Serving
 ) -> ScheduleView:
-    """Let it fire again; what it would have fired meanwhile is not made up for."""
+    """Resume a schedule; missed firings are not made up for."""
     return await serving.schedules.pause(caller, schedule_id, paused=False)
 
 
@@ -85,11 +85,11 @@ async def resume_schedule(
 async def trigger_schedule(
     schedule_id: ScheduleId, caller: Caller, serving: Serving
 ) -> ScheduleView:
-    """Let it fire now; its firings tell what came of it."""
+    """Fire a schedule now; its firings show the result."""
     return await serving.schedules.trigger(caller, schedule_id)
 
 
 @router.delete("/{schedule_id}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> None:
-    """Forget it; jobs that it has started stay."""
+    """Delete a schedule; jobs that it has started stay."""
     await serving.schedules.delete(caller, schedule_id)

@@ -1,4 +1,4 @@
-"""The rules of a version as a Great Expectations suite, out and in."""
+"""Export and import of the rules of a version as a Great Expectations suite."""
 
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +15,7 @@ router = APIRouter()
 
 
 class Suite(BaseModel):
-    """A suite; what else Great Expectations writes into one is passed over."""
+    """A suite; other fields of Great Expectations are ignored."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -25,7 +25,7 @@ class Suite(BaseModel):
 
 
 class SuiteAdded(BaseModel):
-    """What became of a suite."""
+    """The result of an import."""
 
     added: int
     known: int
@@ -39,7 +39,7 @@ async def read_suite(version_id: VersionId, caller: Caller, serving: Serving) ->
 
 @router.post("/{version_id}/suite", response_model=SuiteAdded)
 async def add_suite(version_id: VersionId, body: Suite, caller: Caller, serving: Serving) -> Any:
-    """Propose the rules of a suite in a draft, all of them or none."""
+    """Add the rules of a suite to a draft as proposals, all or none."""
     try:
         rules = suite_rules(body.model_dump())
     except BadSuite as exc:

@@ -1,4 +1,4 @@
-"""Versions of rules, recommendations and samples: people look, decide, submit and approve."""
+"""Versions of rules, recommendations and samples: list, decide, submit and approve."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -80,7 +80,7 @@ async def read_version(version_id: VersionId, caller: Caller, serving: Serving) 
 async def submit_version(
     version_id: VersionId, caller: Caller, serving: Serving, body: StepRequest | None = None
 ) -> Any:
-    """Hand a draft to the report owner."""
+    """Submit a draft to the report owner."""
     return await _take(version_id, caller, serving, VersionAction.SUBMIT, body)
 
 
@@ -109,7 +109,7 @@ async def read_version_history(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DecisionHistory:
-    """Who did what to the version and its entries, oldest first."""
+    """The audit of the version and its entries, oldest first."""
     find = serving.deciding.version(caller, version_id)
     return await serving.deciding.history(find, entry_id=entry_id, limit=limit, cursor=cursor)
 
@@ -151,7 +151,7 @@ async def list_entries(
 async def edit_rule(
     version_id: VersionId, rule_id: RuleId, body: RuleChange, caller: Caller, serving: Serving
 ) -> Any:
-    """Change a rule of a draft; the tester approves it as it is then."""
+    """Change a rule of a draft; this approves it as tester."""
     find = serving.deciding.version(caller, version_id, Kind.RULES)
     return await serving.deciding.edit_rule(caller, find, rule_id, body)
 

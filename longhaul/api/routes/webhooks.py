@@ -36,13 +36,13 @@ DeliveryId = Annotated[str, Depends(delivery_id_of)]
 
 @router.post("", status_code=HTTPStatus.CREATED)
 async def create_webhook(body: WebhookRequest, caller: Caller, serving: Serving) -> CreatedWebhook:
-    """Be told of one's jobs. The answer holds the secret, which is not shown again."""
+    """Create a webhook for your jobs. The answer has the secret, which is not shown again."""
     return await serving.webhooks.create(caller, body.url, body.events)
 
 
 @router.get("")
 async def list_webhooks(caller: Caller, serving: Serving) -> WebhookList:
-    """The caller's webhooks; an Admin's list holds everyone's."""
+    """The caller's webhooks; an Admin's list has everyone's."""
     return await serving.webhooks.list(caller)
 
 
@@ -66,7 +66,7 @@ async def read_webhook_history(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ObjectHistory:
-    """Who did what to a webhook, oldest first; also of one that has been deleted."""
+    """The audit of a webhook, oldest first, also of a deleted one."""
     return await serving.object_audit.of(
         caller, Audited.WEBHOOK, webhook_id, limit=limit, cursor=cursor
     )
@@ -74,7 +74,7 @@ async def read_webhook_history(
 
 @router.delete("/{webhook_id}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> None:
-    """Be told no more; the webhook's deliveries are forgotten too."""
+    """Delete a webhook and its deliveries."""
     await serving.webhooks.delete(caller, webhook_id)
 
 
@@ -87,7 +87,7 @@ async def list_deliveries(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DeliveryList:
-    """What was sent, or is to be, newest first, with every try."""
+    """The deliveries, newest first, with every try."""
     return await serving.webhooks.deliveries(caller, webhook_id, state, limit=limit, cursor=cursor)
 
 
