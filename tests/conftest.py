@@ -18,6 +18,7 @@ from temporalio.service import RPCError
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.migrate import migrate
+from longhaul.adapters.redis.connection import open_redis
 from longhaul.local import postgres, redis, temporal
 from longhaul.local.processes import Command, Process
 from tests.ports import new_port
@@ -149,9 +150,15 @@ async def database(dsn: str) -> AsyncIterator[PostgresDatabase]:
 @pytest.fixture
 async def redis_client(servers: Servers) -> AsyncIterator["Redis"]:
     """A client of the session's Redis; keys carry job ids, so tests do not meet."""
-    client = Redis.from_url(redis.url(servers.redis_port), decode_responses=True)
-    yield client
-    await client.aclose()
+    async with open_redis(redis.url(servers.redis_port)) as client:
+        yield client
+
+
+@pytest.fixture
+async def other_redis_client(servers: Servers) -> AsyncIterator["Redis"]:
+    """As another process would have it."""
+    async with open_redis(redis.url(servers.redis_port)) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A whole engine in the test's process: real servers, our workers, and a hand on the job."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,16 +26,17 @@ from longhaul.adapters.telemetry.logs import LoggedErrors
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.adapters.temporal.workflows import TemporalWorkflows
 from longhaul.api.dispatcher import Dispatcher
-from longhaul.core.catalog import Catalog
+from longhaul.core.catalog import AnyJobType, Catalog
 from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.core.ports import Flags, Stores
+from longhaul.core.principals import Principal
 from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work
 from tests.conftest import end_workflows, until
-from tests.factories import make_new_job
+from tests.factories import TESTER, make_new_job
 from tests.job_types import flows
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
 
@@ -131,6 +133,33 @@ class Engine:
         assert job is not None
         if start:
             await self.start(job)
+        return job.id
+
+    async def submit(
+        self,
+        job_type: AnyJobType,
+        *,
+        by: Principal = TESTER,
+        concurrency: int = 4,
+        **parameters: Any,
+    ) -> str:
+        """Store a job of any type as the API does, and start its workflow."""
+        read = job_type.parameters.model_validate(json.loads(json.dumps(parameters, default=str)))
+        async with self.stores.database.begin() as tx:
+            prepared = await job_type.prepare(tx, read, by)
+            job = await self.stores.jobs.insert(
+                tx,
+                make_new_job(
+                    job_type=job_type.name,
+                    owner=by.sub,
+                    parameters=prepared.parameters.model_dump(mode="json"),
+                    options=JobOptions(concurrency=concurrency),
+                    cycle_id=prepared.cycle_id,
+                    report_id=prepared.report_id,
+                ),
+            )
+        assert job is not None
+        await self.start(job)
         return job.id
 
     async def start(self, job: Job) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from longhaul.core.jobs import CallTotals, Counts, Job, JobOptions, JobStatus, RunMode
 from longhaul.core.ports import NewJob
+from longhaul.core.principals import Principal, Role
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -49,6 +50,9 @@ def make_job(**changes: Any) -> Job:
         completed_at=None,
     )
     return replace(job, **changes)
+
+
+TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
 
 
 def make_new_job(**changes: Any) -> NewJob:

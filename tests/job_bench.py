@@ -13,10 +13,8 @@ from longhaul.core.items import Failed, Item, ItemOutcome, ItemResult
 from longhaul.core.job_types import Calls, ItemContext, JobType, Prepared
 from longhaul.core.jobs import Counts, Job
 from longhaul.core.ports import Stores
-from longhaul.core.principals import Principal, Role
-from tests.factories import make_new_job
-
-TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
+from longhaul.core.principals import Principal
+from tests.factories import TESTER, make_new_job
 
 
 class NoCalls:

@@ -1,21 +1,13 @@
 """A small report with a mapped source table, approved samples of it, and the jobs over both."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.attributes import Attribute, Obligation
-from longhaul.core.catalog import AnyJobType
 from longhaul.core.formats import DataType
-from longhaul.core.jobs import JobOptions
-from longhaul.core.principals import Principal, Role
-from tests.engine import Engine
-from tests.factories import make_new_job
 from tests.rule_samples import Seeded, make_attribute, seed_report
-
-TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
 
 COLUMNS: Mapping[str, str] = {
     "Loan Number": "ln_nbr",
@@ -108,26 +100,3 @@ async def seed_loans(database: PostgresDatabase, *, secret_ref: str | None = Non
                 column,
             )
     return Loans(database, seeded, source["id"])
-
-
-async def submit(
-    engine: Engine, job_type: AnyJobType, *, concurrency: int = 4, **parameters: Any
-) -> str:
-    """Store a job as the API does, and start its workflow."""
-    read = job_type.parameters.model_validate(json.loads(json.dumps(parameters, default=str)))
-    async with engine.stores.database.begin() as tx:
-        prepared = await job_type.prepare(tx, read, TESTER)
-        job = await engine.stores.jobs.insert(
-            tx,
-            make_new_job(
-                job_type=job_type.name,
-                owner=TESTER.sub,
-                parameters=prepared.parameters.model_dump(mode="json"),
-                options=JobOptions(concurrency=concurrency),
-                cycle_id=prepared.cycle_id,
-                report_id=prepared.report_id,
-            ),
-        )
-    assert job is not None
-    await engine.start(job)
-    return job.id

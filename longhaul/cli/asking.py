@@ -10,7 +10,7 @@ import typer
 
 from longhaul.adapters.settings import Settings
 from longhaul.cli.client import open_client
-from longhaul.cli.output import print_json
+from longhaul.cli.output import print_audit, print_json
 
 
 def _job_id(text: str) -> str:
@@ -70,6 +70,12 @@ def show(answer: Any, printed: Callable[[Any], None], *, as_json: bool) -> None:
     printed(answer)
     if answer.get("next_cursor"):
         typer.echo(f"more: --cursor {answer['next_cursor']}")
+
+
+def show_audit(path: str, limit: int, cursor: str | None, *, as_json: bool) -> None:
+    """Show one page of who did what to a thing."""
+    answer = ask("GET", f"{path}/history", params=given(limit=limit, cursor=cursor))
+    show(answer, lambda page: print_audit(page["audit"]), as_json=as_json)
 
 
 def read_parameters(whole: str, pairs: list[str]) -> dict[str, Any]:

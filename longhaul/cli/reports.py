@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from longhaul.cli import output
-from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
+from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show, show_audit
 from longhaul.core.sources import SourceKind, kind_of_file
 
 app = typer.Typer(no_args_is_help=True, help="Import reports and add their data sources.")
@@ -115,9 +115,7 @@ def history(
     report_id: ReportId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
 ) -> None:
     """Show who imported a report, and who added data sources to it."""
-    params = given(limit=limit, cursor=cursor)
-    answer = ask("GET", f"/reports/{report_id}/history", params=params)
-    show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
+    show_audit(f"/reports/{report_id}", limit, cursor, as_json=as_json)
 
 
 def _source(

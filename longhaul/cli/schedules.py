@@ -21,6 +21,7 @@ from longhaul.cli.asking import (
     read_object,
     read_parameters,
     show,
+    show_audit,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Start jobs on a schedule.")
@@ -92,9 +93,7 @@ def history(
     schedule_id: ScheduleId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
 ) -> None:
     """Show the audit of a schedule, also of a deleted one."""
-    params = given(limit=limit, cursor=cursor)
-    answer = ask("GET", f"/schedules/{schedule_id}/history", params=params)
-    show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
+    show_audit(f"/schedules/{schedule_id}", limit, cursor, as_json=as_json)
 
 
 @app.command()

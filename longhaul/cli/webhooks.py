@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from longhaul.cli import output
-from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show
+from longhaul.cli.asking import AsJson, Cursor, Limit, ask, given, show, show_audit
 from longhaul.core.notices import Event
 
 app = typer.Typer(no_args_is_help=True, help="Send events of your jobs to a server.")
@@ -77,9 +77,7 @@ def history(
     webhook_id: WebhookId, limit: Limit = 100, cursor: Cursor = None, as_json: AsJson = False
 ) -> None:
     """Show the audit of a webhook, also of a deleted one."""
-    params = given(limit=limit, cursor=cursor)
-    answer = ask("GET", f"/webhooks/{webhook_id}/history", params=params)
-    show(answer, lambda page: output.print_audit(page["audit"]), as_json=as_json)
+    show_audit(f"/webhooks/{webhook_id}", limit, cursor, as_json=as_json)
 
 
 @app.command()

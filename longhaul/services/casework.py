@@ -1,6 +1,6 @@
 """What people do with test cases, in the caller's transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -116,11 +116,12 @@ class Casework:
             As `check_may_give`.
         """
         await self.check_may_give(tx, principal, case_ids)
-        wanted = set(case_ids)
-        new = wanted.difference(await self._store.having_document(tx, wanted, document))
-        if new:
-            await self._cases.add_document(tx, sorted(new), document, principal.sub)
-        return Given(attached=len(new), unchanged=len(wanted) - len(new))
+        having = await self._store.having_document(tx, set(case_ids), document)
+        return await _give(
+            case_ids,
+            having,
+            lambda new: self._cases.add_document(tx, new, document, principal.sub),
+        )
 
     async def give_query(
         self,
@@ -153,11 +154,12 @@ class Casework:
             raise InvalidInput(str(exc), (("/sql", "cannot be run"),)) from None
         assert place.id is not None
         new_query = NewQuery(data_source_id=place.id, query=query, parameters=parameters)
-        wanted = set(case_ids)
-        new = wanted.difference(await self._store.having_query(tx, wanted, new_query))
-        if new:
-            await self._cases.add_query(tx, sorted(new), new_query, principal.sub)
-        return Given(attached=len(new), unchanged=len(wanted) - len(new))
+        having = await self._store.having_query(tx, set(case_ids), new_query)
+        return await _give(
+            case_ids,
+            having,
+            lambda new: self._cases.add_query(tx, new, new_query, principal.sub),
+        )
 
     async def review(
         self,
@@ -218,6 +220,19 @@ def _check_active(held: Sequence[HeldCase]) -> None:
         raise WrongState(
             f"No longer active, because their sample set is superseded: {_named(retired)}."
         )
+
+
+async def _give(
+    case_ids: Collection[int],
+    having: Collection[int],
+    add: Callable[[Sequence[int]], Awaitable[object]],
+) -> Given:
+    """Add evidence to those test cases whose current evidence is another."""
+    wanted = set(case_ids)
+    new = wanted.difference(having)
+    if new:
+        await add(sorted(new))
+    return Given(attached=len(new), unchanged=len(wanted) - len(new))
 
 
 def _check_parameters(parameters: Mapping[str, Any], held: Sequence[HeldCase]) -> None:

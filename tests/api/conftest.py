@@ -12,6 +12,8 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from redis.asyncio import Redis
+from temporalio.client import Client
 from typer.testing import CliRunner
 
 from longhaul.adapters.postgres.database import PostgresDatabase
@@ -25,6 +27,7 @@ from longhaul.core.principals import Role
 from longhaul.local import redis as local_redis
 from tests.api.people import People
 from tests.conftest import Servers, connected, end_workflows, until
+from tests.engine import Engine, open_engine
 from tests.ports import new_port
 from tests.tokens import SECRET, token
 
@@ -85,6 +88,20 @@ async def open_api(settings: Settings) -> AsyncIterator[Api]:
 async def api(settings: Settings) -> AsyncIterator[Api]:
     async with open_api(settings) as opened:
         yield opened
+
+
+@pytest.fixture
+async def engine(
+    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
+) -> AsyncIterator[Engine]:
+    async with open_engine(temporal_client, database, redis_client) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def worker(engine: Engine) -> AsyncIterator[None]:
+    async with engine.worker():
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Pause, resume, cancel, retry and change over HTTP, with a worker behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,23 +14,9 @@ from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
 from tests.api.conftest import Api
 from tests.conftest import until
-from tests.engine import Engine, open_engine
+from tests.engine import Engine
 
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-
-
-@pytest.fixture
-async def engine(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
-) -> AsyncIterator[Engine]:
-    async with open_engine(temporal_client, database, redis_client) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def worker(engine: Engine) -> AsyncIterator[None]:
-    async with engine.worker():
-        yield
 
 
 async def submit(client: httpx2.AsyncClient, **parameters: Any) -> str:

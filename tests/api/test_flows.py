@@ -1,19 +1,17 @@
 """Flows over HTTP: their jobs, their approvals, and who may answer."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from tests.api.conftest import Api
 from tests.api.test_controls import ENDED, becomes, read
 from tests.conftest import until
-from tests.engine import Engine, open_engine
+from tests.engine import Engine
 from tests.factories import make_new_job
 from tests.flows import approval, echo, group, note
 
@@ -22,14 +20,6 @@ ABOUT = {
     "count": {"$from": "first", "path": "echoes"},
     "more": {"$from": "first", "path": "nothing.of.it"},
 }
-
-
-@pytest.fixture
-async def engine(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Any
-) -> AsyncIterator[Engine]:
-    async with open_engine(temporal_client, database, redis_client) as opened, opened.worker():
-        yield opened
 
 
 async def submit(client: httpx2.AsyncClient, *steps: dict[str, Any]) -> httpx2.Response:
@@ -50,7 +40,7 @@ async def waits(client: httpx2.AsyncClient, job_id: str) -> dict[str, Any]:
     return await read(client, job_id)
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> None:
     job_id = await started(
         client,
@@ -95,7 +85,7 @@ async def test_a_flow_with_an_approval_over_http(client: httpx2.AsyncClient) -> 
     assert late.status_code == 400
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_rejection_over_http_fails_the_flow(client: httpx2.AsyncClient) -> None:
     job_id = await started(client, approval("ok"), echo("then", items=1))
     await waits(client, job_id)
@@ -115,7 +105,7 @@ async def test_a_rejection_over_http_fails_the_flow(client: httpx2.AsyncClient) 
     assert [one["state"] for one in approvals] == ["rejected", "approved"]
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_an_approval_nobody_answers_is_withdrawn_by_a_cancel(
     client: httpx2.AsyncClient,
 ) -> None:
@@ -130,6 +120,7 @@ async def test_an_approval_nobody_answers_is_withdrawn_by_a_cancel(
     assert [one["state"] for one in approvals] == ["withdrawn"]
 
 
+@pytest.mark.usefixtures("worker")
 async def test_a_failed_job_that_is_retried_by_itself_ends_its_step_after_all(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:
@@ -154,7 +145,7 @@ async def test_a_failed_job_that_is_retried_by_itself_ends_its_step_after_all(
 
 
 @pytest.mark.invariant("I9")
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_who_may_see_and_approve(api: Api) -> None:
     async with (
         api.client("u-1", "Tester") as owner,
@@ -191,7 +182,7 @@ async def test_who_may_see_and_approve(api: Api) -> None:
 
 
 @pytest.mark.invariant("I9")
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_whoever_holds_an_asked_role_in_the_line_of_business_sees_and_answers(
     api: Api,
 ) -> None:
@@ -233,7 +224,7 @@ async def test_whoever_holds_an_asked_role_in_the_line_of_business_sees_and_answ
 
 
 @pytest.mark.invariant("I9")
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_role_in_another_line_of_business_does_not_answer_what_a_name_makes_visible(
     api: Api,
 ) -> None:
@@ -296,7 +287,7 @@ async def test_a_job_that_is_no_flow_asks_for_no_approval_whatever_its_parameter
     assert (approved.status_code, approved.json()["code"]) == (400, "wrong_state")
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_purging_a_flow_purges_its_jobs(client: httpx2.AsyncClient) -> None:
     job_id = await started(client, echo("one", items=1))
     await becomes(client, job_id, *ENDED)
@@ -310,7 +301,7 @@ async def test_purging_a_flow_purges_its_jobs(client: httpx2.AsyncClient) -> Non
     assert history["audit"][-1]["action"] == "purged"
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_step_is_not_purged_from_under_a_flow_that_still_runs(
     client: httpx2.AsyncClient,
 ) -> None:

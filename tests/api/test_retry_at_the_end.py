@@ -2,32 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-from redis.asyncio import Redis
-from temporalio.client import Client
 
-from longhaul.adapters.postgres.database import PostgresDatabase
 from tests.api.test_controls import read, submit
 from tests.conftest import until
-from tests.engine import Engine, open_engine
+from tests.engine import Engine
 
 JOBS = 40
 AT_ONCE = 8
 PEOPLE = 2
 
 
-@pytest.fixture
-async def engine(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
-) -> AsyncIterator[Engine]:
-    async with open_engine(temporal_client, database, redis_client) as opened, opened.worker():
-        yield opened
-
-
+@pytest.mark.usefixtures("worker")
 async def test_a_retry_in_the_moment_of_finish_makes_exactly_one_new_attempt(
     client: httpx2.AsyncClient, engine: Engine
 ) -> None:

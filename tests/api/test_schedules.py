@@ -2,13 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
-from redis.asyncio import Redis
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
@@ -22,25 +20,11 @@ from longhaul.core.schedules import FiringOutcome, FiringRequest
 from longhaul.core.upkeep import UPKEEP
 from tests.api.conftest import Api
 from tests.conftest import until
-from tests.engine import Engine, open_engine
+from tests.engine import Engine
 
 # Not before the tests have ended, whenever they run.
 NEVER = "0 0 29 2 *"
 ECHO = {"job_type": "echo", "parameters": {"items": 2}, "cron": NEVER}
-
-
-@pytest.fixture
-async def engine(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
-) -> AsyncIterator[Engine]:
-    async with open_engine(temporal_client, database, redis_client) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def worker(engine: Engine) -> AsyncIterator[None]:
-    async with engine.worker():
-        yield
 
 
 async def create(client: httpx2.AsyncClient, **changes: Any) -> dict[str, Any]:

@@ -1,31 +1,19 @@
 """A job that is held back by the limit of its type says so, and starts in its turn."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
-from redis.asyncio import Redis
-from temporalio.client import Client
 
-from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from tests.api.conftest import make_settings, open_api
 from tests.conftest import Servers, until
-from tests.engine import Engine, open_engine
+from tests.engine import Engine
 
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, servers: Servers, dsn: str) -> Settings:
     return make_settings(monkeypatch, servers, dsn, LONGHAUL_LIMITS__MAX_RUNNING="echo=1")
-
-
-@pytest.fixture
-async def engine(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Redis
-) -> AsyncIterator[Engine]:
-    async with open_engine(temporal_client, database, redis_client) as opened:
-        yield opened
 
 
 async def test_a_job_waits_for_its_turn_and_two_dispatchers_keep_to_it(

@@ -1,28 +1,18 @@
 """Steps of flows that wait for a version: deciding on the version answers them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-from temporalio.client import Client
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from tests.api.people import ALL, People, approve, decide, submit, take
 from tests.api.test_controls import ENDED, becomes
 from tests.api.test_flows import started, waits
 from tests.decision_samples import SeededVersion, seed_rules
-from tests.engine import Engine, open_engine
+from tests.engine import Engine
 from tests.flows import approval, echo, note
-
-
-@pytest.fixture
-async def engine(
-    temporal_client: Client, database: PostgresDatabase, redis_client: Any
-) -> AsyncIterator[Engine]:
-    async with open_engine(temporal_client, database, redis_client) as opened, opened.worker():
-        yield opened
 
 
 @pytest.fixture
@@ -41,7 +31,7 @@ async def asked(client: httpx2.AsyncClient, job_id: str) -> list[dict[str, Any]]
     return listed
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_approving_a_version_answers_the_step_that_waits_for_it(
     people: People, version: SeededVersion
 ) -> None:
@@ -62,7 +52,7 @@ async def test_approving_a_version_answers_the_step_that_waits_for_it(
     assert [line["by"] for line in audit if line["action"] == "approved"] == ["olga"]
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_rejecting_a_version_rejects_the_step_with_its_reason(
     people: People, version: SeededVersion
 ) -> None:
@@ -78,7 +68,7 @@ async def test_rejecting_a_version_rejects_the_step_with_its_reason(
     assert flow["error_detail"]["code"] == "approval_rejected"
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_step_that_names_people_is_answered_by_one_of_them_only(
     people: People, version: SeededVersion
 ) -> None:
@@ -98,7 +88,7 @@ async def test_a_step_that_names_people_is_answered_by_one_of_them_only(
     assert answered.status_code == 200
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_what_waits_for_something_else_goes_on_waiting(
     people: People, version: SeededVersion, database: PostgresDatabase
 ) -> None:
@@ -115,7 +105,7 @@ async def test_what_waits_for_something_else_goes_on_waiting(
     assert states == ["waiting", "waiting"]
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_decision_on_the_version_that_is_refused_answers_nothing(
     people: People, version: SeededVersion
 ) -> None:
@@ -129,7 +119,7 @@ async def test_a_decision_on_the_version_that_is_refused_answers_nothing(
     assert [one["state"] for one in await asked(people.tester, job_id)] == ["waiting"]
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_a_step_that_was_answered_before_stays_as_it_was_answered(
     people: People, version: SeededVersion
 ) -> None:
@@ -146,7 +136,7 @@ async def test_a_step_that_was_answered_before_stays_as_it_was_answered(
     assert (first["state"], first["decided_by"]) == ("approved", "tess")
 
 
-@pytest.mark.usefixtures("engine")
+@pytest.mark.usefixtures("worker")
 async def test_both_ways_to_answer_at_once_answer_once(
     people: People, version: SeededVersion
 ) -> None:
@@ -169,21 +159,16 @@ async def test_both_ways_to_answer_at_once_answer_once(
 
 
 async def test_the_answer_stands_while_no_worker_carries_the_flow_on(
-    temporal_client: Client,
-    database: PostgresDatabase,
-    redis_client: Any,
-    people: People,
-    version: SeededVersion,
+    engine: Engine, people: People, version: SeededVersion
 ) -> None:
-    async with open_engine(temporal_client, database, redis_client) as engine:
-        async with engine.worker():
-            job_id = await started(people.tester, about(version.id), echo("then", items=1))
-            await waits(people.tester, job_id)
-        await submit(people, version.id)
-        await approve(people, version.id)
-        (one,) = await asked(people.tester, job_id)
-        async with engine.worker():
-            flow = await becomes(people.tester, job_id, *ENDED)
+    async with engine.worker():
+        job_id = await started(people.tester, about(version.id), echo("then", items=1))
+        await waits(people.tester, job_id)
+    await submit(people, version.id)
+    await approve(people, version.id)
+    (one,) = await asked(people.tester, job_id)
+    async with engine.worker():
+        flow = await becomes(people.tester, job_id, *ENDED)
 
     assert one["state"] == "approved"
     assert flow["outcome"] == "succeeded"

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
@@ -14,7 +13,6 @@ from longhaul.adapters.redis.breaker import RedisBreaker, RedisTrial
 from longhaul.adapters.redis.local_breaker import ASK_AGAIN, BreakerRules, LocalBreaker
 from longhaul.core.ports import Breaker, Trial
 from longhaul.local import redis
-from tests.conftest import Servers
 from tests.ports import new_port
 
 # So long that no test can outlast it by being slow.
@@ -264,18 +262,12 @@ async def test_a_waiter_that_is_cancelled_lets_the_next_one_ask(make: Make) -> N
 # --- Shared by everyone: Redis only ----------------------------------------------------------
 
 
-@pytest.fixture
-async def other_client(servers: Servers) -> AsyncIterator[Redis]:
-    client = Redis.from_url(redis.url(servers.redis_port), decode_responses=True)
-    yield client
-    await client.aclose()
-
-
 async def test_workers_share_one_breaker(
-    redis_client: Redis, other_client: Redis, name: str
+    redis_client: Redis, other_redis_client: Redis, name: str
 ) -> None:
     one, other = (
-        RedisBreaker(client, name=name, rules=RULES) for client in (redis_client, other_client)
+        RedisBreaker(client, name=name, rules=RULES)
+        for client in (redis_client, other_redis_client)
     )
     await fail(one, 2)
     await fail(other, 1)

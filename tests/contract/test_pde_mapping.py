@@ -21,7 +21,8 @@ from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types.pde_mapping import pde_mapping
-from tests.job_bench import TESTER, JobBench
+from tests.factories import TESTER
+from tests.job_bench import JobBench
 
 ROWS = 5
 

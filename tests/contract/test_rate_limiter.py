@@ -370,19 +370,12 @@ async def test_a_permit_settles_the_turn_it_stands_for(limiter: Limiter) -> None
 # --- Shared by everyone: Redis only ----------------------------------------------------------
 
 
-@pytest.fixture
-async def other_client(servers: Servers) -> AsyncIterator[Redis]:
-    client = Redis.from_url(redis.url(servers.redis_port), decode_responses=True)
-    yield client
-    await client.aclose()
-
-
 async def test_two_connections_are_served_in_the_order_in_which_they_asked(
-    redis_client: Redis, other_client: Redis, name: str
+    redis_client: Redis, other_redis_client: Redis, name: str
 ) -> None:
     one, other = (
         RedisRateLimiter(client, name=name, quota=QUOTA, workers=alone)
-        for client in (redis_client, other_client)
+        for client in (redis_client, other_redis_client)
     )
     turns = [await limiter.reserve(1) for limiter in (one, other, other, one, other, one)]
 

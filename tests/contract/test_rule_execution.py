@@ -24,18 +24,16 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Action, Control
 from longhaul.core.errors import InvalidInput, NothingApproved
 from longhaul.core.job_types import Resources
-from longhaul.core.jobs import Job, JobOptions, JobStatus, Outcome, RunMode
-from longhaul.core.principals import Principal, Role
+from longhaul.core.jobs import JobStatus, Outcome, RunMode
 from longhaul.core.rule_execution import RuleEvaluator, TableRule, TableVerdicts
 from longhaul.core.sources import DataSource, SourceAccess
 from longhaul.job_types.rule_execution import RuleExecutionJob, rule_execution
 from tests.approved_rules import Approved, approve_rules, plan_items
 from tests.conftest import until
 from tests.engine import Engine, open_engine
-from tests.factories import make_new_job
+from tests.factories import TESTER
 
 _SHORT = timedelta(milliseconds=200)
-TESTER = Principal(sub="u-1", roles=frozenset({Role.TESTER}), lob="Mortgage")
 
 
 class Bench:
@@ -54,26 +52,10 @@ class Bench:
         self.engine = engine
         self.approved = approved
 
-    async def submit(self, *, concurrency: int = 16, **parameters: Any) -> Job:
+    async def submit(self, *, concurrency: int = 16, **parameters: Any) -> str:
         """Store a job as the API does, and start its workflow."""
-        wanted = RuleExecutionParameters.model_validate(
-            {"version_id": self.approved.version_id, **parameters}
-        )
-        async with self.engine.stores.database.begin() as tx:
-            prepared = await self.type.prepare(tx, wanted, TESTER)
-            job = await self.engine.stores.jobs.insert(
-                tx,
-                make_new_job(
-                    job_type=self.type.name,
-                    parameters=prepared.parameters.model_dump(mode="json"),
-                    options=JobOptions(concurrency=concurrency),
-                    cycle_id=prepared.cycle_id,
-                    report_id=prepared.report_id,
-                ),
-            )
-        assert job is not None
-        await self.engine.start(job)
-        return job
+        version = {"version_id": self.approved.version_id}
+        return await self.engine.submit(self.type, concurrency=concurrency, **version | parameters)
 
     async def fetch(self, text: str, *values: object) -> list[Any]:
         async with self.engine.stores.database.begin() as tx:
@@ -105,11 +87,11 @@ async def bench(
 
 async def test_all_rules_of_a_version_are_judged_and_the_numbers_agree(bench: Bench) -> None:
     async with bench.engine.worker():
-        job = await bench.submit()
-        ended = await bench.engine.ends(job.id)
+        job_id = await bench.submit()
+        ended = await bench.engine.ends(job_id)
 
-    rows = await bench.fetch("SELECT * FROM rule_result WHERE job_id = $1", job.id)
-    items = await bench.engine.items(job.id)
+    rows = await bench.fetch("SELECT * FROM rule_result WHERE job_id = $1", job_id)
+    items = await bench.engine.items(job_id)
     assert ended.result is not None
     assert (ended.status, ended.outcome) == (JobStatus.COMPLETED, Outcome.SUCCEEDED), [
         (item["error_code"], item["label"]) for item in items if item["state"] != "done"
@@ -130,8 +112,8 @@ async def test_all_rules_of_a_version_are_judged_and_the_numbers_agree(bench: Be
 
 async def test_few_items_in_flight_still_take_one_scan(bench: Bench) -> None:
     async with bench.engine.worker():
-        job = await bench.submit(concurrency=2)
-        await bench.engine.ends(job.id)
+        job_id = await bench.submit(concurrency=2)
+        await bench.engine.ends(job_id)
 
     rows = await bench.fetch(
         "SELECT expectation, x.failed FROM rule_result AS x JOIN rule AS r ON r.id = x.rule_id"
@@ -201,11 +183,11 @@ async def test_a_sample_of_the_rows_is_as_large_as_asked_for(bench: Bench) -> No
     async with bench.engine.worker():
         by_size = await bench.submit(sample_size=40)
         by_share = await bench.submit(sample_percentage=50)
-        await bench.engine.ends(by_size.id)
-        await bench.engine.ends(by_share.id)
+        await bench.engine.ends(by_size)
+        await bench.engine.ends(by_share)
 
-    sized = await bench.fetch("SELECT table_rows FROM rule_result WHERE job_id = $1", by_size.id)
-    shared = await bench.fetch("SELECT table_rows FROM rule_result WHERE job_id = $1", by_share.id)
+    sized = await bench.fetch("SELECT table_rows FROM rule_result WHERE job_id = $1", by_size)
+    shared = await bench.fetch("SELECT table_rows FROM rule_result WHERE job_id = $1", by_share)
     assert len({row["table_rows"] for row in sized}) == 1
     assert 20 <= sized[0]["table_rows"] <= 40
     assert 30 <= shared[0]["table_rows"] <= 90
@@ -218,15 +200,15 @@ async def test_a_rule_that_cannot_run_fails_alone_and_says_why(bench: Bench) -> 
     )
 
     async with bench.engine.worker():
-        job = await bench.submit()
-        ended = await bench.engine.ends(job.id)
+        job_id = await bench.submit()
+        ended = await bench.engine.ends(job_id)
 
-    items = await bench.engine.items(job.id)
+    items = await bench.engine.items(job_id)
     failed = [item for item in items if item["state"] == "failed"]
     assert ended.outcome is Outcome.PARTIAL
     assert failed
     assert {item["error_code"] for item in failed} == {"column_missing"}
-    rows = await bench.fetch("SELECT 1 FROM rule_result WHERE job_id = $1", job.id)
+    rows = await bench.fetch("SELECT 1 FROM rule_result WHERE job_id = $1", job_id)
     assert len(rows) == len(items) - len(failed) == ended.counts.done
 
 
@@ -243,11 +225,11 @@ async def test_a_locked_table_fails_every_rule_with_its_reason(bench: Bench, dsn
     async with holder.transaction():
         await holder.execute("LOCK TABLE sample.fry14m_a1 IN ACCESS EXCLUSIVE MODE")
         async with bench.engine.worker():
-            job = await bench.submit()
-            ended = await bench.engine.ends(job.id)
+            job_id = await bench.submit()
+            ended = await bench.engine.ends(job_id)
     await holder.close()
 
-    items = await bench.engine.items(job.id)
+    items = await bench.engine.items(job_id)
     assert ended.status is JobStatus.FAILED
     assert {item["error_code"] for item in items} == {"source_locked"}
 
@@ -267,21 +249,21 @@ async def test_a_paused_job_lets_go_of_its_source_and_goes_on_where_it_was(
         return not await bench.waiting()
 
     async with bench.engine.worker():
-        job = await bench.submit()
+        job_id = await bench.submit()
         await until(waits_for_the_lock, what="the scan")
         pause = Control(action=Action.PAUSE, mode=RunMode.NOW, by="u-1", request_id="r-1")
-        await bench.engine.workflows.control(job.id, pause)
-        paused = await bench.engine.becomes(job.id, JobStatus.PAUSED)
+        await bench.engine.workflows.control(job_id, pause)
+        paused = await bench.engine.becomes(job_id, JobStatus.PAUSED)
         await until(has_let_go, what="the scan to end")
         assert paused.counts.ended == 0
         await lock.rollback()
         await bench.engine.workflows.control(
-            job.id, Control(action=Action.RESUME, by="u-1", request_id="r-2")
+            job_id, Control(action=Action.RESUME, by="u-1", request_id="r-2")
         )
-        ended = await bench.engine.ends(job.id)
+        ended = await bench.engine.ends(job_id)
     await holder.close()
 
-    rows = await bench.fetch("SELECT 1 FROM rule_result WHERE job_id = $1", job.id)
+    rows = await bench.fetch("SELECT 1 FROM rule_result WHERE job_id = $1", job_id)
     assert ended.outcome is Outcome.SUCCEEDED
     assert len(rows) == bench.approved.rules
 

@@ -16,7 +16,8 @@ from longhaul.core.items import Done, Failed, Skipped
 from longhaul.core.job_types import Prepared, Resources
 from longhaul.core.principals import Principal, Role
 from longhaul.job_types.rule_generation import rule_generation
-from tests.job_bench import TESTER, JobBench
+from tests.factories import TESTER
+from tests.job_bench import JobBench
 from tests.rule_samples import Seeded, form_attributes, make_attribute, seed_report
 
 ATTRIBUTES = form_attributes("a1")

@@ -20,7 +20,8 @@ from longhaul.core.job_types import Resources
 from longhaul.core.jobs import Job
 from longhaul.core.scoping import Measures
 from longhaul.job_types.scoping import scoping
-from tests.job_bench import TESTER, JobBench
+from tests.factories import TESTER
+from tests.job_bench import JobBench
 from tests.rule_samples import Seeded, form_attributes, make_attribute, seed_report
 
 ATTRIBUTES = form_attributes("a1")

@@ -24,15 +24,13 @@ from longhaul.adapters.settings import LlmSettings
 from longhaul.core.catalog import Catalog
 from longhaul.core.controls import Action, Control
 from longhaul.core.job_types import JobType, Resources
-from longhaul.core.jobs import JobOptions, JobStatus, Outcome
+from longhaul.core.jobs import JobStatus, Outcome
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types.pde_mapping import pde_mapping
 from longhaul.job_types.scoping import scoping
 from tests.conftest import until
 from tests.engine import Engine, open_engine
-from tests.factories import make_new_job
 from tests.held_tables import nothing_stored
-from tests.job_bench import TESTER
 from tests.stubs import model_server as stub
 
 HOSTILE = (
@@ -52,25 +50,10 @@ class Running:
     report: SampleReport
 
     async def start(self, *, concurrency: int = 8, **parameters: Any) -> str:
-        given = {"cycle_id": self.report.cycle_id, "report_id": self.report.report_id}
-        stores = self.engine.stores
-        async with stores.database.begin() as tx:
-            prepared = await self.job_type.prepare(
-                tx, self.job_type.parameters.model_validate(given | parameters), TESTER
-            )
-            job = await stores.jobs.insert(
-                tx,
-                make_new_job(
-                    job_type=self.job_type.name,
-                    parameters=prepared.parameters.model_dump(mode="json"),
-                    options=JobOptions(concurrency=concurrency),
-                    cycle_id=prepared.cycle_id,
-                    report_id=prepared.report_id,
-                ),
-            )
-        assert job is not None
-        await self.engine.start(job)
-        return job.id
+        report = {"cycle_id": self.report.cycle_id, "report_id": self.report.report_id}
+        return await self.engine.submit(
+            self.job_type, concurrency=concurrency, **report | parameters
+        )
 
     async def fetch(self, sql: str, *values: object) -> list[Any]:
         async with self.engine.stores.database.begin() as tx:

@@ -25,11 +25,10 @@ from longhaul.adapters.settings import LlmSettings
 from longhaul.adapters.telemetry.logs import configure_logging
 from longhaul.core.catalog import Catalog
 from longhaul.core.job_types import Resources
-from longhaul.core.jobs import JobOptions, JobStatus, Outcome
+from longhaul.core.jobs import JobStatus, Outcome
 from longhaul.core.principals import Principal, Role
 from longhaul.job_types.rule_generation import RuleGenerationJob, rule_generation
 from tests.engine import Engine, open_engine
-from tests.factories import make_new_job
 from tests.stubs import model_server as stub
 from tests.stubs.rule_answers import answer
 
@@ -146,22 +145,13 @@ async def open_job_type(
 async def start(
     engine: Engine, job_type: RuleGenerationJob, report: SampleReport, concurrency: int = ITEMS
 ) -> str:
-    parameters = job_type.parameters(cycle_id=report.cycle_id, report_id=report.report_id)
-    async with engine.stores.database.begin() as tx:
-        prepared = await job_type.prepare(tx, parameters, ADMIN)
-        job = await engine.stores.jobs.insert(
-            tx,
-            make_new_job(
-                job_type=job_type.name,
-                parameters=prepared.parameters.model_dump(mode="json"),
-                options=JobOptions(concurrency=concurrency),
-                cycle_id=report.cycle_id,
-                report_id=report.report_id,
-            ),
-        )
-    assert job is not None
-    await engine.start(job)
-    return job.id
+    return await engine.submit(
+        job_type,
+        by=ADMIN,
+        concurrency=concurrency,
+        cycle_id=report.cycle_id,
+        report_id=report.report_id,
+    )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from longhaul.job_types import test_execution
 from longhaul.job_types.sampling import SamplingJob
 from tests.conftest import until
 from tests.engine import Engine, open_engine
-from tests.loans import Loans, seed_loans, submit
+from tests.loans import Loans, seed_loans
 
 # Enough rows for every slot, one of them without an LTV and one with a strange one.
 MAKE_ROWS = """
@@ -65,8 +65,7 @@ class Bench:
 
     async def submit(self, **parameters: Any) -> str:
         seeded = self.loans.seeded
-        return await submit(
-            self.engine,
+        return await self.engine.submit(
             self.sampling,
             cycle_id=seeded.cycle_id,
             report_id=seeded.report_id,
@@ -129,8 +128,8 @@ async def test_samples_become_test_cases_and_are_executed(bench: Bench) -> None:
         assert await PostgresCases().make_cases(tx, str(approved["id"])) == 9 * 4
     seeded = bench.loans.seeded
     executed = await bench.engine.ends(
-        await submit(
-            bench.engine, bench.execution, cycle_id=seeded.cycle_id, report_id=seeded.report_id
+        await bench.engine.submit(
+            bench.execution, cycle_id=seeded.cycle_id, report_id=seeded.report_id
         )
     )
 

@@ -32,7 +32,8 @@ from longhaul.job_types import test_execution as job_type
 from tests.conftest import until
 from tests.documents import make_pdf, make_picture_pdf
 from tests.engine import Engine, open_engine
-from tests.loans import COLUMNS, ROWS, TESTER, Loans, seed_loans, submit
+from tests.factories import TESTER
+from tests.loans import COLUMNS, ROWS, Loans, seed_loans
 
 SECRET = "LOANS_DSN"
 
@@ -71,7 +72,7 @@ class Bench:
                 "cycle_id": self.loans.seeded.cycle_id,
                 "report_id": self.loans.seeded.report_id,
             }
-        return await submit(self.engine, self.type, **parameters)
+        return await self.engine.submit(self.type, **parameters)
 
     async def run(self, **parameters: Any) -> Job:
         return await self.engine.ends(await self.submit(**parameters))
