@@ -9,8 +9,6 @@ import typer
 from pydantic import ValidationError
 
 from longhaul.adapters.postgres.database import PostgresDatabase
-from longhaul.adapters.postgres.migrate import UnknownRevision
-from longhaul.adapters.postgres.migrate import migrate as migrate_schema
 from longhaul.adapters.sample.report import SampleReport, load_sample, write_anomalies
 from longhaul.adapters.settings import Settings
 from longhaul.cli import (
@@ -83,10 +81,13 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date."""
+    # Alembic takes longer to load than most commands to run.
+    from longhaul.adapters.postgres import migrate as schema  # noqa: PLC0415
+
     say = partial(typer.echo, err=True)
     try:
-        revision = run_on_postgres(migrate_schema(postgres_dsn(Settings()), to=to, say=say))
-    except UnknownRevision as exc:
+        revision = run_on_postgres(schema.migrate(postgres_dsn(Settings()), to=to, say=say))
+    except schema.UnknownRevision as exc:
         raise typer.BadParameter(str(exc), param_hint="--to") from None
     if as_json:
         output.print_json({"revision": revision})

@@ -38,6 +38,7 @@ IMPORTS_LATER = {
     "adapters/sources/sampler.py",  # Ibis, in `table_sampling`
     "adapters/sources/session.py",  # the one backend of Ibis that a source needs
     "adapters/sources/sessions.py",  # Ibis, in `files` and `postgres`
+    "cli/main.py",  # Alembic
 }
 
 IMPURE = {
