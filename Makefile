@@ -36,7 +36,7 @@ check: $(READY) ## formatting, lint, types, imports
 	$(BIN)/lint-imports
 	$(BIN)/typos
 
-format: $(READY) ## mend formatting and what lint can mend
+format: $(READY) ## fix formatting and what lint can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -58,5 +58,5 @@ lock: $(READY) ## resolve the dependencies again
 env: $(READY) ## write .env.example from the settings
 	$(BIN)/python -m longhaul.adapters.settings > .env.example
 
-clean: ## remove what make has made here; data of `make up` stays
+clean: ## remove what make has built here; data of `make up` stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

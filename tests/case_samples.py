@@ -24,7 +24,7 @@ class SeededCases:
     async def execute(
         self, case_id: int, outcome: ExecutionOutcome = ExecutionOutcome.MATCH
     ) -> None:
-        """Record an execution that has this outcome, over the evidence that counts now."""
+        """Record an execution with this outcome, over the current evidence."""
         async with self.loans.database.begin() as tx:
             (evidence, *_) = await PostgresCasework().evidence(tx, case_id, 1)
             execution = Execution(

@@ -66,7 +66,7 @@ class Cluster:
 
     @property
     def gate(self) -> Path:
-        """Make this file to let those items of a job go on that are held at it."""
+        """Create this file to let the items that wait for it go on."""
         return self._folder / "gate"
 
     async def open(self, *, apis: int = 1, workers: int = 1, durable: bool = False) -> None:
@@ -171,15 +171,15 @@ class Cluster:
         return self._processes[name].returncode or 0
 
     def freeze(self, name: str) -> None:
-        """Let a process stand still as it is."""
+        """Freeze a process."""
         self._processes[name].send(signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
-        """Let a frozen process go on as if nothing had been."""
+        """Let a frozen process go on."""
         self._processes[name].send(signal.SIGCONT)
 
     def log(self, name: str) -> str:
-        """What a process has written so far."""
+        """The output of a process so far."""
         return (self._folder / f"{name}.log").read_text(errors="replace")
 
     def faults(self) -> list[str]:
@@ -228,7 +228,7 @@ class Cluster:
         return str(response.json()["job_id"])
 
     async def job(self, job_id: str) -> Job:
-        """A job as the API shows it; asks again while the API is away."""
+        """A job as the API shows it; repeated while the API is down."""
         found: Job = {}
 
         async def answered() -> bool:

@@ -1,4 +1,4 @@
-"""Real servers for the session, a database of its own for each test that wants one."""
+"""Real servers for the session, and a separate database for each test that needs one."""
 
 import asyncio
 import os
@@ -27,11 +27,11 @@ from tests.ports import new_port
 for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_"))]:
     del os.environ[name]
 
-# The same examples everywhere, however slow the machine is; a found counter-example becomes a test.
+# The same examples everywhere, however slow the machine; a counter-example becomes a test.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("tests")
 
-# No test that passes waits so long, also on a machine that is many times slower than usual.
+# No passing test waits that long, even on a much slower machine.
 PATIENCE = 240.0
 
 
@@ -67,7 +67,7 @@ async def until(
     seconds: float = PATIENCE,
     every: float = 0.02,
 ) -> None:
-    """Wait for something to become so."""
+    """Wait until something is true."""
     try:
         async with asyncio.timeout(seconds):
             while not await is_so():
@@ -180,7 +180,7 @@ async def connected(address: str, **options: Any) -> Client:
 
 
 async def end_workflows(client: Client, database: PostgresDatabase) -> None:
-    """End what still runs of a test's jobs: whoever comes next works on the same task queues."""
+    """End the running jobs of a test: the next one works on the same task queues."""
 
     async def end(job_id: str) -> None:
         with suppress(RPCError):

@@ -1,4 +1,4 @@
-"""Versions with something in them to decide on."""
+"""Versions with entries to decide on."""
 
 import uuid
 from collections.abc import Sequence

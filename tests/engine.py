@@ -1,4 +1,4 @@
-"""A whole engine in the test's process: real servers, our workers, and a hand on the job."""
+"""A whole engine in the test's process: real servers, our workers, and access to the job."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
 
 
 class HeardFlags:
-    """Real flags, and a note of those that running chunks have been told of."""
+    """Real flags, and a record of those that running chunks got."""
 
     def __init__(self, flags: Flags) -> None:
         self._flags = flags
@@ -53,14 +53,14 @@ class HeardFlags:
 
     async def read(self, job_ids: Sequence[str]) -> Sequence[Flag | None]:
         flags = await self._flags.read(job_ids)
-        # Whoever waits for the note runs after the watch has passed the flags on.
+        # Waiters run after the watch has passed the flags on.
         self.heard |= {job_id: flag for job_id, flag in zip(job_ids, flags, strict=True) if flag}
         return flags
 
 
 @dataclass
 class Engine:
-    """Starts jobs of the `echo` type and looks at what becomes of them."""
+    """Starts jobs of the `echo` type and reads their results."""
 
     client: Client
     parts: Parts

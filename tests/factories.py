@@ -1,4 +1,4 @@
-"""Values of the core with defaults for all that a test does not care about."""
+"""Values of the core with defaults for everything that a test does not need."""
 
 import uuid
 from dataclasses import replace

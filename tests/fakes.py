@@ -1,4 +1,4 @@
-"""Stand-ins for the outside: each answers to the contract suite of its port, or has no rules."""
+"""Fakes of the outside: each passes the contract suite of its port, or has no rules."""
 
 import asyncio
 import heapq
@@ -15,7 +15,7 @@ from longhaul.core.ports import Live, Shown, WorkflowRun
 
 
 class HandClock:
-    """A clock that only goes on when it is told to."""
+    """A clock that only advances on demand."""
 
     def __init__(self) -> None:
         self._now = 1_000.0
@@ -72,7 +72,7 @@ class ScriptedModel:
 
 
 class FreeLimiter:
-    """Lets everyone through at once, unless told to hold them, and notes what it is told."""
+    """Lets every request through at once, or holds them on demand, and records its calls."""
 
     def __init__(self) -> None:
         self.acquired: list[int] = []
@@ -97,7 +97,7 @@ class FreeLimiter:
 
 
 class FreePermit:
-    """Notes what was really used."""
+    """Records what was really used."""
 
     def __init__(self, limiter: FreeLimiter) -> None:
         self._limiter = limiter
@@ -107,7 +107,7 @@ class FreePermit:
 
 
 class NotedBreaker:
-    """Lets every call be tried, and notes what became of each: `calls` holds the outcomes."""
+    """Lets every call be tried, and records the outcomes in `calls`."""
 
     def __init__(self, *, stands: Iterable[bool] = ()) -> None:
         self.calls: list[str] = []
@@ -220,7 +220,7 @@ def _where(place: CallPlace) -> tuple[str, int, int, str]:
 
 
 class NoBoard:
-    """A board that shows nothing: what Redis is while it is away."""
+    """A board that shows nothing, like Redis when it is down."""
 
     async def post(self, job: Job) -> None: ...
 
@@ -234,13 +234,13 @@ class NoBoard:
 
 
 class NoTraces:
-    """Nothing to forget, where nothing is shown."""
+    """Nothing to delete."""
 
     async def forget(self, job_ids: Sequence[str]) -> None: ...
 
 
 class NoFlags:
-    """Flags that nobody raises or sees."""
+    """Flags that are never raised."""
 
     async def raise_flag(self, job_id: str, flag: Flag) -> None: ...
 
@@ -249,7 +249,7 @@ class NoFlags:
 
 
 class NoWorkflows:
-    """Temporal, while it is away."""
+    """Temporal, when it is down."""
 
     async def start(self, job: Job, workflow: type, queue: str, summary: str) -> bool:
         raise TemporalUnavailable

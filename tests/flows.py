@@ -1,4 +1,4 @@
-"""Flows made of the tests' own job types, and a hand on what becomes of them."""
+"""Flows of the tests' own job types, and access to their results."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tables that are held as they are, so that a job that fills them is met half-way."""
+"""Locked tables, so that a job that fills them can be met half-way."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ import asyncpg
 
 @asynccontextmanager
 async def nothing_stored(dsn: str, table: str) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """Hold a table while the block runs; tells whether somebody waits to change it.
+    """Lock a table while the block runs; yields a check whether somebody waits to change it.
 
     A job's first chunks, which wait until their items are stored, are then all that it has
     begun: twice as many items as run at once.

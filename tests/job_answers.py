@@ -1,4 +1,4 @@
-"""What the API answers about a job, with defaults for all that a test does not care about."""
+"""What the API answers about a job, with defaults for everything that a test does not need."""
 
 from datetime import UTC, datetime
 from typing import Any

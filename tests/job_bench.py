@@ -23,7 +23,7 @@ class NoCalls:
 
 
 class JobBench:
-    """A job type, and a hand on its jobs."""
+    """A job type, and access to its jobs."""
 
     def __init__(self, database: PostgresDatabase, redis: Any, job_type: JobType[Any]) -> None:
         self.database = database

@@ -30,7 +30,7 @@ ROWS: Sequence[tuple[str | None, ...]] = (
 
 @dataclass(frozen=True)
 class Loans:
-    """What was stored."""
+    """The stored report."""
 
     database: PostgresDatabase
     seeded: Seeded

@@ -5,7 +5,7 @@ from tests.conftest import until
 
 
 async def until_waiting(database: Database, count: int = 1) -> None:
-    """Return once so many statements of the database wait for a lock."""
+    """Return once a number of statements of the database wait for a lock."""
 
     async def are_waiting() -> bool:
         async with database.begin() as tx:

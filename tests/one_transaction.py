@@ -1,4 +1,4 @@
-"""A database that is one transaction, so that what a call read can be asked inside it."""
+"""A database that is one transaction, so that the reads of a call can be counted."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ class OneTransaction:
         yield self._tx
 
     async def begin_to_count(self) -> None:
-        # The server may not have put away yet what the connection read before.
+        # The server may not have recorded the connection's earlier reads yet.
         self._before = await self._read()
 
     async def items_read(self) -> int:

@@ -1,4 +1,4 @@
-"""A page as a reader has it: its elements, its texts, its tables."""
+"""A page as a reader sees it: its elements, its texts, its tables."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

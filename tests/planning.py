@@ -1,4 +1,4 @@
-"""Jobs that list their items for long, and what is asked of them meanwhile."""
+"""Jobs that take long to list their items, and requests meanwhile."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from tests.engine import Engine
 
 
 async def resumed_while_planning(engine: Engine) -> str:
-    """Start a job that is to begin paused, and resume it before it has begun; its id."""
+    """Start a job that begins paused, and resume it before it has begun; returns its id."""
     engine.echo.planning = asyncio.Event()
     job_id = await engine.create(items=4, start=False)
     job = await engine.job(job_id)
@@ -25,7 +25,7 @@ async def resumed_while_planning(engine: Engine) -> str:
 
 
 async def asked_again(engine: Engine, job: Job) -> None:
-    """Ask a flow to start a job that lists its items still, as the dispatcher does in time."""
+    """Ask a flow to start a job that still lists its items, as the dispatcher does later."""
     assert job.parent_id is not None
     flow = engine.handle(job.parent_id)
     await runs(engine, job.id)
@@ -39,7 +39,7 @@ async def asked_again(engine: Engine, job: Job) -> None:
         )
 
     await until(has_come, what="the request")
-    await flow.query("progress")  # is answered once the signal has been dealt with
+    await flow.query("progress")  # is answered once the signal was handled
 
 
 async def runs(engine: Engine, job_id: str) -> None:

@@ -12,7 +12,7 @@ _FIRST, _SIZE, _PROCESSES = 10_000, 2_500, 9
 _NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PROCESSES
 _BASE = _FIRST + _NUMBER * _SIZE
 
-# Whoever runs the tests twice at a time should not meet either.
+# Two test runs at the same time should not meet either.
 _OFFSET = os.getpid() % _SIZE
 _TURN = cycle([_BASE + (_OFFSET + n) % _SIZE for n in range(_SIZE)])
 

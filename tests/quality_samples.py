@@ -99,7 +99,7 @@ def make_listed(name: str = "Loan Number", **changes: Any) -> Listed:
 
 
 def form_facts(random_seed: int = 1) -> Facts:
-    """A run over a whole form, as it might have been."""
+    """A made-up run over a whole form."""
     dice = random.Random(random_seed)
     attributes = form_attributes("a1")
     rules = [

@@ -25,11 +25,11 @@ _DAYS_ONLY = ("%Y%m%d", "%Y-%m-%d", "%Y%m", "%Y-%m", "%m/%d/%Y")
 
 
 class Month(str):
-    """A text that its attribute declares to be a month, as 202402."""
+    """A text whose attribute is a month, such as 202402."""
 
 
 class Mismatch(Exception):
-    """The rule cannot be asked of the column."""
+    """The rule does not fit the column."""
 
 
 def judge(

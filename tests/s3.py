@@ -1,4 +1,4 @@
-"""As much of S3 as a blob store speaks: put and get of whole objects, by path."""
+"""The part of S3 that a blob store uses: put and get of whole objects, by path."""
 
 import hashlib
 from collections.abc import Iterator

@@ -53,12 +53,12 @@ class LocalStack:
 
     @property
     def addresses(self) -> Mapping[str, Any]:
-        """Where the stack listens."""
+        """The addresses of the stack."""
         return DataFolder(self.data).read_addresses()
 
     @property
     def output(self) -> str:
-        """What the stack has said since it was first started."""
+        """The output of the stack since its first start."""
         return self._log.read_text(errors="replace")
 
     async def start(self, command: str = "longhaul up", cwd: Path | None = None) -> None:
@@ -132,7 +132,7 @@ class LocalStack:
                 os.kill(alive.pid, signal.SIGKILL)
 
     def left(self) -> Mapping["Alive", str]:
-        """What still runs of all that ran when the stack was told to end."""
+        """Processes that still run, of those that ran when the stack was told to end."""
         return {one: text for one, text in running().items() if one.is_one_of(self._seen)}
 
     async def is_gone(self) -> None:
@@ -192,7 +192,7 @@ class Alive:
     started: int
 
     def is_one_of(self, seen: Iterable["Alive"]) -> bool:
-        """Whether it has been seen, by whatever parent: orphans get another."""
+        """Whether it has been seen; the parent may differ, because orphans get another."""
         return (self.pid, self.started) in {(one.pid, one.started) for one in seen}
 
 

@@ -1,4 +1,4 @@
-"""What a worker process has for chunks, in the test's process, without Temporal around it."""
+"""The parts of a worker process that chunks need, in the test's process, without Temporal."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -65,7 +65,7 @@ class WorkerProcess:
         await self.engine.stores.ledger.note_losses(job.id, ordinal, times)
 
     async def told(self, job: Job, generation: int, mode: RunMode) -> None:
-        """Return once the chunks have been told of a flag."""
+        """Return once the chunks have got a flag."""
         flag = Flag(attempt=job.attempt, generation=generation, mode=mode)
         await self.engine.flags.raise_flag(job.id, flag)
 

@@ -70,7 +70,7 @@ class RuleScans:
 
         Raises:
             ItemFailed: The rule cannot be judged.
-            Unavailable: The source lies in our own database, which did not answer.
+            Unavailable: The source is in our own database, which did not answer.
         """
         # After a pause there is a new generation, which reads the rows again.
         key = (job.id, job.attempt, job.generation)

@@ -19,7 +19,7 @@ def required_size(
 ) -> int:
     """How many rows must be drawn at random, and how many may be wrong, for a confidence.
 
-    The binomial distribution stands for a large population; for one of known size it is the
+    The binomial distribution is for a large population; for one of known size it is the
     hypergeometric.
 
     Args:

@@ -142,7 +142,7 @@ class ReviewRequest(Request):
         "", description="required, except for `pass` where the outcome is match"
     )
     execution: RowId | None = Field(
-        None, description="the number of the execution that was looked at; the latest when absent"
+        None, description="the number of the execution that was reviewed; the latest when absent"
     )
 
 

@@ -144,7 +144,7 @@ def review(
     result: Annotated[Verdict, typer.Argument(help="the verdict")],
     reason: Annotated[str, typer.Option(help="required, except to pass a match")] = "",
     execution: Annotated[
-        int | None, typer.Option(help="the number of the execution that you looked at")
+        int | None, typer.Option(help="the number of the execution that you reviewed")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

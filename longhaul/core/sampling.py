@@ -191,7 +191,7 @@ class TableSampler(Protocol):
 
         Raises:
             ItemFailed: The table cannot be read; the code says why.
-            Unavailable: The source lies in our own database, which did not answer.
+            Unavailable: The source is in our own database, which did not answer.
         """
 
 

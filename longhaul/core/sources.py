@@ -50,7 +50,7 @@ class DataSource:
             may read; of files the path of one, or of a folder of them, absolute or below one
             of the folders that sources may lie in.
         secret_ref: The environment variable that holds the DSN of a PostgreSQL source.
-            Without it the source lies in Longhaul's own database.
+            Without it the source is in Longhaul's own database.
     """
 
     name: str
@@ -61,7 +61,7 @@ class DataSource:
 
     @property
     def is_own(self) -> bool:
-        """Whether it lies in Longhaul's own database."""
+        """Whether it is in Longhaul's own database."""
         return self.kind is SourceKind.POSTGRESQL and not self.secret_ref
 
 

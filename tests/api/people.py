@@ -1,4 +1,4 @@
-"""People who decide, and what they ask of the API."""
+"""People who decide, as clients of the API."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ ALL = {"decision": "approved", "all": True}
 
 @dataclass(frozen=True)
 class People:
-    """Clients of those who take part."""
+    """One client for each of them."""
 
     tester: httpx2.AsyncClient
     owner: httpx2.AsyncClient

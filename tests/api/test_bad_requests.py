@@ -1,4 +1,4 @@
-"""What cannot be read is refused with a sentence that says why."""
+"""Malformed requests are refused with a sentence that says why."""
 
 from collections.abc import AsyncIterator
 from typing import Any

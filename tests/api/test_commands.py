@@ -1,4 +1,4 @@
-"""The command against the API: every command says what the API answers, as JSON and to people."""
+"""The command against the API: every command shows the API's answer, as JSON and to people."""
 
 import json
 from collections.abc import Iterator
@@ -286,7 +286,7 @@ def test_every_command_that_answers_has_json() -> None:
         if "--json" not in [option for one in command.params for option in one.opts]
     }
 
-    # These become another process, and answer nothing.
+    # These become another process, and return nothing.
     assert without == {"up", "api", "worker"}
 
 

@@ -1,4 +1,4 @@
-"""Pause, resume, cancel, retry and change over HTTP, with a worker behind."""
+"""Pause, resume, cancel, retry and change over HTTP, with a worker."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -149,11 +149,11 @@ async def test_a_pause_asked_for_after_the_worker_has_gone_holds_when_one_comes(
     async def take_time(_: str) -> None:
         await asyncio.wait([asyncio.create_task(quick.wait())], timeout=0.1)
 
-    # Whoever has the workflow cached would be waited for before another may have it.
+    # The worker that has the workflow cached would be waited for before another may take it.
     engine.cached_workflows = 0
     engine.echo.before_each = take_time
     async with engine.worker():
-        # Half a minute's worth of work, of which the pause leaves most.
+        # Work for half a minute, most of which is left by the pause.
         job_id = await submit(client, items=300, concurrency=1)
         await until(_started(engine, 3), what="items to start")
 

@@ -1,4 +1,4 @@
-"""What people decide between jobs: rules of a version, step by step, each in their role."""
+"""Decisions of people between jobs: rules of a version, step by step, each in their role."""
 
 import asyncio
 import uuid

@@ -16,7 +16,7 @@ KINDS = ("mappings", "recommendations", "samples")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Three entries of one kind, and where they are found."""
+    """Three entries of one kind, and their routes."""
 
     kind: str
     path: str
@@ -309,7 +309,7 @@ async def test_nobody_decides_on_an_entry_for_both(
         api.client("boss", "Admin") as admin,
     ):
         await decide(both, wanted, **yes, ids=[first, second], **{"as": "tester"})
-        # Who rejects and approves again is the tester from then on.
+        # The one who rejects and approves again is the tester from then on.
         await decide(both, wanted, **yes, ids=[third], **{"as": "tester"})
         await decide(tester, wanted, decision="rejected", ids=[third], reason="no")
         await decide(tester, wanted, **yes, ids=[third])

@@ -1,4 +1,4 @@
-"""Attributes that no job could map are mapped by testers, to columns that are really there."""
+"""Attributes that no job could map are mapped by testers, to columns that exist."""
 
 import asyncio
 from typing import Any

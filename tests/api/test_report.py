@@ -1,4 +1,4 @@
-"""The report route: who may read it, in which form, and what a browser is told."""
+"""The report route: who may read it, in which form, and its headers for browsers."""
 
 import httpx2
 import pytest

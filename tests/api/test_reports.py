@@ -1,4 +1,4 @@
-"""Reports of people's own, over HTTP: who brings them, who sees them, what may feed them."""
+"""Imported reports over HTTP: who imports them, who sees them, what their sources may be."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -451,7 +451,7 @@ async def test_reports_are_listed_page_by_page(executive: httpx2.AsyncClient) ->
 
 
 class Watched:
-    """A database that remembers what it was asked."""
+    """A database that remembers its statements."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self.database = database

@@ -1,4 +1,4 @@
-"""Retries that arrive in the very moment in which an attempt ends."""
+"""Retries that arrive at the moment when an attempt ends."""
 
 import asyncio
 from collections import Counter
@@ -36,7 +36,7 @@ async def test_a_retry_in_the_moment_of_finish_makes_exactly_one_new_attempt(
 
 
 async def ask_until_it_has_succeeded(client: httpx2.AsyncClient, job_id: str) -> int:
-    """Ask for a retry again and again, through two ends; how often it was accepted."""
+    """Ask for a retry repeatedly, through two ends; returns how often it was accepted."""
     accepted = 0
 
     async def has_succeeded() -> bool:
@@ -46,7 +46,7 @@ async def ask_until_it_has_succeeded(client: httpx2.AsyncClient, job_id: str) ->
         accepted += answer.status_code == 202
         return "nothing to retry" in answer.text
 
-    # Often, but not so often that the asking leaves no time for the end itself.
+    # Often, but leaving time for the end.
     await until(has_succeeded, what=f"{job_id} to succeed", every=0.005)
     return accepted
 

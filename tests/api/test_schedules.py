@@ -22,7 +22,7 @@ from tests.api.conftest import Api
 from tests.conftest import until
 from tests.engine import Engine
 
-# Not before the tests have ended, whenever they run.
+# After the tests have ended, whenever they run.
 NEVER = "0 0 29 2 *"
 ECHO = {"job_type": "echo", "parameters": {"items": 2}, "cron": NEVER}
 
@@ -34,7 +34,7 @@ async def create(client: httpx2.AsyncClient, **changes: Any) -> dict[str, Any]:
 
 
 async def fire(client: httpx2.AsyncClient, temporal: Client, schedule_id: str) -> dict[str, Any]:
-    """Trigger a schedule, and return what came of it."""
+    """Trigger a schedule, and return the result."""
     handle = temporal.get_schedule_handle(f"longhaul-schedule-{schedule_id}")
     firings = (await client.get(f"/schedules/{schedule_id}")).json()["firings"]
     before = len(firings)

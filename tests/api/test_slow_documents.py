@@ -1,4 +1,4 @@
-"""People on slow lines: what they hold, and what they leave to others."""
+"""People on slow lines: what they block, and what they leave to others."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from tests.case_samples import SeededCases, seed_cases
 from tests.conftest import Servers
 from tests.tokens import token
 
-# More than the system keeps of a connection for its reader.
+# More than the system buffers of a connection.
 LARGE = b"%PDF-1.7\n" + b"a" * (16 * 1024 * 1024)
 
 
@@ -49,7 +49,7 @@ async def give_large(people: People, case_id: int) -> str:
 
 @asynccontextmanager
 async def slow_reader(url: str, path: str) -> AsyncIterator[asyncio.StreamReader]:
-    """Somebody who has read that the document comes, and no more of it yet."""
+    """A client that has read the headers of a document, and nothing more yet."""
     at = urlsplit(url)
     line = socket.socket()
     line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -90,7 +90,7 @@ async def test_two_who_read_slowly_hold_the_two_documents_that_may_be_on_their_w
 
 
 async def stalled(begun: asyncio.Event) -> AsyncIterator[bytes]:
-    """A document that begins well and never ends."""
+    """A document that begins and never ends."""
     yield b"%PDF-1.7\n" + b"a" * (512 * 1024)
     begun.set()
     await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""POST /jobs: what is taken, what is refused, and what counts as the same."""
+"""POST /jobs: what is accepted, what is refused, and what counts as the same."""
 
 import asyncio
 from collections.abc import AsyncIterator

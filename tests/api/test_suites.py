@@ -29,7 +29,7 @@ async def test_what_was_taken_out_can_be_taken_in_elsewhere(
     async with database.begin() as tx:
         await tx.execute("DELETE FROM rule WHERE version_id = $1", draft.id)
 
-    # What the seeded ranges lack is refused, so that they are given an end.
+    # The seeded ranges have no ends, which is refused, so they get one.
     for one in taken["expectations"]:
         if one["type"].endswith("to_be_between"):
             one["type"] = "expect_column_value_lengths_to_be_between"

@@ -1,4 +1,4 @@
-"""Jobs steered with the `temporal` command, and what the API shows of it."""
+"""Jobs controlled with the `temporal` command, and what the API shows of it."""
 
 import asyncio
 import json
@@ -158,7 +158,7 @@ async def test_a_terminated_workflow_ends_the_job_as_failed(
     command: TemporalCommand, engine: Engine, client: httpx2.AsyncClient, job_id: str
 ) -> None:
     await command("workflow", "terminate", "--workflow-id", job_id, "--reason", "by hand")
-    # A control that finds no workflow makes the reconciler look at once, not within a minute.
+    # A control that finds no workflow makes the reconciler check at once.
     await client.post(f"/jobs/{job_id}/pause")
 
     job = await becomes(client, job_id, *ENDED)

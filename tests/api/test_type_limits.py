@@ -1,4 +1,4 @@
-"""A job that is held back by the limit of its type says so, and starts in its turn."""
+"""A job that is held back by the limit of its type shows that, and starts in its turn."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""The webhook routes, and a job whose end is told to a real server."""
+"""The webhook routes, and a job whose end is sent to a real server."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""I9: nobody sees or touches a job that is not theirs."""
+"""I9: nobody sees or changes a job that is not theirs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -130,7 +130,7 @@ async def test_an_admin_may_do_it_all(api: Api, method: str, path: str) -> None:
 
         response = await admin.request(method, f"/jobs/{job_id}{path}", json=body_for(method, path))
 
-    # Only items and reports are not there yet: nothing has planned the job.
+    # Only items and reports do not exist yet: the job is not planned.
     assert response.status_code != 404 or path in ("/items/echo-0", "/report")
 
 

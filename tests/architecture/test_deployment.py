@@ -1,4 +1,4 @@
-"""What docker-compose.yml, the image and their scripts promise."""
+"""What docker-compose.yml, the image and their scripts guarantee."""
 
 import importlib.util
 import json

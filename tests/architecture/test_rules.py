@@ -1,4 +1,4 @@
-"""Rules that import-linter and ruff cannot say."""
+"""Rules that import-linter and ruff cannot check."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ ROOT = Path(longhaul.__file__).parents[1]
 PACKAGE = ROOT / "longhaul"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# Who starts processes hands its own environment on to them.
+# Modules that start processes pass their own environment on.
 READS_ENVIRONMENT = {
     "adapters/settings.py",
     "local/processes.py",
@@ -28,7 +28,7 @@ READS_ENVIRONMENT = {
     "adapters/sources/sessions.py",
 }
 
-# What these import takes seconds, and only a worker that does such items needs it.
+# Their imports take seconds, and only a worker with such items needs them.
 IMPORTS_LATER = {
     "adapters/llm/providers.py",  # a provider's SDK
     "adapters/statistics.py",  # SciPy

@@ -1,4 +1,4 @@
-"""One suite for the breaker: what Redis' script does, a worker alone does too."""
+"""One suite for the breaker: in Redis and within one worker."""
 
 import asyncio
 import uuid
@@ -15,7 +15,7 @@ from longhaul.core.ports import Breaker, Trial
 from longhaul.local import redis
 from tests.ports import new_port
 
-# So long that no test can outlast it by being slow.
+# Longer than any slow test.
 LONG = 60_000.0
 # What a test waits for.
 SHORT = 50.0
@@ -46,7 +46,7 @@ def make(request: pytest.FixtureRequest, redis_client: Redis, name: str) -> Make
 
 
 async def outlast_short() -> None:
-    """Let time go by: Redis has no clock but its own, and whoever asked would be the probe."""
+    """Let time pass: Redis has its own clock, and asking would be the probe."""
     await asyncio.sleep(2 * SHORT / 1_000)
 
 

@@ -1,4 +1,4 @@
-"""One suite for the journal of calls: the fake is held to what PostgreSQL does."""
+"""One suite for the journal of calls, for PostgreSQL and the fake."""
 
 import uuid
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What a workflow writes of pauses, when Temporal has it do a step again with more to heed."""
+"""What a workflow writes about pauses when Temporal repeats a task with more requests."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ class Desk:
         self._job = job
 
     async def write(self, generation: int, *controls: Control, cancel: bool = False) -> Job:
-        """Write what the controls come to; the row afterwards."""
+        """Write the result of the controls; returns the row."""
         last = controls[-1] if controls else None
         pause = last.as_pause() if last and last.action is Action.PAUSE else None
         await self._activities.write_control(

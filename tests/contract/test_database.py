@@ -1,4 +1,4 @@
-"""What the database's refusals mean, and its locks."""
+"""Errors of the database, and its locks."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""`longhaul migrate` and `seed`: what is wrong with a database is said in a sentence."""
+"""`longhaul migrate` and `seed`: faults of a database are reported in a sentence."""
 
 import asyncio
 import json

@@ -33,7 +33,7 @@ OWNER = Principal(sub="olga", roles=frozenset({Role.REPORT_OWNER}), lob="Mortgag
 
 
 class Desk:
-    """One version of rules, and the hands that people and jobs lay on it."""
+    """One version of rules, with what people and jobs do to it."""
 
     def __init__(self, database: PostgresDatabase, seeded: SeededVersion) -> None:
         self.database = database
@@ -84,7 +84,7 @@ class Desk:
             return await self.store.counts(tx, await self.version(tx))
 
     async def waits_for_a_lock(self, what: Awaitable[object]) -> "asyncio.Future[object]":
-        """Start something, and come back once it waits for another transaction."""
+        """Start something, and return once it waits for another transaction."""
         task = asyncio.ensure_future(what)
         await until_waiting(self.database)
         return task
@@ -231,7 +231,7 @@ async def test_automatic_approval_needs_two_people(desk: Desk) -> None:
 
 
 class Witness:
-    """Notes in the transaction of an approval what it saw; fails if it is told to."""
+    """Notes what it saw in the transaction of an approval; fails on demand."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.fails = fails

@@ -1,4 +1,4 @@
-"""Jobs that are due, and what of them the dispatcher can start."""
+"""Jobs that are due, and which of them the dispatcher can start."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from tests.job_types.echo import Echo
 
 
 class Starts(NoWorkflows):
-    """Starts every job but those of one owner."""
+    """Starts every job except those of one owner."""
 
     def __init__(self, wanted: int) -> None:
         self.summaries: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Reading documents: what comes out of good ones, and what is said of bad ones."""
+"""Reading documents: the text of good ones, and the errors of bad ones."""
 
 import os
 from pathlib import Path
@@ -65,7 +65,7 @@ async def test_texts_are_read_in_the_usual_encodings(content: bytes, text: str) 
         (bytes(MAX_BLOB + 1), TEXT, "document_too_large"),
         (b"%PDF-1.7 " + bytes(100 * 1024 * 1024), PDF, "document_too_large"),
         (b"x" * 6_000_000, TEXT, "document_too_large"),
-        # Nothing that it could decode to is small enough, so that nobody tries.
+        # No decoding of it is small enough, so it is not tried.
         (b"\x81" * 20_000_001, TEXT, "document_too_large"),
     ],
 )

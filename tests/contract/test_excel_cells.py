@@ -1,4 +1,4 @@
-"""What a workbook means to rules: days are days, rows of nothing are no records, rows are rows."""
+"""Workbooks for rules: days are days, and empty rows are not records."""
 
 import re
 import zipfile
@@ -96,7 +96,7 @@ async def test_rows_that_only_have_a_colour_are_no_records(tmp_path: Path) -> No
 
     found = await judge(source, rule("column_values_to_not_be_null", column="Close Date"))
 
-    # A gap between records is one that lacks everything.
+    # A gap between records is a record without values.
     assert (found.total, found.failed) == (3, 1)
 
 
@@ -175,7 +175,7 @@ def long_book(tmp_path: Path) -> DataSource:
 
 
 class Stopped(FileSession):
-    """Somebody says stop when it has asked a number of times whether it may go on."""
+    """A check that stops after a number of calls."""
 
     left = 100
 

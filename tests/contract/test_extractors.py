@@ -1,4 +1,4 @@
-"""What is found in documents: by labels, and by a model that is not believed."""
+"""What is found in documents: by labels, and by a model whose answers are checked."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -122,7 +122,7 @@ async def test_what_a_record_shares_with_others_does_not_name_it() -> None:
 
     assert (await offline(letter, FOUR_KEYS)).value is None
     assert (await offline(row, FOUR_KEYS)).value is None
-    # Without any loan's number it is not said whose value it is.
+    # Without a loan's number it is not known whose value it is.
     assert (await offline(f"{BANK}Original LTV: 95.00\n", FOUR_KEYS)).confidence < 0.5
 
 
@@ -196,7 +196,7 @@ async def test_net_is_not_gross() -> None:
     assert (await about("Unpaid Principal Balance (Net)", both)).value == "850.00"
     assert (await about("Unpaid Principal Balance", both)).value == "900.00"
     assert (await about("UPB (Net)", table)).value == "850.00"
-    # The gross one alone is fit for a look, not for trust.
+    # The gross one alone has a low confidence.
     gross = await about("Unpaid Principal Balance (Net)", both.splitlines()[0])
     assert (gross.value, gross.confidence) == ("900.00", 0.45)
 

@@ -1,4 +1,4 @@
-"""The fence of a batch: who counts under an old epoch, or after the end, counts nothing."""
+"""The fence of a batch: under an old epoch, or after the end, nothing is counted."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Sources and rules that mean harm, or are just broken: clear faults, and nothing else."""
+"""Hostile and broken sources and rules: clear faults, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -149,7 +149,7 @@ async def test_a_huge_cell_is_judged_and_shown_cut(
     (example,) = length.examples
     assert example["key"] == {"id": 1} or example["key"] == {"id": "1"}
     assert len(example["values"]["a"]) == 201
-    # A regular expression over it may be more than the server can bear; it says so.
+    # A regular expression over it may be too much for the server; it reports that.
     assert isinstance(digits, Verdict) or digits.code in ("too_large", "query_failed")
 
 

@@ -1,4 +1,4 @@
-"""What reads of one job's items cost: no look at a million rows for what its counters know."""
+"""The cost of reading one job's items: no scan of a million rows for what its counters show."""
 
 import uuid
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""I9: a list of jobs holds what its reader may see, by whichever way, and nothing else."""
+"""I9: a list of jobs has what its reader may see, for any reason, and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -51,7 +51,7 @@ class Crash(Exception):
 
 @dataclass
 class History:
-    """One job, the writers that believe to work on it, and what they do."""
+    """One job, the writers that believe they work on it, and what they do."""
 
     database: PostgresDatabase
     stores: Stores
@@ -224,7 +224,7 @@ async def take(history: History, step: tuple[Any, ...]) -> None:
 
 
 async def bring_to_its_end(history: History) -> None:
-    """Whatever has happened, the job can be brought to success from what the ledger says."""
+    """Whatever has happened, the job can be completed from the ledger."""
     if (await history.read()).status.is_terminal:
         await history.retry()
     job = await history.read()

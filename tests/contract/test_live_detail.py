@@ -1,4 +1,4 @@
-"""What Redis shows of jobs: only newer replaces older, all of it runs out, none of it is needed."""
+"""Jobs in Redis: only newer replaces older, everything expires, nothing is needed."""
 
 import asyncio
 import uuid
@@ -43,7 +43,7 @@ def job_id() -> str:
 
 @pytest.fixture
 async def gate(servers: Servers) -> AsyncIterator[Gate]:
-    """A way to Redis that can be shut."""
+    """A connection to Redis that can be closed."""
     async with Gate.before(servers.redis_port) as opened:
         yield opened
 

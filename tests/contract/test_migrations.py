@@ -1,4 +1,4 @@
-"""The schema: the same however many bring it up at once, and down and up again."""
+"""The schema: the same if many upgrade at once, and after a downgrade and upgrade."""
 
 import asyncio
 import json
@@ -176,7 +176,7 @@ async def test_rules_that_mean_the_same_get_the_same_hash(empty: str) -> None:
     hashes = {row["name"]: row["kwargs_hash"] for row in rows}
     expected = [kwargs_hash({"column": "Flag", "value_set": one}) for one in sets]
     assert expected[0] == expected[1]
-    # Of two that mean the same one keeps its own, so that neither is lost.
+    # Of two equal ones, one keeps its hash, so that neither is lost.
     assert sorted([hashes["old 0"], hashes["old 1"]]) == sorted(
         [expected[0], next(one for one in hashes.values() if one.startswith("old"))]
     )

@@ -266,7 +266,7 @@ def assert_quotes_nothing(error: JobError) -> None:
 
 
 async def test_a_provider_that_does_not_answer_in_time_is_busy(spoken: Spoken) -> None:
-    await spoken.ask(stub.good())  # what comes once is not what is timed
+    await spoken.ask(stub.good())  # a single answer is not timed
     with pytest.raises(ProviderBusy, match=r"within 0\.3 seconds") as caught:
         await spoken.ask(stub.never, timedelta(seconds=0.3))
 

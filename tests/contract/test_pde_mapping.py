@@ -73,7 +73,7 @@ async def test_nine_of_ten_attributes_of_a_form_get_their_true_column(
     right = [id_ for id_, column in having.items() if _column(rows, id_) == column]
     assert len(right) / len(having) >= 0.9
 
-    # What the sources do not hold is left to people, and no decoy is taken for it.
+    # Attributes without a column are left to people, and no decoy is used.
     missing = [id_ for id_ in truth if id_ not in having]
     assert missing
     assert not rows.keys() & set(missing)

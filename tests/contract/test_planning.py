@@ -1,4 +1,4 @@
-"""Jobs that list their items for long, beside everybody else of a worker."""
+"""Jobs that take long to list their items, and the others of a worker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ MORE = 3
 
 
 class Slow(Echo):
-    """Lists its items when it is told to."""
+    """Lists its items on demand."""
 
     def __init__(self) -> None:
         super().__init__()

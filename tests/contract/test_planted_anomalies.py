@@ -1,4 +1,4 @@
-"""Offline rules against the planted anomalies of the sample report, on a seed of its own.
+"""Offline rules against the planted anomalies of the sample report, on a separate seed.
 
 The rules of thumb were tuned on other seeds: 3, 5, 8, 11 and 21.
 """

@@ -95,7 +95,7 @@ def settings(server: KeyServer) -> AuthSettings:
 
 
 def impatient(server: KeyServer) -> BearerTokens:
-    """Asks for the keys whenever it does not know one."""
+    """Fetches the keys for every unknown one."""
     keys = PublishedKeys(server.url, ask_at_most_every=timedelta(0))
     return BearerTokens(settings(server), keys)
 
@@ -146,7 +146,7 @@ def public_pem(key: Any) -> bytes:
 
 
 def forged_with_the_public_key() -> str:
-    """What a verifier takes that lets the token choose HS256: the public key as a secret."""
+    """A token that a verifier accepts if the token may choose HS256: the public key as a secret."""
     header = {"alg": "HS256", "typ": "JWT", "kid": "r1"}
     claims = {"sub": "u-1", "roles": ["Admin"], "iss": ISSUER, "aud": AUDIENCE, "exp": 4102444800}
     text = ".".join(
@@ -218,7 +218,7 @@ async def test_nobody_with_a_known_key_waits_while_the_keys_are_renewed(server: 
     principal = await checked.principal(sign(STRANGE_KEY, "r2", "RS256"))
 
     assert principal.sub == "u-1"
-    # Who waits for an answer that does not come gives up, and the next one asks again.
+    # A caller that waits in vain gives up, and the next one asks again.
     assert asked_meanwhile == 2
     with pytest.raises(NotAuthenticated):
         await checked.principal(sign(RSA_KEY, "r1", "RS256"))

@@ -1,4 +1,4 @@
-"""Reports of stored runs: what is read, what follows from it, and what is kept."""
+"""Reports of stored runs: what is read, computed and stored."""
 
 import asyncio
 import uuid

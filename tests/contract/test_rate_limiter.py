@@ -1,4 +1,4 @@
-"""One suite for the rate limit: what Redis' script does, a worker alone does too."""
+"""One suite for the rate limit: in Redis and within one worker."""
 
 import asyncio
 import itertools
@@ -33,7 +33,7 @@ QUOTA = Quota(requests_per_minute=60, tokens_per_minute=6_000)
 
 
 class Limiter(RateLimiter, Protocol):
-    """A limiter whose book can be looked at, so that most tests need not wait."""
+    """A limiter whose book can be read, so that most tests need not wait."""
 
     async def reserve(self, tokens: int) -> Turn: ...
     async def stands(self, turn: Turn) -> bool: ...
@@ -63,7 +63,7 @@ async def always() -> bool:
 
 
 async def acquired(limiter: RateLimiter, tokens: int = 1) -> Permit:
-    """The permit of one who never changes his mind."""
+    """The permit of a caller that never gives up."""
     permit = await limiter.acquire(tokens, always)
     assert permit is not None
     return permit
@@ -95,7 +95,7 @@ async def starts(limiter: Limiter, *tokens: int) -> list[float]:
 
 
 async def drain(limiter: Limiter) -> None:
-    """Leave nothing to be had at once."""
+    """Use everything that is available at once."""
     await limiter.reserve(1)
     await limiter.close(timedelta(0))
 
@@ -348,7 +348,7 @@ async def one_waits(limiter: Limiter, *, step: float = 1_000) -> asyncio.Task[Pe
 
 
 async def until_taken(limiter: Limiter, first: Turn, count: int, *, step: float = 1_000) -> None:
-    """Wait until so many turns have been taken after the first."""
+    """Wait until a number of turns have been taken after the first."""
 
     async def taken() -> bool:
         probe = await limiter.reserve(0)
@@ -467,7 +467,7 @@ async def gated_client(gate: Gate) -> AsyncIterator[Redis]:
 async def count_permits(
     limiters: Sequence[RateLimiter], clock: HandClock, seconds: int
 ) -> list[list[float]]:
-    """When each limiter gave permits while so many seconds went by."""
+    """When each limiter gave permits during a number of seconds."""
     given: list[list[float]] = [[] for _ in limiters]
     began = clock.now()
 

@@ -1,4 +1,4 @@
-"""Rows and workflows that do not agree, as the reconciler finds and mends them."""
+"""Rows and workflows that do not agree, as the reconciler finds and repairs them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ NOW = timedelta(0)
 
 
 class Found(NoWorkflows):
-    """Temporal, with what it says of each job; an error is raised instead."""
+    """Temporal, with an answer for each job; errors are raised."""
 
     def __init__(self) -> None:
         self.runs: Mapping[str, WorkflowRun | Exception | None] = {}
@@ -47,7 +47,7 @@ class Found(NoWorkflows):
 
 @dataclass
 class Desk:
-    """A reconciler, and the jobs that it looks at."""
+    """A reconciler, and the jobs that it checks."""
 
     stores: Stores
     reconciler: Reconciler

@@ -1,4 +1,4 @@
-"""What is old is deleted, a few jobs at a time; what is not, stays."""
+"""Old jobs are deleted, a few at a time; others stay."""
 
 import asyncio
 from collections.abc import Sequence

@@ -133,7 +133,7 @@ async def test_few_items_in_flight_still_take_one_scan(bench: Bench) -> None:
 
 
 class CountingEvaluator:
-    """Judges, and counts how often it was asked about each table."""
+    """Evaluates, and counts the calls for each table."""
 
     def __init__(self, inner: RuleEvaluator) -> None:
         self.asked: Counter[str | None] = Counter()

@@ -1,4 +1,4 @@
-"""The job type against the real database: what it takes in, lists, does, stores and sums up."""
+"""The job type against the real database: what it accepts, lists, does, stores and sums up."""
 
 import asyncio
 import uuid
@@ -25,7 +25,7 @@ STRANGER = replace(TESTER, sub="u-9", lob="Cards")
 
 
 class Bench(JobBench):
-    """One stored report, the job type, and a hand on its jobs."""
+    """One stored report, the job type, and access to its jobs."""
 
     def __init__(self, database: PostgresDatabase, redis: Any, seeded: Seeded) -> None:
         resources = Resources(database=database, regexes=BothDialects(database))

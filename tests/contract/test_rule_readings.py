@@ -1,4 +1,4 @@
-"""How texts are read once an attribute has said what they are: on both engines."""
+"""How texts are read with the type of an attribute, on both engines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -227,7 +227,7 @@ async def test_every_query_of_a_sample_sees_the_same_rows(dsn: str, tmp_path: Pa
 
 @pytest.fixture(params=["table", "view", "file"])
 async def thousand(request: pytest.FixtureRequest, dsn: str, tmp_path: Path) -> DataSource:
-    """A thousand rows, none of which is as it should be."""
+    """A thousand rows, all of them wrong."""
     kind = SourceKind.CSV if request.param == "file" else SourceKind.POSTGRESQL
     rows = [(f"{number:04}", "bad") for number in range(1_000)]
     source = await make_table(kind, dsn, tmp_path, ["id", "v"], rows)

@@ -46,7 +46,7 @@ TYPES = {
 TEXTS = ("s", "t", 'odd "; drop', "c")
 NUMBERS = ("i", "f", "r", "n")
 TIMES = ("d", "z", "w")
-# What an attribute has said of a column.
+# The attribute's facts about a column.
 DECLARED: Any = {"types": {"m": DataType.DATE}, "written": {"m": "%Y%m"}}
 
 FLOATS = [float("nan"), float("inf"), float("-inf"), -0.0, 0.1, 20240229.0, 1e15, 2.0**53, 1e-5]
@@ -56,7 +56,7 @@ halves = st.integers(-8, 8).map(lambda whole: whole / 2)
 
 
 def as_real(number: float) -> float:
-    """The number that is left of one in four bytes, as it is written."""
+    """A number stored in four bytes, as it is written."""
     (short,) = struct.unpack("f", struct.pack("f", number))
     return short if short.is_integer() or not math.isfinite(short) else number
 

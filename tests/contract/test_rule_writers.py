@@ -1,4 +1,4 @@
-"""Both rule writers answer to one contract; the model is a script behind a tiny `Calls`."""
+"""Both rule writers pass one contract; the model is a script behind a tiny `Calls`."""
 
 import json
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""`longhaul rules run`: files and tables judged by a suite, without a job."""
+"""`longhaul rules run`: files and tables checked by a suite, without a job."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ def write_rules(folder: Path, rules: Any) -> str:
 
 
 async def run(*arguments: str) -> Result:
-    # The command has an event loop of its own.
+    # The command has its own event loop.
     return await asyncio.to_thread(CliRunner().invoke, app, ["rules", "run", *arguments])
 
 

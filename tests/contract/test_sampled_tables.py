@@ -1,4 +1,4 @@
-"""Samples of tables that the sample report is not like, on both engines."""
+"""Samples of tables unlike the sample report, on both engines."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Sampling of the sample report on real PostgreSQL: what is drawn, and what is said of it."""
+"""Sampling of the sample report on real PostgreSQL: what is drawn, and its summary."""
 
 import asyncio
 import csv
@@ -232,7 +232,7 @@ async def test_a_sample_says_what_it_is_and_why(bench: SamplingBench) -> None:
     assert all(attributes[name]["problem"] for name in unmapped)
     basis = result["statistical_basis"]
     assert (basis["rows"], basis["sample_size"], basis["random_samples"]) == (ROWS, 100, 30)
-    # Clean rows are drawn from those that nothing is the matter with, and tell about no others.
+    # Clean rows are drawn from those without suspicion, and say nothing about others.
     odd = sum(sum(one["rows"].values()) for one in attributes.values())
     assert ROWS - odd < basis["population"] == ROWS - basis["screened_out"] < ROWS
     assert basis["strata"] == len(set(clean))

@@ -1,4 +1,4 @@
-"""Scoping against the real database, offline: what it takes in, judges, stores and sums up."""
+"""Scoping against the real database, offline: what it accepts, judges, stores and sums up."""
 
 import asyncio
 import uuid
@@ -118,7 +118,7 @@ async def test_a_row_says_who_recommended_it_and_why(bench: Bench) -> None:
         assert row["validation_hints"]
         assert row["measured"] is None
         assert row["status"] == "pending"
-        # Its own value: one can be sure that little is at risk.
+        # A separate value: the confidence may be high for a low risk.
         assert 0 < row["confidence"] <= 1
 
 
@@ -316,7 +316,7 @@ class Ran(NamedTuple):
 
 
 async def measure(bench: Bench, attribute_id: int, results: list[Ran], *, days_ago: int) -> None:
-    """Store rules of an attribute with what they measured in one job."""
+    """Store rules of an attribute with their results in one job."""
     job_id = uuid.uuid4()
     (version,) = await bench.fetch(
         "INSERT INTO rule_version (id, cycle_id, report_id, phase_id, number, status, created_by,"

@@ -13,7 +13,7 @@ from tests.tables import KINDS, make_table
 
 MONTHS = [f"2024{month:02}" for month in range(1, 13)]
 HISTORY = [(str(loan), month, f"{loan}/{month}") for loan in range(1, 101) for month in MONTHS]
-# Of one key more rows than anybody looks at, and one whose month nobody knows.
+# More rows of one key than are read, and one without a month.
 ALIKE = [("7", "202507", f"again {number}") for number in range(50)]
 UNDATED = ("8", None, "undated")
 
@@ -54,7 +54,7 @@ async def test_rows_of_the_same_key_leave_room_for_others(
 
     many, one = await asyncio.gather(*(evidence.rows(history, "t", "balance", key) for key in keys))
 
-    # One more than anybody looks at says that there are too many.
+    # One more than the limit shows that there are too many.
     assert len(many) == 11
     assert one == ["9/202401"]
 

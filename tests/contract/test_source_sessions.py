@@ -1,4 +1,4 @@
-"""Threads of looks into sources: apart from everybody else's, and let go of whatever happens."""
+"""Threads of source sessions: separate from others, and always released."""
 
 import asyncio
 import gc
@@ -41,7 +41,7 @@ async def connection(dsn: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def one_thread() -> AsyncIterator[None]:
-    """Leave everybody who asks asyncio for a thread a single one."""
+    """Limit asyncio to a single thread."""
     loop = asyncio.get_running_loop()
     only = ThreadPoolExecutor(1)
     loop.set_default_executor(only)
@@ -53,7 +53,7 @@ async def one_thread() -> AsyncIterator[None]:
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What looks wait for; open at the end, whatever becomes of the test."""
+    """What sessions wait for; always open at the end."""
     opened = threading.Event()
     yield opened
     opened.set()
@@ -61,7 +61,7 @@ def gate() -> Iterator[threading.Event]:
 
 @pytest.fixture
 async def complaints() -> AsyncIterator[list[Any]]:
-    """What asyncio complains of, which it would log."""
+    """Complaints that asyncio would log."""
     loop = asyncio.get_running_loop()
     heard: list[Any] = []
     before = loop.get_exception_handler()

@@ -1,4 +1,4 @@
-"""Looking into data sources: PostgreSQL, CSV, Parquet and Excel behind one port."""
+"""Reading data sources: PostgreSQL, CSV, Parquet and Excel behind one port."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -183,7 +183,7 @@ def csv_source(location: str) -> DataSource:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where sources may lie, beside a file that is nobody's source."""
+    """A folder for sources, next to a file that is not a source."""
     (tmp_path / "secret.csv").write_text("id\n1\n")
     folder = tmp_path / "sources"
     (folder / "cards").mkdir(parents=True)

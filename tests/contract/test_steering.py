@@ -1,4 +1,4 @@
-"""Requests on their way to workflows, and what the row says of them."""
+"""Requests to workflows, and what the row shows of them."""
 
 import pytest
 from redis.asyncio import Redis
@@ -30,7 +30,7 @@ CATALOG = Catalog([Echo()])
 
 
 class Heard(NoWorkflows):
-    """Temporal, that takes every request."""
+    """Temporal, accepting every request."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Action]] = []

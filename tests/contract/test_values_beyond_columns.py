@@ -1,4 +1,4 @@
-"""Values that no column can hold: the asker's mistake, and not a fault of ours."""
+"""Values that no column can hold: the caller's mistake, not an internal fault."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

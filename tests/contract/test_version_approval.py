@@ -1,4 +1,4 @@
-"""The steps of a flow that approve a version: whose name they decide in, and what they leave."""
+"""The steps of a flow that approve a version: in whose name they decide, and their results."""
 
 from typing import Any
 

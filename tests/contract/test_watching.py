@@ -1,4 +1,4 @@
-"""Following a job over HTTP, while the API comes and goes."""
+"""Following a job over HTTP, while the API goes down and comes back."""
 
 import signal
 from datetime import timedelta

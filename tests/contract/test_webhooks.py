@@ -279,7 +279,7 @@ async def test_a_wait_grows_with_every_try(
 async def test_a_private_target_is_refused_where_it_is_not_allowed(
     database: PostgresDatabase, webhooks: PostgresWebhooks, receiver: WebhookReceiver, host: str
 ) -> None:
-    # As if the name had been a public one when the webhook was made.
+    # As if the name had been public when the webhook was made.
     await subscribe(webhooks, receiver.url.replace("127.0.0.1", host))
     await finish(database, await make_job(database))
 
@@ -388,7 +388,7 @@ async def test_a_sender_killed_between_sending_and_noting_sends_the_same_id_agai
     await subscribe(webhooks, receiver.url)
     await finish(database, await make_job(database))
 
-    # What is sent is not noted: the process ends in the moment of the answer.
+    # The delivery is not recorded: the process ends at the moment of the answer.
     receiver.answers.clear()
     async with delivering(webhooks):
 

@@ -25,7 +25,7 @@ Ask = Callable[[PostgresLedger, PostgresTransaction], Awaitable[object]]
 
 @pytest.fixture
 async def hasty(dsn: str) -> AsyncIterator[PostgresDatabase]:
-    """A database whose statements are given up after a second."""
+    """A database whose statements time out after a second."""
     async with PostgresDatabase.open(
         dsn, connections=2, statement_timeout=timedelta(seconds=1)
     ) as opened:

@@ -6,7 +6,7 @@ import pytest
 from tests.cluster import Cluster, open_cluster
 from tests.job_types.echo import CREATE_TABLE
 
-# Of the e2e tests each kills what others would need: each has an installation of its own.
+# Each e2e test kills what others would need, so each has its own installation.
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Jobs that are held in a known place while processes are killed, and what must be true after."""
+"""Jobs that are held at a known point while processes are killed, and what must be true after."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ async def some_done(cluster: Cluster, job_id: str, count: int) -> None:
 
 
 async def held(cluster: Cluster, *, items: int, done: int, concurrency: int = 4) -> str:
-    """A job that has done so many items, and holds the others in flight until the gate opens."""
+    """A job that has done some items, and holds the others in flight until the gate opens."""
     job_id = await cluster.submit(
         "echo", items=items, held_from=done, gate=str(cluster.gate), concurrency=concurrency
     )

@@ -1,4 +1,4 @@
-"""The command's promises to other programs: its exit codes, and JSON alone on stdout."""
+"""The command for other programs: its exit codes, and only JSON on stdout."""
 
 import asyncio
 import json

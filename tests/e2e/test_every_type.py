@@ -31,7 +31,7 @@ Output = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class JobKind:
-    """What is to be seen of one job type.
+    """What can be checked of one job type.
 
     Attributes:
         prepare: Makes what such a job needs, and its parameters.
@@ -73,7 +73,7 @@ async def sampling(cluster: Cluster) -> dict[str, Any]:
 async def approved_samples(cluster: Cluster) -> dict[str, Any]:
     """Test cases as people make them: they draw two samples and approve both."""
     report = await mapped_report(cluster)
-    # Of two rows with one key none can say what is true: a sample of them fails its cases.
+    # Two rows with one key are ambiguous: a sample of them fails its cases.
     await cluster.fetch(
         f"DELETE FROM {SOURCE} WHERE {KEY_COLUMN} IN"
         f" (SELECT {KEY_COLUMN} FROM {SOURCE} GROUP BY 1 HAVING count(*) > 1)"
@@ -221,7 +221,7 @@ async def check_rows(cluster: Cluster, kind: JobKind, job: Job) -> int:
 
 
 async def check_numbers(cluster: Cluster, kind: JobKind, job: Job, rows: int) -> None:
-    """What the ledger holds, what is stored and what the job says are the same."""
+    """The ledger, the stored rows and the job agree."""
     ledger = await cluster.fetch(
         "SELECT count(*) AS total, count(*) FILTER (WHERE state = 'done') AS succeeded,"
         " count(*) FILTER (WHERE state = 'failed') AS failed,"

@@ -30,7 +30,7 @@ async def test_a_delivery_that_was_sent_and_not_recorded_is_sent_again(tmp_path:
         await cluster.kill("api-0")
         (before,) = await cluster.fetch("SELECT state FROM webhook_delivery")
         receiver.answers.set()
-        # Nobody waits half a minute for the lease of the dead process.
+        # No test waits half a minute for the lease of the dead process.
         await cluster.fetch("UPDATE webhook_delivery SET due_at = clock_timestamp()")
         await cluster.start("api-0")
         await has_come(receiver, 2)

@@ -1,4 +1,4 @@
-"""Workers that leave, stand still or die over an item, and workflows that were terminated."""
+"""Workers that stop, freeze or die over an item, and workflows that were terminated."""
 
 import asyncio
 
@@ -37,7 +37,7 @@ async def keep_running(cluster: Cluster, name: str) -> None:
 
 async def test_a_worker_that_is_told_to_leave_hands_its_items_on(cluster: Cluster) -> None:
     await cluster.run_worker("worker-0")
-    # Those at the gate are not for the first worker, however late it is told.
+    # Those at the gate are not for the first worker, however late it learns that.
     job_id = await cluster.submit(
         "echo", items=60, seconds=0.3, held_from=24, gate=str(cluster.gate), concurrency=4
     )

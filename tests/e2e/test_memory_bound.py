@@ -1,4 +1,4 @@
-"""A worker that grows too big leaves in good order, and its supervisor starts another."""
+"""A worker that uses too much memory drains and exits, and its supervisor starts another."""
 
 import asyncio
 import sys
@@ -43,7 +43,7 @@ async def test_a_worker_above_its_bound_drains_exits_and_is_started_again(tmp_pa
         assert "memory_bound" in said
         assert (when_it_left["status"], 0 < when_it_left["done"] < 24) == ("running", True)
         assert (job["status"], job["progress"]["succeeded"]) == ("completed", 24)
-        # It handed back what it had not begun, and finished what it had: no try was wasted.
+        # It handed back items that had not begun, and finished the others: no try was wasted.
         assert {row["attempts"] for row in tries} == {1}
         assert cluster.faults() == []
 
@@ -59,7 +59,7 @@ async def test_a_bound_that_no_worker_can_keep_is_a_wrong_setting(tmp_path: Path
 
 
 def service(tmp_path: Path, code: int, *, renewal_codes: Sequence[int]) -> Service:
-    """A process that notes that it was there, and ends with a code."""
+    """A process that notes its start, and ends with a code."""
     script = f"open(r'{tmp_path / 'starts'}', 'a').write('x'); raise SystemExit({code})"
 
     async def is_ready() -> bool:

@@ -1,4 +1,4 @@
-"""`docs/own_report.md` followed to the letter, as somebody with a report of their own would."""
+"""`docs/own_report.md` followed to the letter, as somebody with their own report would."""
 
 import re
 from pathlib import Path

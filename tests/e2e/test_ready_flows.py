@@ -1,4 +1,4 @@
-"""The flows that come ready, on the sample report with real processes."""
+"""The ready flows, on the sample report with real processes."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -36,7 +36,7 @@ async def test_a_scan_whose_worker_is_killed_is_done_again_elsewhere(
         PostgresDatabase.open(cluster.dsn, connections=2) as database,
         database.begin() as tx,
     ):
-        # Long enough to be seen, and shorter than anybody waits for a lock.
+        # Long enough to be seen, and shorter than the time-out of a lock.
         await tx.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
         await cluster.run_worker("worker-0", LONGHAUL_SOURCES__LOCK_SECONDS="60")
         job_id = await cluster.submit(TYPE, version_id=approved.version_id)

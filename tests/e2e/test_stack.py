@@ -1,4 +1,4 @@
-"""`longhaul up`: one stack a folder, nothing left behind, everything there again afterwards."""
+"""`longhaul up`: one stack a folder, nothing left behind, everything back afterwards."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""Processes that keep dying: started again three times, given up the fourth time."""
+"""Processes that keep dying: restarted three times, given up the fourth time."""
 
 import signal
 import sys

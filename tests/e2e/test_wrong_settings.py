@@ -1,4 +1,4 @@
-"""Processes that cannot start say why, in words, and with the exit code of wrong usage."""
+"""Processes that cannot start say why, and exit with the code of wrong usage."""
 
 import asyncio
 import sys

@@ -1,1 +1,1 @@
-"""Job types of the tests' own, brought to the engine as any user's are."""
+"""The tests' job types, loaded like a user's."""

@@ -1,4 +1,4 @@
-"""A flow that continues as new all the time, and actions that do as they are told."""
+"""A flow that continues as new all the time, and actions that follow their parameters."""
 
 import asyncio
 import os

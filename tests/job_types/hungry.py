@@ -1,4 +1,4 @@
-"""A job type whose items leave something in their process for ever."""
+"""A job type whose items leave memory in use in their process."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
 """The commands of the workflow modules, in the order in which the source has them.
 
-What changes a workflow's history is which commands it gives, and in which order. Their calls
-are read from the source here; nothing is run.
+A workflow's history depends on its commands and their order. Their calls are read from the
+source here; nothing is run.
 """
 
 import ast

@@ -397,11 +397,11 @@ class ModelServer:
         self._script.extend(behaviours)
 
     def hold(self) -> None:
-        """Keep all answers back."""
+        """Hold all answers."""
         self._held = []
 
     def release(self) -> None:
-        """Give the answers that were kept back."""
+        """Send the answers that were held."""
         held, self._held = self._held or [], None
         for answer in held:
             answer()
@@ -422,7 +422,7 @@ class ModelServer:
         return {digest: count for digest, count in self.digests().items() if count > 1}
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until something about this server has become so."""
+        """Wait until something about this server is true."""
         while not is_so():
             self._changed.clear()
             await self._changed.wait()
@@ -447,7 +447,7 @@ class ModelServer:
         self._changed.set()
 
     def summary(self) -> dict[str, Any]:
-        """What `/requests` answers."""
+        """The answer of `/requests`."""
         chosen = self.behaviour.chosen if isinstance(self.behaviour, Mix) else {}
         return {
             "total": len(self.requests),
@@ -460,7 +460,7 @@ class ModelServer:
         }
 
     def control(self, raw: bytes) -> None:
-        """Carry out what was posted to `/control`."""
+        """Apply what was posted to `/control`."""
         wanted = json.loads(raw)
         if wanted.get("reset"):
             self.requests.clear()

@@ -1,4 +1,4 @@
-"""A server that webhooks are sent to: it notes what comes, and answers as it is told."""
+"""A server for webhooks: it records requests, and answers on demand."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Job types as a user's own module would bring them, good ones and bad ones."""
+"""Job types as in a user's module, good ones and bad ones."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What becomes of errors that no route expects."""
+"""Errors that no route expects."""
 
 import httpx2
 from fastapi import FastAPI

@@ -1,4 +1,4 @@
-"""What people and data say is shown as it is, and never read as markup."""
+"""Texts of people and data are shown as they are, never as markup."""
 
 import json
 from io import StringIO

@@ -1,4 +1,4 @@
-"""The state machine of decisions and versions, and who may move it."""
+"""The state machine of decisions and versions, and whose step it is."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ ALLOWED = {
 
 
 def outcome(ask: Callable[[], object]) -> object:
-    """What a question is answered with: a value, or the kind of refusal."""
+    """The result of a call: a value, or the kind of refusal."""
     try:
         return ask()
     except JobError as exc:

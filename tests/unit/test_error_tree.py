@@ -1,4 +1,4 @@
-"""The drawing of the errors beside the classes."""
+"""The drawing of the errors, compared with the classes."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What can be said of a query before it is run."""
+"""What can be checked of a query before it is run."""
 
 import pytest
 

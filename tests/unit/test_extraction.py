@@ -1,4 +1,4 @@
-"""What names a record, and where it stands in a text."""
+"""The keys of a record, and where they occur in a text."""
 
 import re
 from typing import Any
@@ -22,7 +22,7 @@ KEYS = {"Loan Number": "4711000017", "Bank": "852218", "Entity Type": "1", "Bran
         ({"Loan Number": 25, "Bank": 1, "Entity Type": 4, "Branch": 9}, {"Loan Number"}),
         ({"Loan Number": 25, "Bank": 20, "Entity Type": 4}, {"Loan Number", "Bank"}),
         ({"Loan Number": 6, "Bank": 1}, {"Loan Number"}),
-        # Of two samples nothing can be counted; the longest key tells most.
+        # With two samples counting is not possible; the longest key tells most.
         ({"Loan Number": 2, "Bank": 2, "Branch": 1}, {"Branch"}),
         ({}, {"Branch"}),
         # What was not counted is a day, however long.

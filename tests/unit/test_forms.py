@@ -1,4 +1,4 @@
-"""Forms that people bring: what is read, and what is said of what cannot be."""
+"""Imported forms: what is read, and the faults of what cannot be."""
 
 from collections.abc import Mapping
 from typing import Any

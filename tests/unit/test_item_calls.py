@@ -1,4 +1,4 @@
-"""The model calls of one item: what is asked, asked again, re-used, waited for and given up."""
+"""The model calls of one item: asked, asked again, re-used, waited for and given up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -41,7 +41,7 @@ def busy(reason: str = "server_error", retry_after: float | None = None) -> Prov
 
 @dataclass
 class Desk:
-    """An item's calls with everything that they need, and a view of it all."""
+    """An item's calls with everything that they need, and access to it."""
 
     model: ScriptedModel
     journal: MemoryCallJournal = field(default_factory=MemoryCallJournal)

@@ -1,4 +1,4 @@
-"""The stub of a model provider: what it makes up is valid, and it can be steered from outside."""
+"""The stub of a model provider: its answers are valid, and it can be controlled from outside."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Who may see and steer a job."""
+"""Who may see and control a job."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The flows that come ready, against stand-ins of the types and actions that they name."""
+"""The ready flows, against stand-ins of the types and actions that they name."""
 
 from typing import Any
 

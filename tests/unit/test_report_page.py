@@ -1,4 +1,4 @@
-"""The page: what it says, that it needs nothing else, and that data stay data."""
+"""The page: its content, that it needs nothing else, and that data are escaped."""
 
 import base64
 import hashlib
@@ -145,7 +145,7 @@ def test_the_policy_lets_this_style_pass_and_nothing_else(page: Element) -> None
 
 
 def hostile_facts(text: str) -> Facts:
-    """A run in which everything that comes from outside is one text."""
+    """A run in which every text from outside is the same hostile one."""
     shared: dict[str, Any] = {"name": text, "attribute": text, "description": text, "source": text}
     failing = [FailingRow(key={text: text}, values={f"{text} ": text, f"{text}  ": None})]
     return make_facts(

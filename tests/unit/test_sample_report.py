@@ -62,7 +62,7 @@ def number(row: Cells, column: str) -> Decimal:
 
 
 def field_fault(column: Column, value: str | None) -> AnomalyKind | None:
-    """What one value is guilty of, looked at alone."""
+    """The fault of one value, taken alone."""
     field = column.fields[0]
     if value is None:
         is_needed = any(each.mandatory is Obligation.MANDATORY for each in column.fields)

@@ -82,7 +82,7 @@ def test_a_large_stratum_that_was_hardly_looked_at_leaves_little_confidence() ->
 
 
 def most_hidden(strata: Sequence[Stratum], wrong: int) -> float:
-    """How likely nothing is found, of all ways to spread the wrong rows over the strata."""
+    """The highest probability that nothing is found, over all spreads of wrong rows."""
     spreads = product(*(range(one.rows + 1) for one in strata))
     return max(
         prod(
@@ -201,7 +201,7 @@ def make_pool(number: int, category: Category, rows: int) -> Pool:
 
 
 class Source:
-    """Pools over numbered rows; counts what it is asked for."""
+    """Pools over numbered rows; counts its calls."""
 
     def __init__(self, rows: Mapping[str, Sequence[int]], seed: int) -> None:
         self._rows = rows

@@ -1,4 +1,4 @@
-"""Which cron expressions are taken."""
+"""Which cron expressions are accepted."""
 
 import pytest
 

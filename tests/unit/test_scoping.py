@@ -1,4 +1,4 @@
-"""Risk scores: their parts add up whatever is judged, and say what is at risk."""
+"""Risk scores: their parts always add up, and reflect the risk."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Settings: what can be set, and what is said of what cannot."""
+"""Settings: what can be set, and the errors of what cannot."""
 
 import base64
 from datetime import timedelta

@@ -6,7 +6,7 @@ from longhaul.core.single_flight import SingleFlight
 
 
 class Kitchen:
-    """Makes one thing when it is let, and counts how often it was asked."""
+    """Makes one thing on demand, and counts its calls."""
 
     def __init__(self) -> None:
         self.made = 0

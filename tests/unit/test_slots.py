@@ -11,7 +11,7 @@ PATIENCE = timedelta(minutes=1)
 
 
 class Item:
-    """Runs until it is let go."""
+    """Runs until it is released."""
 
     def __init__(self) -> None:
         self.running = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The `temporal` command is made once, however many need it at the same moment."""
+"""The `temporal` command is built once, however many need it at the same time."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Starting a workflow where its search attributes have gone since they were looked up."""
+"""Starting a workflow after its search attributes were removed."""
 
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from tests.factories import make_job
 
 
 class Operator:
-    """Knows every search attribute, and counts who asks."""
+    """Knows every search attribute, and counts its calls."""
 
     def __init__(self) -> None:
         self.asked = 0

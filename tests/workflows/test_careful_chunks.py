@@ -1,4 +1,4 @@
-"""What a chunk does once workers have died over it."""
+"""Chunks over which workers have died."""
 
 import asyncio
 from datetime import timedelta
@@ -100,7 +100,7 @@ async def test_a_stop_while_an_item_is_noted_starts_nothing_and_leaves_no_note(
         running = asyncio.create_task(process.run(job, 0, 0, careful=True, environment=environment))
         await until_waiting(process.engine.stores.database)
         environment.worker_shutdown()
-        # The chunk hears of it in the loop's next turns; its statement waits for ours meanwhile.
+        # The chunk learns of it in the loop's next turns; its statement waits for ours meanwhile.
         await asyncio.sleep(0)
     result = await running
 

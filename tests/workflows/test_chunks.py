@@ -1,4 +1,4 @@
-"""What a chunk does with flags."""
+"""Chunks and flags."""
 
 import asyncio
 

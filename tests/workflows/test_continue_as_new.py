@@ -1,4 +1,4 @@
-"""Continue-as-new: a new run takes up exactly where the old one stopped."""
+"""Continue-as-new: a new run continues exactly where the old one stopped."""
 
 import asyncio
 import uuid
@@ -35,7 +35,7 @@ async def test_a_long_job_goes_through_many_runs_and_does_every_item_once(engine
 
 @pytest.mark.invariant("I4")
 async def test_controls_are_not_lost_while_a_job_continues_as_new(engine: Engine) -> None:
-    # Held, or on a slow day the job would be done before the last request.
+    # Held, or the job could be done before the last request.
     engine.rolling.gate = asyncio.Event()
     job_id = await engine.create(
         items=400, concurrency=4, seconds=0.02, held_from=100, rolling=True

@@ -1,4 +1,4 @@
-"""Controls of a flow go down to its jobs.
+"""Controls of a flow are passed on to its jobs.
 
 With cached workflows only: a worker that caches none throws a workflow out whenever another
 has something to do, and with it the local activity that writes a control. That the
@@ -237,7 +237,7 @@ async def test_a_paused_flow_with_nothing_left_to_do_can_be_cancelled(engine: En
 
 
 async def new_run(engine: Engine, job_id: str) -> None:
-    """Return once a flow that is looked at again and again has continued as new."""
+    """Return once a flow has continued as new, after many looks."""
     first = (await engine.handle(job_id).describe()).run_id
 
     async def has_rolled() -> bool:

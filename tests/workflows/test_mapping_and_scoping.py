@@ -259,7 +259,7 @@ async def test_a_model_maps_what_exists_and_its_words_are_read_with_their_synony
         assert (row["status"], row["auto_approved"]) == ("approved", True)
         assert len(row["alternatives"]) == 2
 
-        # Not sure, none, or one that is not there: a person maps it, and the item is done.
+        # A low confidence, none, or a missing column: a person maps it, and the item is done.
         for name in ("Loan Closing Date", "First Payment Date", "Property State"):
             assert await run.column_of(name) is None
             item = items[f"Column of {name}"]
@@ -273,7 +273,7 @@ async def test_a_model_maps_what_exists_and_its_words_are_read_with_their_synony
         unsure = await run.column_of("Original LTV")
         assert (unsure["status"], unsure["alternatives"]) == ("pending", [])
 
-        # A model that does what the description says is not believed without a review.
+        # The answer of a model that follows the description needs a review.
         obeyed = await run.column_of("Original Property Value")
         assert (obeyed["column_name"], obeyed["status"]) == ("etl_btch_id", "pending")
         assert obeyed["confidence"] < 0.85

@@ -54,7 +54,7 @@ def wrong_enum(seen: stub.Seen) -> stub.Reply:
 
 
 def wrong_rule(seen: stub.Seen) -> stub.Reply:
-    """A regular expression that no source takes."""
+    """A regular expression that no source accepts."""
     wrong = answer(seen.schema, seen.prompt)
     column = wrong["rules"][0]["kwargs"]["column"]
     wrong["rules"][1] |= {
@@ -64,7 +64,7 @@ def wrong_rule(seen: stub.Seen) -> stub.Reply:
     return stub.good(wrong)(seen)
 
 
-# What each attribute meets, in the order of its requests; after that all goes well.
+# What each attribute gets, in the order of its requests; later answers are good.
 FAULTS: Mapping[int, Sequence[stub.Behaviour]] = {
     0: [stub.rate_limited(0.3)],
     1: [stub.server_error(500)],
@@ -114,7 +114,7 @@ class Misbehaving:
 async def open_job_type(
     database: PostgresDatabase, provider: str, server: stub.ModelServer, seconds: float = 3
 ) -> AsyncIterator[tuple[RuleGenerationJob, Provider]]:
-    """Rule generation that asks the stub, and gives a call up after so many seconds."""
+    """Rule generation that asks the stub, with a time-out for calls."""
     settings = LlmSettings(
         provider=provider,
         model="stub",

@@ -1,4 +1,4 @@
-"""What the system before this one did wrong: a pause lost progress, a resume paid twice."""
+"""Faults of the replaced system: a pause lost progress, a resume paid twice."""
 
 import asyncio
 from collections import Counter
@@ -24,7 +24,7 @@ LAST_BEFORE_THE_PAUSE = 24
 
 
 class HeldAfter:
-    """Answers well, and keeps back the answers from some request on."""
+    """Answers well, and holds the answers from some request on."""
 
     def __init__(self, count: int) -> None:
         self._left = count
@@ -122,7 +122,7 @@ async def test_a_paused_job_left_for_long_resumes_where_it_was(
             await until(is_another_run, what="the paused job to continue as new")
     done_before = len(echo.started)
 
-    # What the time does: every worker has been replaced, everything in Redis has run out.
+    # As after a long time: every worker was replaced, everything in Redis has expired.
     await redis_client.flushall()
     async with engine.worker():
         await engine.handle(job_id).query("progress")

@@ -1,4 +1,4 @@
-"""Results that cannot be stored: an outage is waited for, a fault of ours pauses the job."""
+"""Results that cannot be stored: an outage is waited for, an internal fault pauses the job."""
 
 import asyncio
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tests.stubs.gate import Gate
 from tests.workflows.test_cancelling import has_done
 from tests.workflows.test_pausing import resume
 
-# As many as pause a job when they are no outage.
+# As many as would pause a job if they were not an outage.
 FAULTS = MAX_FAULTS
 
 

@@ -1,4 +1,4 @@
-"""Sampling over the real servers, and the way from its samples to executed test cases."""
+"""Sampling over the real servers, from samples to executed test cases."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ FROM generate_series(1, 60) AS n RETURNING 1
 
 
 class GatedSampler:
-    """Draws when it is let, and counts how often it was asked."""
+    """Draws on demand, and counts its calls."""
 
     def __init__(self, inner: TableSampler) -> None:
         self.asked = 0

@@ -39,7 +39,7 @@ SECRET = "LOANS_DSN"
 
 
 class GatedExtractor:
-    """Reads like the offline one, when it is let."""
+    """Reads like the offline one, on demand."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -153,7 +153,7 @@ async def test_every_sample_and_attribute_is_looked_up_in_the_source(bench: Benc
         "executed": 12,
         "failed": 0,
         "skipped": 0,
-        # The source is no witness of itself.
+        # The source does not prove itself.
         "by_outcome": {"match": 0, "mismatch": 0, "unchanged": 12, "not_found": 0},
         "pending_review": 12,
     }
@@ -200,7 +200,7 @@ async def test_executions_are_numbered_and_one_is_the_latest(bench: Bench) -> No
     initial = await bench.run()
     again = await bench.run(test_case_ids=cases[:2], reason="manual_rerun")
 
-    # Nothing new to show is no success (I7), but nothing was executed twice either.
+    # Without anything new it is not a success (I7), but nothing was executed twice either.
     assert initial.result is not None
     assert (initial.result["executed"], initial.result["skipped"]) == (0, 12)
     assert again.outcome is Outcome.SUCCEEDED
@@ -287,7 +287,7 @@ async def test_documents_that_cannot_be_read_fail_their_item_only(bench: Bench) 
         (4, b"\x00\x01", TEXT),
     ]:
         await bench.give_document([cases[case]], content, kind)
-    # Somebody put 100 MB where a document should be.
+    # There are 100 MB in the place of a document.
     large = await bench.blobs.put(b"will grow")
     folder = next(Path(bench.blobs._store.prefix).rglob(large))  # type: ignore[attr-defined]
     with folder.open("wb") as file:

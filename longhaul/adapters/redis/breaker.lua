@@ -4,7 +4,7 @@
 --                  t  trips since it was last closed; 0 means closed
 --                  o  open until
 --                  p  when the call began that probes, if one does
---                  c  when it opened last: outcomes of older calls are not heeded
+--                  c  when it opened last: outcomes of older calls do not count
 -- ARGV     operation, when the call began, then the rules
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000

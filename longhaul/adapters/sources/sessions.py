@@ -45,7 +45,7 @@ class SourceSessions:
 
         Raises:
             ItemFailed: The source cannot be read, or refuses a statement.
-            Unavailable: The source lies in our own database, which did not answer.
+            Unavailable: The source is in our own database, which did not answer.
         """
         opened = _Opened()
         thread = _looking.submit(self._run, source, work, opened)
