@@ -25,8 +25,9 @@ from longhaul.adapters.sample.report import SampleReport, load_sample
 from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command
 from tests.cluster import Cluster, open_cluster
-from tests.conftest import until
 from tests.ports import new_port
+from tests.servers import Server
+from tests.waiting import until
 
 # Exact lines at which a worker is made to die; see tests/dying_worker.py.
 POINTS = ("plan", "sent", "before_commit", "after_commit")
@@ -244,7 +245,7 @@ async def _run_stub(cluster: Cluster, port: int, latency: float) -> None:
             *("--port", str(port), "--latency", str(latency)),
         ],
     )
-    await cluster.run("stub", command, lambda: answers(port))
+    await cluster.run("stub", Server(command, lambda: answers(port)))
 
 
 async def _count(cluster: Cluster, stub_port: int, plan: Plan, findings: Findings) -> None:

@@ -28,11 +28,11 @@ from longhaul.core.tasks import cancel_and_wait
 from longhaul.local import redis
 from tests import flows
 from tests.cluster import Cluster
-from tests.conftest import until
 from tests.engine import Engine, open_engine
 from tests.planning import asked_again, resumed_while_planning
 from tests.refusals import Refusals
 from tests.replay.histories import HISTORIES
+from tests.waiting import until
 
 Kind = Callable[[Engine], Awaitable[str]]
 

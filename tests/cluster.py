@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +16,14 @@ from redis.asyncio import Redis
 from temporalio.client import Client
 
 from longhaul.adapters.postgres.migrate import migrate
-from longhaul.local import postgres, redis, temporal
+from longhaul.local import postgres, redis
 from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command, Process
 from longhaul.local.stack import WORKER_PATIENCE
-from tests.conftest import PATIENCE, connected, until
 from tests.ports import new_port
+from tests.servers import Server, connected, postgres_server, redis_server, temporal_server
 from tests.tokens import SECRET, token
+from tests.waiting import PATIENCE, until
 
 _TEMPLATE = TemporaryDirectory(prefix="longhaul-template-")
 
@@ -44,7 +45,7 @@ class Cluster:
         self._folder = folder
         self._types = [part for one in types for part in ("--types", one)]
         self._settings = dict(settings or {})
-        self._commands: dict[str, tuple[Command, Callable[[], Awaitable[bool]]]] = {}
+        self._servers: dict[str, Server] = {}
         self._processes: dict[str, Process] = {}
         self.postgres_port, self.redis_port, self.temporal_port = (new_port() for _ in range(3))
         self.api_ports: list[int] = []
@@ -82,31 +83,14 @@ class Cluster:
     async def _run_postgres(self, *, durable: bool) -> None:
         data = self._folder / "postgres"
         shutil.copytree(await _migrated(), data)
-        await self.run(
-            "postgres",
-            postgres.command(data, self.postgres_port, durable=durable),
-            lambda: postgres.is_ready(self.postgres_port),
-        )
+        await self.run("postgres", postgres_server(data, self.postgres_port, durable=durable))
 
     async def _run_redis(self) -> None:
-        await self.run(
-            "redis",
-            redis.command(self.redis_port),
-            lambda: redis.is_ready(self.redis_port),
-        )
+        await self.run("redis", redis_server(self.redis_port))
 
     async def _run_temporal(self) -> None:
-        binary = await temporal.find_binary(lambda line: None)
-        await self.run(
-            "temporal",
-            temporal.command(
-                binary,
-                file=self._folder / "temporal.db",
-                port=self.temporal_port,
-                ui_port=new_port(),
-            ),
-            lambda: temporal.is_ready(self.temporal_port),
-        )
+        file = self._folder / "temporal.db"
+        await self.run("temporal", await temporal_server(file, self.temporal_port))
 
     async def close(self) -> None:
         """Stop everything, the last one first."""
@@ -114,11 +98,9 @@ class Cluster:
             process.send(signal.SIGCONT)
             await process.stop()
 
-    async def run(
-        self, name: str, command: Command, is_ready: Callable[[], Awaitable[bool]]
-    ) -> None:
+    async def run(self, name: str, server: Server) -> None:
         """Start a process and remember how."""
-        self._commands[name] = (command, is_ready)
+        self._servers[name] = server
         await self.start(name)
 
     async def run_api(self, name: str) -> None:
@@ -130,7 +112,7 @@ class Cluster:
             argv=[sys.executable, "-m", "longhaul.api", *self._types],
             env={**self.env, "LONGHAUL_API__PORT": str(port)},
         )
-        await self.run(name, command, lambda: answers(port))
+        await self.run(name, Server(command, lambda: answers(port)))
 
     async def run_worker(self, name: str, module: str = "longhaul.worker", **env: str) -> None:
         """Start one more worker process."""
@@ -140,20 +122,11 @@ class Cluster:
             env={**self.env, **env},
             patience=WORKER_PATIENCE,
         )
-        await self.run(name, command, _at_once)
+        await self.run(name, Server(command, _at_once))
 
     async def start(self, name: str) -> None:
         """Start a process that has been run before, and wait until it is ready."""
-        command, is_ready = self._commands[name]
-        process = await Process.start(command, self._folder / f"{name}.log")
-        self._processes[name] = process
-
-        async def ready() -> bool:
-            if process.returncode is not None:
-                raise AssertionError(f"{name} ended at its start:\n{process.last_lines()}")
-            return await is_ready()
-
-        await until(ready, what=name, every=0.05)
+        self._processes[name] = await self._servers[name].start(self._folder / f"{name}.log")
 
     async def kill(self, name: str) -> None:
         """End a process as a power cut would."""
@@ -291,10 +264,7 @@ async def _migrated() -> Path:
         return made
     await postgres.prepare(unfinished)
     port = new_port()
-    process = await Process.start(
-        postgres.command(unfinished, port, durable=False), Path(_TEMPLATE.name) / "postgres.log"
-    )
-    await until(lambda: postgres.is_ready(port), what="PostgreSQL", every=0.05)
+    process = await postgres_server(unfinished, port).start(Path(_TEMPLATE.name) / "postgres.log")
     await migrate(postgres.dsn(port))
     await process.stop()
     return unfinished.rename(made)

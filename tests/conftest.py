@@ -2,12 +2,9 @@
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import asyncpg
 import hypothesis
@@ -19,9 +16,9 @@ from temporalio.service import RPCError
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.adapters.redis.connection import open_redis
-from longhaul.local import postgres, redis, temporal
-from longhaul.local.processes import Command, Process
+from longhaul.local import postgres, redis
 from tests.ports import new_port
+from tests.servers import connected, postgres_server, redis_server, temporal_server
 
 # A test must not depend on the shell it is started from.
 for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_"))]:
@@ -30,10 +27,6 @@ for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPO
 # The same examples everywhere, however slow the machine; a counter-example becomes a test.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("tests")
-
-# No passing test waits that long, even on a much slower machine.
-PATIENCE = 240.0
-
 
 # Files whose tests wait the longest come first, so that no process is left with one at the end.
 LONGEST_FIRST = ("e2e", "workflows", "api", "contract")
@@ -60,60 +53,18 @@ class Servers:
         return f"127.0.0.1:{self.temporal_port}"
 
 
-async def until(
-    is_so: Callable[[], Awaitable[bool]],
-    *,
-    what: str,
-    seconds: float = PATIENCE,
-    every: float = 0.02,
-) -> None:
-    """Wait until something is true."""
-    try:
-        async with asyncio.timeout(seconds):
-            while not await is_so():
-                await asyncio.sleep(every)
-    except TimeoutError:
-        pytest.fail(f"waited {seconds:g} s for {what}")
-
-
-async def _start(
-    command: Command, folder: Path, is_ready: Callable[[], Awaitable[bool]]
-) -> Process:
-    process = await Process.start(command, folder / f"{command.name}.log")
-
-    async def ready_or_dead() -> bool:
-        if process.returncode is not None:
-            pytest.fail(f"{command.name} ended at its start:\n{process.last_lines()}")
-        return await is_ready()
-
-    await until(ready_or_dead, what=command.name, every=0.05)
-    return process
-
-
 @pytest.fixture(scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     """PostgreSQL, Redis and Temporal for the whole session."""
     folder = tmp_path_factory.mktemp("servers")
     found = Servers(*(new_port() for _ in range(3)))
-    binary = await temporal.find_binary(lambda line: print(line, file=sys.stderr))  # noqa: T201
     await postgres.prepare(folder / "postgres")
-    processes = [
-        await _start(
-            postgres.command(folder / "postgres", found.postgres_port, durable=False),
-            folder,
-            lambda: postgres.is_ready(found.postgres_port),
-        ),
-        await _start(
-            redis.command(found.redis_port), folder, lambda: redis.is_ready(found.redis_port)
-        ),
-        await _start(
-            temporal.command(
-                binary, file=folder / "temporal.db", port=found.temporal_port, ui_port=new_port()
-            ),
-            folder,
-            lambda: temporal.is_ready(found.temporal_port),
-        ),
+    starting = [
+        postgres_server(folder / "postgres", found.postgres_port),
+        redis_server(found.redis_port),
+        await temporal_server(folder / "temporal.db", found.temporal_port),
     ]
+    processes = [await server.start(folder / f"{server.command.name}.log") for server in starting]
     yield found
     for process in reversed(processes):
         await process.stop()
@@ -164,19 +115,6 @@ async def other_redis_client(servers: Servers) -> AsyncIterator["Redis"]:
 @pytest.fixture
 async def temporal_client(servers: Servers) -> Client:
     return await connected(servers.temporal_address)
-
-
-async def connected(address: str, **options: Any) -> Client:
-    """A client of Temporal: on a busy machine the server may drop its first connections."""
-    clients: list[Client] = []
-
-    async def connects() -> bool:
-        with suppress(RuntimeError):
-            clients.append(await Client.connect(address, **options))
-        return bool(clients)
-
-    await until(connects, what="Temporal to take a connection", every=0.2)
-    return clients[0]
 
 
 async def end_workflows(client: Client, database: PostgresDatabase) -> None:

@@ -35,10 +35,11 @@ from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.flow import FlowJobType
 from longhaul.worker.build import Parts, build_workers
 from longhaul.worker.timed import timed_work
-from tests.conftest import end_workflows, until
+from tests.conftest import end_workflows
 from tests.factories import TESTER, make_new_job
 from tests.job_types import flows
 from tests.job_types.echo import CREATE_TABLE, Echo, RollingEcho
+from tests.waiting import until
 
 
 class HeardFlags:

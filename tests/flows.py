@@ -4,9 +4,9 @@ from typing import Any
 
 from longhaul.core.jobs import Job, JobOptions, JobStatus
 from longhaul.services.attempts import Attempts
-from tests.conftest import until
 from tests.engine import Engine
 from tests.factories import make_new_job
+from tests.waiting import until
 
 
 def echo(name: str, **parameters: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Statements that wait for what another transaction holds."""
 
 from longhaul.core.ports import Database
-from tests.conftest import until
+from tests.waiting import until
 
 
 async def until_waiting(database: Database, count: int = 1) -> None:

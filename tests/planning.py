@@ -4,8 +4,8 @@ import asyncio
 
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Job, Pause, Requested, RunMode
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 
 async def resumed_while_planning(engine: Engine) -> str:

@@ -19,9 +19,10 @@ from longhaul.adapters.data_folder import DataFolder
 from longhaul.core.exit_codes import READY
 from longhaul.local.ports import HOST
 from longhaul.local.processes import Command, Process
-from tests.conftest import connected, until
 from tests.ports import new_port
+from tests.servers import connected
 from tests.tokens import SECRET, token
+from tests.waiting import until
 
 # Where the commands are that `make` installs: `longhaul`, `pip`.
 COMMANDS = Path(sys.executable).parent

@@ -18,8 +18,8 @@ from longhaul.core.controls import Flag
 from longhaul.core.jobs import Job, RunMode
 from longhaul.core.messages import ChunkRequest, ChunkResult, PlanRequest
 from longhaul.core.tasks import cancel_and_wait
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 
 @dataclass

@@ -26,10 +26,12 @@ from longhaul.cli.main import app
 from longhaul.core.principals import Role
 from longhaul.local import redis as local_redis
 from tests.api.people import People
-from tests.conftest import Servers, connected, end_workflows, until
+from tests.conftest import Servers, end_workflows
 from tests.engine import Engine, open_engine
 from tests.ports import new_port
+from tests.servers import connected
 from tests.tokens import SECRET, token
+from tests.waiting import until
 
 HOST = "127.0.0.1"
 

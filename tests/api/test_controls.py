@@ -13,8 +13,8 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.api.cursors import write_cursor
 from longhaul.core.jobs import JobStatus
 from tests.api.conftest import Api
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 

@@ -10,10 +10,10 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import PostgresJobs
 from tests.api.conftest import Api
 from tests.api.test_controls import ENDED, becomes, read
-from tests.conftest import until
 from tests.engine import Engine
 from tests.factories import make_new_job
 from tests.flows import approval, echo, group, note
+from tests.waiting import until
 
 ABOUT = {
     "what": "echoes",

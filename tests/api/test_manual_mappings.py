@@ -14,9 +14,10 @@ from longhaul.core.mappings import Standing
 from longhaul.core.principals import Role
 from tests.api.conftest import Api, Terminal, make_settings
 from tests.api.people import People, answer
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.loans import Loans, seed_loans
 from tests.ports import new_port
+from tests.waiting import until
 
 COLUMN = {"data_source": "Landing", "table": "landing.loans", "column": "st_cd"}
 

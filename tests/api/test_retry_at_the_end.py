@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from tests.api.test_controls import read, submit
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 JOBS = 40
 AT_ONCE = 8

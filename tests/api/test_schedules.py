@@ -19,8 +19,8 @@ from longhaul.api.schedule_keeper import ScheduleKeeper
 from longhaul.core.schedules import FiringOutcome, FiringRequest
 from longhaul.core.upkeep import UPKEEP
 from tests.api.conftest import Api
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 # After the tests have ended, whenever they run.
 NEVER = "0 0 29 2 *"

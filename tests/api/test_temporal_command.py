@@ -13,8 +13,9 @@ from temporalio.client import Client
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.local import temporal
 from tests.api.test_controls import ENDED, becomes, read, submit
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.engine import Engine, open_engine
+from tests.waiting import until
 
 
 class TemporalCommand:

@@ -7,8 +7,9 @@ import pytest
 
 from longhaul.adapters.settings import Settings
 from tests.api.conftest import make_settings, open_api
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.engine import Engine
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from temporalio.client import Client
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.settings import Settings
 from tests.api.conftest import Api, make_settings, open_api
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.engine import open_engine
 from tests.flows import approval
 from tests.stubs.webhook_receiver import WebhookReceiver
+from tests.waiting import until
 
 KEY = "k:" + "A" * 43 + "="
 

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-import longhaul
 from longhaul.adapters.settings import describe
 from longhaul.adapters.telemetry.metrics import ApiMetrics
 from longhaul.api.main import SHUTDOWN_SECONDS
 from longhaul.core.search_attributes import KINDS
 from longhaul.worker.build import SHUTDOWN_GRACE
+from tests.repository import ROOT
 
-ROOT = Path(longhaul.__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()

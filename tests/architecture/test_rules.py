@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-import longhaul
 from longhaul.adapters import settings
 from longhaul.api.errors import STATUS, status_of
 from longhaul.core import errors
 from longhaul.core.job_types import Resources
 from longhaul.job_types.loading import load_catalog
+from tests.repository import ROOT
 
-ROOT = Path(longhaul.__file__).parents[1]
 PACKAGE = ROOT / "longhaul"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -7,7 +7,7 @@ import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.errors import Unavailable
-from tests.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 LOCK = 4711
 

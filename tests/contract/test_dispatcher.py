@@ -16,10 +16,10 @@ from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job
 from longhaul.core.messages import MOST_FAIRNESS_BYTES, fairness_key
 from longhaul.core.tasks import cancel_and_wait
-from tests.conftest import until
 from tests.factories import make_new_job
 from tests.fakes import NoWorkflows
 from tests.job_types.echo import Echo
+from tests.waiting import until
 
 
 class Starts(NoWorkflows):

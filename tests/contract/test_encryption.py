@@ -14,8 +14,9 @@ from longhaul.adapters.temporal.connection import data_converter
 from longhaul.adapters.temporal.encryption import EncryptionCodec
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import JobStatus
-from tests.conftest import Servers, connected
+from tests.conftest import Servers
 from tests.engine import open_engine
+from tests.servers import connected
 from tests.workflows.test_model_faults import raw_history
 from tests.workflows.test_pausing import started
 

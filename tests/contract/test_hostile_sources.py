@@ -16,7 +16,7 @@ from longhaul.adapters.sources.sessions import SourceSessions
 from longhaul.core.errors import ItemFailed
 from longhaul.core.rule_execution import Fault, TableRule, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
-from tests.conftest import until
+from tests.waiting import until
 
 HOSTILE = '"; drop table victim; --'
 OWN = DataSource(name="own", kind=SourceKind.POSTGRESQL, location="landing.t")

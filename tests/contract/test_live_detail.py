@@ -29,9 +29,10 @@ from longhaul.core.jobs import (
     RunMode,
 )
 from longhaul.core.ports import Live
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.factories import NOON, make_job
 from tests.stubs.gate import Gate
+from tests.waiting import until
 
 BUSY = Live(in_flight=4, rate_per_second=2.5)
 

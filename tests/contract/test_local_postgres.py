@@ -9,8 +9,8 @@ import pytest
 
 from longhaul.local import postgres
 from longhaul.local.processes import ProcessFailed
-from tests.conftest import until
 from tests.stack import running
+from tests.waiting import until
 
 
 def version_files(folder: Path) -> list[Path]:

@@ -11,8 +11,9 @@ import pytest
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.core.expectations import IN_SET, kwargs_hash
 from longhaul.local import postgres
-from tests.conftest import PATIENCE, Servers, until
+from tests.conftest import Servers
 from tests.stack import COMMANDS
+from tests.waiting import PATIENCE, until
 
 AT_ONCE = 5
 

@@ -15,10 +15,10 @@ from longhaul.core.items import NewItem
 from longhaul.core.jobs import Job
 from longhaul.core.messages import Plan, PlanRequest
 from longhaul.core.ports import Stores, Transaction
-from tests.conftest import until
 from tests.factories import make_new_job
 from tests.fakes import NoBoard
 from tests.job_types.echo import Echo, EchoParameters
+from tests.waiting import until
 
 MORE = 3
 

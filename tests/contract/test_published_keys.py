@@ -16,7 +16,7 @@ from longhaul.adapters.settings import AuthSettings
 from longhaul.api.auth import BearerTokens, PublishedKeys, authenticator
 from longhaul.core.errors import NotAuthenticated, Unavailable
 from longhaul.core.principals import Principal, Role
-from tests.conftest import until
+from tests.waiting import until
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())

@@ -24,9 +24,10 @@ from longhaul.adapters.redis.local_limiter import (
 from longhaul.core.errors import Unavailable
 from longhaul.core.ports import Permit, RateLimiter
 from longhaul.local import redis
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.fakes import HandClock
 from tests.stubs.gate import Gate
+from tests.waiting import until
 
 # One a second, none at once; 100 tokens a second, 1,000 at once.
 QUOTA = Quota(requests_per_minute=60, tokens_per_minute=6_000)

@@ -19,10 +19,10 @@ from longhaul.core.errors import TemporalUnavailable
 from longhaul.core.jobs import Job, JobStatus, Pause, Requested, RunMode
 from longhaul.core.ports import RunStatus, Stores, WorkflowRun
 from longhaul.services.job_finisher import JobFinisher
-from tests.conftest import PATIENCE
 from tests.factories import make_new_job
 from tests.fakes import NoBoard, NoWorkflows
 from tests.job_types.echo import Echo
+from tests.waiting import PATIENCE
 
 NOW = timedelta(0)
 

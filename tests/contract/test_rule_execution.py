@@ -29,9 +29,9 @@ from longhaul.core.rule_execution import RuleEvaluator, TableRule, TableVerdicts
 from longhaul.core.sources import DataSource, SourceAccess
 from longhaul.job_types.rule_execution import RuleExecutionJob, rule_execution
 from tests.approved_rules import Approved, approve_rules, plan_items
-from tests.conftest import until
 from tests.engine import Engine, open_engine
 from tests.factories import TESTER
+from tests.waiting import until
 
 _SHORT = timedelta(milliseconds=200)
 

@@ -15,7 +15,7 @@ import pytest
 from longhaul.adapters.sources.sessions import SESSIONS, SourceSessions
 from longhaul.core.errors import ItemFailed, Unavailable
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind, refusal_of
-from tests.conftest import PATIENCE, until
+from tests.waiting import PATIENCE, until
 
 OWN = DataSource(name="own", kind=SourceKind.POSTGRESQL, location="landing.t")
 _RUNNING = (

@@ -23,9 +23,9 @@ from longhaul.core.notices import Event
 from longhaul.core.principals import Principal
 from longhaul.core.tasks import cancel_and_wait
 from longhaul.core.webhooks import Try, new_secret
-from tests.conftest import until
 from tests.factories import make_new_job
 from tests.stubs.webhook_receiver import WebhookReceiver
+from tests.waiting import until
 
 SEALER = Sealer({"k": bytes(32)})
 SECRET = new_secret()

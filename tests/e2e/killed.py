@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.cluster import Cluster
-from tests.conftest import until
+from tests.waiting import until
 
 
 async def done_count(cluster: Cluster, job_id: str) -> int:

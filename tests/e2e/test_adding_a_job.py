@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_rules import ROOT
+from tests.repository import ROOT
 from tests.stack import local_stack
 
 PAGE = (ROOT / "docs/adding_a_job.md").read_text()

@@ -15,8 +15,8 @@ from longhaul.adapters.sample.anomaly import KEY_COLUMN
 from longhaul.adapters.sample.report import load_sample
 from tests.approved_rules import approve_rules
 from tests.cluster import Cluster, Job, open_cluster
-from tests.conftest import until
 from tests.held_tables import nothing_stored
+from tests.waiting import until
 
 pytestmark = pytest.mark.invariant("I3")
 

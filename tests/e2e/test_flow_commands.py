@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster, open_cluster
-from tests.conftest import until
 from tests.e2e.test_decisions import Terminal
 from tests.flows import approval, echo, group, note
 from tests.job_types import echo as echo_types
 from tests.job_types import flows as flow_types
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster, open_cluster
-from tests.conftest import until
 from tests.flows import approval, echo, note
 from tests.job_types import echo as echo_types
 from tests.job_types import flows as flow_types
+from tests.waiting import until
 
 pytestmark = pytest.mark.invariant("I3")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import Cluster, open_cluster
-from tests.conftest import until
 from tests.job_types.echo import CREATE_TABLE
 from tests.stubs.webhook_receiver import WebhookReceiver
+from tests.waiting import until
 
 SETTINGS = {
     "LONGHAUL_WEBHOOKS__KEYS": "k:" + "A" * 43 + "=",

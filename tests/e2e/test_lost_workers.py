@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.cluster import Cluster
-from tests.conftest import until
 from tests.e2e.killed import check_exactly_once, done_count, held, some_done
+from tests.waiting import until
 
 pytestmark = pytest.mark.invariant("I3")
 

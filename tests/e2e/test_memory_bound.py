@@ -11,7 +11,7 @@ from longhaul.core.exit_codes import START_AGAIN
 from longhaul.local.processes import Command, ProcessFailed
 from longhaul.local.supervisor import MAX_DEATHS, Service, Supervisor
 from tests.cluster import open_cluster
-from tests.conftest import until
+from tests.waiting import until
 
 BOUND_MB = 700
 

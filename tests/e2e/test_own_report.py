@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.architecture.test_rules import ROOT
+from tests.repository import ROOT
 from tests.stack import local_stack
 
 PAGE = (ROOT / "docs/own_report.md").read_text()

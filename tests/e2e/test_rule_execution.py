@@ -5,7 +5,7 @@ import pytest
 from longhaul.adapters.postgres.database import PostgresDatabase
 from tests.approved_rules import Approved, approve_rules
 from tests.cluster import Cluster
-from tests.conftest import until
+from tests.waiting import until
 
 TYPE = "data_profiling_rule_execution"
 TABLE = "sample.fry14m_a1"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_rules import ROOT
-from tests.conftest import connected, until
 from tests.job_types.echo import CREATE_TABLE
+from tests.repository import ROOT
+from tests.servers import connected
 from tests.stack import LocalStack, local_stack
+from tests.waiting import until
 
 UP = "longhaul up --types tests.job_types.echo"
 

@@ -8,7 +8,7 @@ import pytest
 
 from longhaul.local.processes import Command, Process, ProcessFailed
 from longhaul.local.supervisor import Service, Supervisor
-from tests.conftest import until
+from tests.waiting import until
 
 
 def service(folder: Path, script: str) -> Service:

@@ -6,8 +6,8 @@ import pytest
 
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Counts, JobStatus, Outcome, Requested
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 from tests.workflows.test_pausing import pause, started
 
 pytestmark = pytest.mark.usefixtures("worker")

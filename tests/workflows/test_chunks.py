@@ -4,7 +4,7 @@ import asyncio
 
 from longhaul.core.jobs import RunMode
 from longhaul.core.messages import STOPPED_BY_PAUSE, STOPPED_BY_PROVIDER
-from tests.conftest import until
+from tests.waiting import until
 from tests.worker_process import WorkerProcess
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Counts, JobStatus, RunMode
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

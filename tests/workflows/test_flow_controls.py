@@ -20,7 +20,6 @@ from longhaul.core.controls import Action, Control
 from longhaul.core.errors import JobError
 from longhaul.core.jobs import Counts, JobStatus, Outcome, RunMode
 from longhaul.workflows.flow import Flow
-from tests.conftest import until
 from tests.engine import Engine, open_engine
 from tests.flows import (
     approval,
@@ -36,6 +35,7 @@ from tests.flows import (
     waits_for_approval,
 )
 from tests.planning import asked_again
+from tests.waiting import until
 from tests.workflows.test_cancelling import has_done
 
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED

@@ -10,7 +10,6 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from longhaul.core.jobs import Counts, JobStatus, Outcome
-from tests.conftest import until
 from tests.engine import Engine
 from tests.flows import (
     approval,
@@ -25,6 +24,7 @@ from tests.flows import (
     submit,
     waits_for_approval,
 )
+from tests.waiting import until
 
 RUNNING, PAUSED = JobStatus.RUNNING, JobStatus.PAUSED
 

@@ -12,10 +12,10 @@ from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.sample.report import load_sample
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Counts, JobStatus, Outcome
-from tests.conftest import PATIENCE, until
 from tests.engine import Engine, open_engine
 from tests.stubs import model_server as stub
 from tests.stubs.rule_answers import answer
+from tests.waiting import PATIENCE, until
 from tests.workflows.test_model_faults import open_job_type, start
 from tests.workflows.test_pausing import chunks_have_heard, pause, resume
 

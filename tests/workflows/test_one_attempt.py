@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from longhaul.core.jobs import Counts, JobStatus, Outcome
-from tests.conftest import until
 from tests.engine import Engine
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -11,9 +11,10 @@ from temporalio.client import Client
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.core.jobs import Counts, JobStatus, Outcome
 from longhaul.workflows.engine import MAX_FAULTS
-from tests.conftest import Servers, until
+from tests.conftest import Servers
 from tests.engine import Engine, open_engine
 from tests.stubs.gate import Gate
+from tests.waiting import until
 from tests.workflows.test_cancelling import has_done
 from tests.workflows.test_pausing import resume
 

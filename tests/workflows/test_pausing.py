@@ -9,10 +9,10 @@ from temporalio.client import WorkflowUpdateFailedError
 
 from longhaul.core.controls import Action, Control
 from longhaul.core.jobs import Counts, JobStatus, RunMode
-from tests.conftest import until
 from tests.engine import Engine
 from tests.planning import resumed_while_planning
 from tests.refusals import Refusals
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -24,9 +24,9 @@ from longhaul.core.sampling import TableRequest, TableSampler, TableSamples
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types import test_execution
 from longhaul.job_types.sampling import SamplingJob
-from tests.conftest import until
 from tests.engine import Engine, open_engine
 from tests.loans import Loans, seed_loans
+from tests.waiting import until
 
 # Enough rows for every slot, one of them without an LTV and one with a strange one.
 MAKE_ROWS = """

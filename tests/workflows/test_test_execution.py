@@ -29,11 +29,11 @@ from longhaul.core.job_types import Calls
 from longhaul.core.jobs import Job, JobStatus, Outcome
 from longhaul.core.sources import SourceAccess
 from longhaul.job_types import test_execution as job_type
-from tests.conftest import until
 from tests.documents import make_pdf, make_picture_pdf
 from tests.engine import Engine, open_engine
 from tests.factories import TESTER
 from tests.loans import COLUMNS, ROWS, Loans, seed_loans
+from tests.waiting import until
 
 SECRET = "LOANS_DSN"
 
