@@ -17,9 +17,10 @@ from temporalio.client import Client
 from bench.api import SECRET, Api
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.core.job_types import Queue
-from longhaul.local import postgres, redis, temporal
+from longhaul.local import postgres, redis
 from longhaul.local.ports import HOST, answers, free_port
 from longhaul.local.processes import Command, Process, ProcessFailed
+from tests.servers import Server, postgres_server, redis_server, temporal_server
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_PATIENCE = 60.0
@@ -104,13 +105,13 @@ class Stack:
             argv=[sys.executable, "-m", module, *arguments],
             env={**self._env(), **env},
         )
-        async with self._running(command, is_ready) as process:
+        async with self._running(Server(command, is_ready)) as process:
             yield process
 
     async def start_redis(self) -> None:
         """Start Redis, again after it was stopped."""
         self.redis = await self._exit.enter_async_context(
-            self._running(redis.command(self._redis_port), lambda: redis.is_ready(self._redis_port))
+            self._running(redis_server(self._redis_port))
         )
 
     async def fetch(self, sql: str, *values: object) -> list[Any]:
@@ -172,34 +173,24 @@ class Stack:
         await self.execute("CHECKPOINT")
 
     async def _start(self) -> None:
-        binary = await temporal.find_binary(lambda _: None)
-        await postgres.prepare(self.folder / "postgres")
-        await self._server(
-            postgres.command(self.folder / "postgres", self._postgres_port, durable=True),
-            lambda: postgres.is_ready(self._postgres_port),
-        )
+        data, file = self.folder / "postgres", self.folder / "temporal.db"
+        await postgres.prepare(data)
+        await self._server(postgres_server(data, self._postgres_port, durable=True))
         await self.start_redis()
-        file, ui_port = self.folder / "temporal.db", free_port(0)
-        await self._server(
-            temporal.command(binary, file=file, port=self._temporal_port, ui_port=ui_port),
-            lambda: temporal.is_ready(self._temporal_port),
-        )
+        await self._server(await temporal_server(file, self._temporal_port))
         await migrate(self.dsn)
         self._pool = await self._exit.enter_async_context(
             asyncpg.create_pool(self.dsn, min_size=1, max_size=8)
         )
         self.client = await Client.connect(self.temporal_address)
 
-    async def _server(self, command: Command, is_ready: Callable[[], Awaitable[bool]]) -> None:
-        await self._exit.enter_async_context(self._running(command, is_ready))
+    async def _server(self, server: Server) -> None:
+        await self._exit.enter_async_context(self._running(server))
 
     @asynccontextmanager
-    async def _running(
-        self, command: Command, is_ready: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[Process]:
-        process = await Process.start(command, self.folder / f"{command.name}.log")
+    async def _running(self, server: Server) -> AsyncIterator[Process]:
+        process = await server.start(self.folder / f"{server.command.name}.log")
         try:
-            await self.until(is_ready, command.name, process)
             yield process
         finally:
             await process.stop()
