@@ -217,7 +217,7 @@ async def test_a_full_disk_is_not_said_to_be_a_bad_file(tmp_path: Path) -> None:
         session.bind(table)
 
     source = DataSource(name="book", kind=SourceKind.EXCEL, location=str(path))
-    with pytest.raises(ItemFailed, match="space left") as failed:
+    with pytest.raises(ItemFailed, match="free space") as failed:
         await SourceSessions(SourceAccess(scratch=scratch)).run(source, look)
 
     assert failed.value.item_code == "no_scratch"
