@@ -34,10 +34,10 @@ class Stack:
         self.folder = folder
         self.redis: Process
         self.client: Client
+        self._pool: asyncpg.Pool
         self._redis_port = free_port(0)
         self._postgres_port = free_port(0)
         self._temporal_port = free_port(0)
-        self._pool: Any = None
         self._exit = AsyncExitStack()
 
     @classmethod

@@ -16,6 +16,7 @@ import httpx2
 from temporalio.client import Client
 
 from longhaul.adapters.data_folder import DataFolder
+from longhaul.core.exit_codes import READY
 from longhaul.local.ports import HOST
 from longhaul.local.processes import Command, Process
 from tests.conftest import connected, until
@@ -63,7 +64,7 @@ class LocalStack:
     async def start(self, command: str = "longhaul up", cwd: Path | None = None) -> None:
         """Run a command of a shell that starts the stack, and wait until it says it is ready."""
         self.choose_ports()
-        said = self.output.count("Ready.") if self._log.exists() else 0
+        said = self.output.count(READY) if self._log.exists() else 0
         where = f"cd {shlex.quote(str(cwd))} && " if cwd else ""
         process = self._process = await Process.start(
             Command(
@@ -76,7 +77,7 @@ class LocalStack:
 
         async def ready() -> bool:
             assert process.returncode is None, self.output
-            return self.output.count("Ready.") > said
+            return self.output.count(READY) > said
 
         await until(ready, what="the stack", every=0.05)
 

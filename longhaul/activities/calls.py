@@ -157,7 +157,8 @@ class ItemCalls:
                 return await self._send(provider, place, request, fingerprint)
             except ProviderBusy as exc:
                 # Being told to slow down is not a failure of the item.
-                failures += exc.reason != RATE_LIMITED
+                if exc.reason != RATE_LIMITED:
+                    failures += 1
                 self._log("provider_busy", step=place.step, reason=exc.reason, failures=failures)
                 if failures == MAX_TRIES:
                     break

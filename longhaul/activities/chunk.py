@@ -143,7 +143,8 @@ class _Chunk:
     def stop(self, mode: RunMode, why: str, reason: str = "") -> None:
         """Start no more items; with mode `now` also abandon those in flight."""
         # A resume ends a pause; other reasons to stop stay.
-        if not self._stopped or STOPPED_BY_PAUSE == self._stopped != why:
+        overrules_pause = self._stopped == STOPPED_BY_PAUSE and why != STOPPED_BY_PAUSE
+        if not self._stopped or overrules_pause:
             self._stopped, self._reason = why, reason
             self._stopped_under = self._run.generation
         # Lanes that wait for a slot, which may take long, need not wait any longer.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from longhaul.adapters.postgres.flows import PostgresFlows
-from longhaul.api.schemas import ApproveRequest
+from longhaul.api.schemas import Approvals as ApprovalList
+from longhaul.api.schemas import ApprovalView, ApproveRequest
 from longhaul.core.approvers import Decision
 from longhaul.core.catalog import Catalog
 from longhaul.core.errors import Forbidden, TemporalUnavailable, WrongState
@@ -20,7 +21,6 @@ from longhaul.core.flows import (
 from longhaul.core.jobs import Job
 from longhaul.core.ports import Approval, Database, JobBoard, Jobs, Transaction, Workflows
 from longhaul.core.principals import Principal, is_among, may_control, visible_to
-from longhaul.core.times import rfc3339
 from longhaul.services.approvals import Approvals
 from longhaul.services.flow_steps import results_so_far, steps_of
 
@@ -148,7 +148,7 @@ class Approving:
             and version_id in _filled(one.step.about, results).values()
         ]
 
-    async def list(self, principal: Principal, job_id: str) -> dict[str, Any]:
+    async def list(self, principal: Principal, job_id: str) -> ApprovalList:
         """The approvals of a flow, oldest first.
 
         Raises:
@@ -172,7 +172,7 @@ class _Asking:
     asked: ApprovalStep
 
 
-def _the_one_that_waits(approvals: Any) -> str:
+def _the_one_that_waits(approvals: Iterable[Approval]) -> str:
     waiting = [one.step for one in approvals if one.state is ApprovalState.WAITING]
     if len(waiting) != 1:
         raise WrongState(
@@ -180,7 +180,7 @@ def _the_one_that_waits(approvals: Any) -> str:
             if waiting
             else "No step waits for an approval."
         )
-    return str(waiting[0])
+    return waiting[0]
 
 
 def _steps(catalog: Catalog, job: Job) -> list[Placed]:
@@ -217,7 +217,7 @@ def _takes_word_of(principal: Principal, flow: Job, step: ApprovalStep) -> bool:
 
 def _approval_object(
     flow: Job, one: Approval, steps: Mapping[str, Placed], results: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> ApprovalView:
     placed_step = steps.get(one.step)
     step = placed_step.step if placed_step else None
     asked = step if isinstance(step, ApprovalStep) else None
@@ -232,10 +232,10 @@ def _approval_object(
         "attempt": one.attempt,
         "roles": asked.roles if asked else [],
         "users": asked.users if asked else [],
-        "asked_at": rfc3339(one.asked_at),
-        "deadline": rfc3339(one.deadline),
-        "remind_at": rfc3339(one.remind_at),
-        "decided_at": rfc3339(one.decided_at),
+        "asked_at": one.asked_at,
+        "deadline": one.deadline,
+        "remind_at": one.remind_at,
+        "decided_at": one.decided_at,
         "decided_by": one.decided_by,
         "reason": one.reason,
     }

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, FiniteFloat, StringConstraints
+from typing_extensions import TypedDict
 
 from longhaul.api.decision_schemas import MOST_AT_ONCE, RowId
 from longhaul.api.schemas import Description, Request, Verbatim
@@ -145,17 +146,19 @@ class ReviewRequest(Request):
     )
 
 
-class GivenView(BaseModel):
+class GivenView(TypedDict):
     """The result of attaching evidence."""
 
     attached: int
-    unchanged: int = Field(description="cases that had it as their current evidence already")
+    unchanged: Annotated[
+        int, Field(description="cases that had it as their current evidence already")
+    ]
 
 
 class GivenDocumentView(GivenView):
     """The result of attaching a document."""
 
-    document: str = Field(description="the hash of its content")
+    document: Annotated[str, Field(description="the hash of its content")]
     content_type: str
     file_name: str
     size: int

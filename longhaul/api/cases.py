@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from longhaul.adapters.documents.reader import check_document
-from longhaul.api.case_schemas import QueryRequest, ReviewRequest
+from longhaul.api.case_schemas import GivenDocumentView, GivenView, QueryRequest, ReviewRequest
 from longhaul.api.cursors import cut, read_case_cursor
 from longhaul.core.blobs import BlobMissing, BlobStore, BlobTooLarge
 from longhaul.core.cases import NewDocument
@@ -113,7 +113,7 @@ class Cases:
 
     async def upload(
         self, principal: Principal, case_id: int, upload: Upload
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[GivenDocumentView, bool]:
         """Store a document, and attach it to a test case.
 
         Returns:
@@ -171,7 +171,7 @@ class Cases:
 
     async def attach(
         self, principal: Principal, content_hash: str, case_ids: Collection[int]
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[GivenDocumentView, bool]:
         """Attach a document that the caller may read to further test cases.
 
         Returns:
@@ -187,7 +187,7 @@ class Cases:
 
     async def give_query(
         self, principal: Principal, case_id: int, body: QueryRequest
-    ) -> tuple[dict[str, Any], bool]:
+    ) -> tuple[GivenView, bool]:
         """Attach a query to test cases.
 
         Returns:
@@ -200,7 +200,7 @@ class Cases:
             given = await self._casework.give_query(
                 tx, principal, {case_id, *body.also}, body.data_source, body.sql, body.parameters
             )
-        return asdict(given), given.attached > 0
+        return _given(given), given.attached > 0
 
     async def review(
         self, principal: Principal, case_id: int, body: ReviewRequest
@@ -263,9 +263,13 @@ async def _place(places: asyncio.Semaphore) -> AsyncIterator[None]:
         places.release()
 
 
-def _given_document(given: Given, document: NewDocument) -> dict[str, Any]:
+def _given(given: Given) -> GivenView:
+    return {"attached": given.attached, "unchanged": given.unchanged}
+
+
+def _given_document(given: Given, document: NewDocument) -> GivenDocumentView:
     return {
-        **asdict(given),
+        **_given(given),
         "document": document.content_hash,
         "content_type": document.content_type,
         "file_name": document.file_name,

@@ -1,7 +1,6 @@
 """Versions and decisions over HTTP: one transaction a request, and rows as clients see them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter, itemgetter
@@ -16,10 +15,20 @@ from longhaul.api.cursors import (
     read_form_cursor,
     read_job_cursor,
 )
-from longhaul.api.decision_schemas import DecisionRequest, MappingRequest
+from longhaul.api.decision_schemas import (
+    CountsView,
+    DecidedView,
+    DecisionAuditLine,
+    DecisionHistory,
+    DecisionRequest,
+    MappingRequest,
+    UnmappedPage,
+    UnmappedView,
+)
 from longhaul.core.approvers import Decision
 from longhaul.core.decisions import (
     Choice,
+    DecisionCounts,
     DecisionStore,
     EntryFilter,
     Kind,
@@ -114,7 +123,7 @@ class Deciding:
         async with self._database.begin() as tx:
             version = await find(tx)
             counts = await self._store.counts(tx, version)
-        return {**_version_object(version), "counts": asdict(counts)}
+        return {**_version_object(version), "counts": _counts_object(counts)}
 
     async def read(self, find: Find) -> Version:
         """One version as core has it.
@@ -143,13 +152,11 @@ class Deciding:
         return {
             "kind": version.kind,
             "entries": [_entry_object(row) for row in page],
-            "counts": asdict(counts),
+            "counts": _counts_object(counts),
             "next_cursor": next_cursor,
         }
 
-    async def decide(
-        self, principal: Principal, find: Find, body: DecisionRequest
-    ) -> dict[str, Any]:
+    async def decide(self, principal: Principal, find: Find, body: DecisionRequest) -> DecidedView:
         """Decide on entries of a version.
 
         Raises:
@@ -170,10 +177,10 @@ class Deciding:
                 reason=body.reason,
             )
         return {
-            "reviewer": done.reviewer,
+            "as": done.reviewer,
             "decided": done.decided,
             "unchanged": done.unchanged,
-            "counts": asdict(done.counts),
+            "counts": _counts_object(done.counts),
         }
 
     async def edit_rule(
@@ -194,7 +201,7 @@ class Deciding:
             )
         return _entry_object(row)
 
-    async def unmapped(self, find: Find, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    async def unmapped(self, find: Find, *, limit: int, cursor: str | None) -> UnmappedPage:
         """One page of the attributes of a phase without a column.
 
         Raises:
@@ -207,7 +214,7 @@ class Deciding:
                 tx, await find(tx), limit=limit + 1, after=after
             )
         page, next_cursor = cut(found, limit, itemgetter("line_no", "attribute_id"))
-        return {"attributes": [dict(row) for row in page], "next_cursor": next_cursor}
+        return {"attributes": [_unmapped_object(row) for row in page], "next_cursor": next_cursor}
 
     async def map_manually(
         self, principal: Principal, find: Find, attribute_id: int, body: MappingRequest
@@ -254,11 +261,11 @@ class Deciding:
                 )
             counts = await self._store.counts(tx, moved)
         await self._approving.tell(flows)
-        return {**_version_object(moved), "counts": asdict(counts)}
+        return {**_version_object(moved), "counts": _counts_object(counts)}
 
     async def history(
         self, find: Find, *, entry_id: str | None, limit: int, cursor: str | None
-    ) -> dict[str, Any]:
+    ) -> DecisionHistory:
         """One page of the audit of a version and its entries.
 
         Raises:
@@ -273,7 +280,7 @@ class Deciding:
             )
         page, next_cursor = cut(rows, limit, itemgetter("id"))
         return {
-            "audit": [{**row, "time": rfc3339(row["time"])} for row in page],
+            "audit": [_audit_object(row) for row in page],
             "next_cursor": next_cursor,
         }
 
@@ -289,7 +296,42 @@ def _version_object(version: Version) -> dict[str, Any]:
         "number": version.number,
         "status": version.status,
         "created_by": version.created_by,
-        "created_at": rfc3339(version.created_at),
+        "created_at": version.created_at,
+    }
+
+
+def _counts_object(counts: DecisionCounts) -> CountsView:
+    return {
+        "total": counts.total,
+        "pending": counts.pending,
+        "approved": counts.approved,
+        "rejected": counts.rejected,
+        "waiting_for_tester": counts.waiting_for_tester,
+        "waiting_for_report_owner": counts.waiting_for_report_owner,
+    }
+
+
+def _audit_object(row: Row) -> DecisionAuditLine:
+    return {
+        "time": row["time"],
+        "action": row["action"],
+        "by": row["by"],
+        "entry_id": row["entry_id"],
+        "reviewer": row["reviewer"],
+        "reason": row["reason"],
+        "details": row["details"],
+    }
+
+
+def _unmapped_object(row: Row) -> UnmappedView:
+    return {
+        "attribute_id": row["attribute_id"],
+        "name": row["name"],
+        "line_no": row["line_no"],
+        "data_type": row["data_type"],
+        "format": row["format"],
+        "description": row["description"],
+        "is_rejected": row["is_rejected"],
     }
 
 

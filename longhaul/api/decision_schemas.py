@@ -1,10 +1,11 @@
 """Requests and answers about versions and the decisions on their entries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict
 
 from longhaul.api.schemas import Request, Text, Verbatim
 from longhaul.core.approvers import Decision
@@ -87,7 +88,7 @@ class GenerateRulesRequest(Request):
     force: bool = False
 
 
-class CountsView(BaseModel):
+class CountsView(TypedDict):
     """How the entries of a version stand."""
 
     total: int
@@ -148,7 +149,7 @@ class EntryPage(BaseModel):
     next_cursor: str | None
 
 
-class UnmappedView(BaseModel):
+class UnmappedView(TypedDict):
     """An attribute without a column."""
 
     attribute_id: int
@@ -157,26 +158,28 @@ class UnmappedView(BaseModel):
     data_type: str
     format: str
     description: str
-    is_rejected: bool = Field(description="whether it had a mapping that was rejected")
+    is_rejected: Annotated[bool, Field(description="whether it had a mapping that was rejected")]
 
 
-class UnmappedPage(BaseModel):
+class UnmappedPage(TypedDict):
     """One page of attributes without a column, in the order of the form."""
 
     attributes: Sequence[UnmappedView]
     next_cursor: str | None
 
 
-class DecidedView(BaseModel):
+_As = TypedDict("_As", {"as": str})
+
+
+class DecidedView(_As):
     """The result of a request to decide."""
 
-    reviewer: str = Field(serialization_alias="as")
     decided: int
     unchanged: int
     counts: CountsView
 
 
-class DecisionAuditLine(BaseModel):
+class DecisionAuditLine(TypedDict):
     """One line of the audit of an entry, or of the version as a whole."""
 
     time: datetime
@@ -185,17 +188,17 @@ class DecisionAuditLine(BaseModel):
     entry_id: str | None
     reviewer: str | None
     reason: str
-    details: dict[str, Any]
+    details: Mapping[str, Any]
 
 
-class DecisionHistory(BaseModel):
+class DecisionHistory(TypedDict):
     """One page of an audit, oldest first."""
 
     audit: Sequence[DecisionAuditLine]
     next_cursor: str | None
 
 
-class TriggeredJob(BaseModel):
+class TriggeredJob(TypedDict):
     """The answer of `generate-rules`, as clients of the replaced Celery system read it."""
 
     job_id: str

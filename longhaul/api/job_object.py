@@ -1,14 +1,22 @@
 """The job object as clients see it: the row and live detail."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import floor
-from typing import Any
 
+from longhaul.api.schemas import (
+    CallView,
+    ErrorDetail,
+    ItemError,
+    ItemView,
+    JobView,
+    PauseView,
+    Progress,
+)
 from longhaul.core.catalog import Catalog
 from longhaul.core.jobs import Job, JobStatus
 from longhaul.core.ports import Row, Shown
-from longhaul.core.times import rfc3339
 
 # Waiting this long without live detail means that no worker has taken the job.
 NO_WORKER_AFTER = timedelta(seconds=10)
@@ -28,7 +36,7 @@ class JobObjects:
         self._catalog = catalog
         self._limited = limited
 
-    def render(self, job: Job, shown: Shown) -> dict[str, Any]:
+    def render(self, job: Job, shown: Shown) -> JobView:
         """The job object; every key is always there."""
         counts = job.counts
         return {
@@ -67,11 +75,11 @@ class JobObjects:
             },
             "tokens": {"input": job.calls.input_tokens, "output": job.calls.output_tokens},
             "cost_usd": _number(job.calls.cost_usd),
-            "created_at": rfc3339(job.created_at),
-            "started_at": rfc3339(job.started_at),
-            "paused_at": rfc3339(job.paused_at),
-            "completed_at": rfc3339(job.completed_at),
-            "updated_at": rfc3339(job.updated_at),
+            "created_at": job.created_at,
+            "started_at": job.started_at,
+            "paused_at": job.paused_at,
+            "completed_at": job.completed_at,
+            "updated_at": job.updated_at,
             "metadata": {
                 "phase_id": None,
                 **job.metadata,
@@ -97,9 +105,9 @@ class JobObjects:
         return known.task_name or job_type if known else job_type
 
 
-def item_object(row: Mapping[str, Any]) -> dict[str, Any]:
+def item_object(row: Row) -> ItemView:
     """The item object, from a row with the totals of its calls."""
-    error = {"code": row["error_code"], "message": row["error_message"]}
+    error: ItemError = {"code": row["error_code"], "message": row["error_message"]}
     return {
         "item_key": row["item_key"],
         "ordinal": row["ordinal"],
@@ -111,11 +119,11 @@ def item_object(row: Mapping[str, Any]) -> dict[str, Any]:
         "tokens": {"input": row["input_tokens"], "output": row["output_tokens"]},
         "cost_usd": _number(row["cost_usd"]),
         "duration_ms": row["duration_ms"],
-        "updated_at": rfc3339(row["updated_at"]),
+        "updated_at": row["updated_at"],
     }
 
 
-def call_object(row: Row) -> dict[str, Any]:
+def call_object(row: Row) -> CallView:
     """One call of an item. Its text stays in the database."""
     return {
         "attempt": row["attempt"],
@@ -128,12 +136,12 @@ def call_object(row: Row) -> dict[str, Any]:
         "tokens": {"input": row["input_tokens"], "output": row["output_tokens"]},
         "cost_usd": _number(row["cost_usd"]),
         "duration_ms": row["duration_ms"],
-        "sent_at": rfc3339(row["sent_at"]),
-        "ended_at": rfc3339(row["ended_at"]),
+        "sent_at": row["sent_at"],
+        "ended_at": row["ended_at"],
     }
 
 
-def _progress(job: Job, shown: Shown) -> dict[str, Any]:
+def _progress(job: Job, shown: Shown) -> Progress:
     counts = job.counts
     active = job.status in _ACTIVE
     in_flight = sum(live.in_flight for live in shown.live) if active else 0
@@ -152,7 +160,7 @@ def _progress(job: Job, shown: Shown) -> dict[str, Any]:
     }
 
 
-def _error_detail(job: Job) -> dict[str, Any] | None:
+def _error_detail(job: Job) -> ErrorDetail | None:
     if job.fault is None:
         return None
     return {
@@ -163,7 +171,7 @@ def _error_detail(job: Job) -> dict[str, Any] | None:
     }
 
 
-def _pause(job: Job) -> dict[str, Any] | None:
+def _pause(job: Job) -> PauseView | None:
     # One that is not applied yet is shown by `requested`.
     if job.pause is None or job.status not in _PAUSED:
         return None
@@ -171,7 +179,7 @@ def _pause(job: Job) -> dict[str, Any] | None:
         "mode": job.pause.mode,
         "by": job.pause.by,
         "reason": job.pause.reason,
-        "until": rfc3339(job.pause.until),
+        "until": job.pause.until,
     }
 
 
@@ -194,5 +202,5 @@ def _waiting_for(job: Job, shown: Shown, limited: Collection[str]) -> str | None
             return None
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Decimal | None) -> float | None:
     return None if value is None else float(value)

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import uvicorn
+from redis.asyncio import Redis
+from temporalio.client import Client
 
 from longhaul.adapters.blobs import open_blobs
 from longhaul.adapters.http.webhook_sender import WebhookSender
 from longhaul.adapters.postgres.cases import PostgresCases
 from longhaul.adapters.postgres.casework import PostgresCasework
+from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.decisions import PostgresDecisions
 from longhaul.adapters.postgres.dispatch import PostgresDispatchQueue
 from longhaul.adapters.postgres.flows import PostgresFlows
@@ -59,8 +63,10 @@ from longhaul.api.services import Services
 from longhaul.api.submission import Submission
 from longhaul.api.suites import Suites
 from longhaul.api.webhooks import Webhooks
-from longhaul.core.limits import type_limits
-from longhaul.core.ports import Stores
+from longhaul.core.catalog import Catalog
+from longhaul.core.job_types import Resources
+from longhaul.core.limits import TypeLimit, type_limits
+from longhaul.core.ports import ErrorReporter, Stores
 from longhaul.core.tasks import cancel_and_wait
 from longhaul.job_types.decisions import (
     build_decisions,
@@ -109,144 +115,224 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> None:
 async def open_services(
     settings: Settings, types: Sequence[str], metrics: ApiMetrics, errors: LoggedErrors
 ) -> AsyncIterator[Services]:
-    """Open what the API needs, with the dispatcher and the reconciler running.
+    """Open what the API needs, with what runs beside the requests.
 
     Raises:
         ValueError: The settings cannot be used as they are.
     """
-    async with AsyncExitStack() as stack:
-        database, redis = await stack.enter_async_context(
-            open_servers(settings, connections=CONNECTIONS)
-        )
-        traced = stack.enter_context(tracing(settings.otlp_endpoint, "longhaul-api"))
-        client = await connect(
-            settings.encryption.read(), traced, lazy=True, retry_for=TEMPORAL_PATIENCE
-        )
-        resources = build_resources(settings, database)
-        catalog = load_catalog(resources, types)
-        jobs, ledger = PostgresJobs(), PostgresLedger(database)
-        board = RedisJobBoard(redis, worker="api")
-        workflows = TemporalWorkflows(client)
-        stores = Stores(database=database, jobs=jobs, ledger=ledger, board=board)
-        flows, logs = PostgresFlows(), RedisLogTail(redis)
-        finisher = JobFinisher(stores=stores, catalog=catalog, errors=errors)
-        limits = type_limits(
-            catalog, settings.limits.max_running, settings.limits.starts_per_minute
-        )
-        dispatcher = Dispatcher(
-            queue=PostgresDispatchQueue(database, limits),
-            workflows=workflows,
-            catalog=catalog,
+    with tracing(settings.otlp_endpoint, "longhaul-api") as traced:
+        async with (
+            open_servers(settings, connections=CONNECTIONS) as (database, redis),
+            WebhookSender.open(allow_private=settings.webhooks.allow_private) as sender,
+        ):
+            client = await connect(
+                settings.encryption.read(), traced, lazy=True, retry_for=TEMPORAL_PATIENCE
+            )
+            parts = _build_parts(settings, types, database, redis, client, errors)
+            background = _build_background(parts, sender, metrics)
+            async with background.running():
+                yield _build_services(parts, background)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What several services have in common."""
+
+    settings: Settings
+    database: PostgresDatabase
+    redis: Redis
+    resources: Resources
+    catalog: Catalog
+    limits: Sequence[TypeLimit]
+    stores: Stores
+    workflows: TemporalWorkflows
+    timers: TemporalSchedules
+    finisher: JobFinisher
+    sealer: Sealer
+    errors: ErrorReporter
+
+
+def _build_parts(
+    settings: Settings,
+    types: Sequence[str],
+    database: PostgresDatabase,
+    redis: Redis,
+    client: Client,
+    errors: ErrorReporter,
+) -> _Parts:
+    resources = build_resources(settings, database)
+    catalog = load_catalog(resources, types)
+    stores = Stores(
+        database=database,
+        jobs=PostgresJobs(),
+        ledger=PostgresLedger(database),
+        board=RedisJobBoard(redis, worker="api"),
+    )
+    return _Parts(
+        settings=settings,
+        database=database,
+        redis=redis,
+        resources=resources,
+        catalog=catalog,
+        limits=type_limits(catalog, settings.limits.max_running, settings.limits.starts_per_minute),
+        stores=stores,
+        workflows=TemporalWorkflows(client),
+        timers=TemporalSchedules(client),
+        finisher=JobFinisher(stores=stores, catalog=catalog, errors=errors),
+        sealer=Sealer(settings.webhooks.read() or settings.encryption.read()),
+        errors=errors,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Background:
+    """What runs beside the requests, and may be told that they left something to do."""
+
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+    deliverer: Deliverer
+    keeper: ScheduleKeeper
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        all_of_it = (self.dispatcher, self.reconciler, self.deliverer, self.keeper)
+        tasks = [asyncio.create_task(one.run()) for one in all_of_it]
+        try:
+            yield
+        finally:
+            await cancel_and_wait(tasks)
+
+
+def _build_background(parts: _Parts, sender: WebhookSender, metrics: ApiMetrics) -> _Background:
+    return _Background(
+        dispatcher=Dispatcher(
+            queue=PostgresDispatchQueue(parts.database, parts.limits),
+            workflows=parts.workflows,
+            catalog=parts.catalog,
             metrics=metrics,
-            errors=errors,
-        )
-        reconciler = Reconciler(
-            database=database,
-            jobs=jobs,
-            candidates=PostgresReconciliation(database),
-            workflows=workflows,
-            finisher=finisher,
-            board=board,
+            errors=parts.errors,
+        ),
+        reconciler=Reconciler(
+            database=parts.database,
+            jobs=PostgresJobs(),
+            candidates=PostgresReconciliation(parts.database),
+            workflows=parts.workflows,
+            finisher=parts.finisher,
+            board=parts.stores.board,
             metrics=metrics,
-            errors=errors,
-        )
-        reading = Reading(
+            errors=parts.errors,
+        ),
+        deliverer=Deliverer(
+            webhooks=PostgresWebhooks(parts.database),
+            sender=sender,
+            sealer=parts.sealer,
+            errors=parts.errors,
+        ),
+        keeper=ScheduleKeeper(
+            store=PostgresSchedules(parts.database), temporal=parts.timers, errors=parts.errors
+        ),
+    )
+
+
+def _build_services(parts: _Parts, background: _Background) -> Services:
+    settings, database = parts.settings, parts.database
+    submission = Submission(
+        database=database,
+        jobs=PostgresJobs(),
+        idempotency=PostgresIdempotency(),
+        catalog=parts.catalog,
+        wake=background.dispatcher.wake,
+    )
+    reading, approving = _build_reading(parts), _build_approving(parts)
+    return Services(
+        authenticator=authenticator(settings.auth),
+        catalog=parts.catalog,
+        submission=submission,
+        controls=_build_controls(parts, background),
+        approving=approving,
+        reading=reading,
+        quality=QualityReading(
             database=database,
-            jobs=jobs,
-            queries=PostgresQueries(database),
-            board=board,
-            logs=logs,
-            objects=JobObjects(catalog, limited=[one.job_type for one in limits]),
-        )
-        sealer = Sealer(settings.webhooks.read() or settings.encryption.read())
-        sender = await stack.enter_async_context(
-            WebhookSender.open(allow_private=settings.webhooks.allow_private)
-        )
-        webhooks = PostgresWebhooks(database)
-        deliverer = Deliverer(webhooks=webhooks, sender=sender, sealer=sealer, errors=errors)
-        schedules, timers = PostgresSchedules(database), TemporalSchedules(client)
-        keeper = ScheduleKeeper(store=schedules, temporal=timers, errors=errors)
-        tasks = [
-            asyncio.create_task(one.run()) for one in (dispatcher, reconciler, deliverer, keeper)
-        ]
-        stack.push_async_callback(cancel_and_wait, tasks)
-        submission = Submission(
-            database=database,
-            jobs=jobs,
-            idempotency=PostgresIdempotency(),
-            catalog=catalog,
-            wake=dispatcher.wake,
-        )
-        approving = Approving(
-            database=database,
-            jobs=jobs,
-            flows=flows,
-            catalog=catalog,
-            board=board,
-            workflows=workflows,
-            approvals=Approvals(stores=stores, flows=flows, logs=logs),
-        )
-        yield Services(
-            authenticator=authenticator(settings.auth),
-            catalog=catalog,
-            submission=submission,
-            controls=Controls(
-                database=database,
-                jobs=jobs,
-                ledger=ledger,
-                retention=PostgresRetention(database),
-                board=board,
-                traces=RedisTraces(redis),
-                workflows=workflows,
-                finisher=finisher,
-                wake=dispatcher.wake,
-                check=reconciler.check,
-            ),
-            approving=approving,
+            jobs=PostgresJobs(),
             reading=reading,
-            quality=QualityReading(
-                database=database,
-                jobs=jobs,
-                reading=reading,
-                reports=QualityReports(store=PostgresQualityReports()),
-            ),
-            deciding=Deciding(
-                database=database,
-                store=PostgresDecisions(),
-                decisions=build_decisions(),
-                editing=build_rule_editing(resources.regexes),
-                manual_mappings=build_manual_mappings(resources.sources),
-                approving=approving,
-            ),
-            cases=Cases(
-                database=database,
-                store=PostgresCasework(),
-                casework=Casework(store=PostgresCasework(), cases=PostgresCases()),
-                blobs=open_blobs(settings.blobs, settings.data_dir),
-                max_document=settings.blobs.max_bytes,
-            ),
-            suites=Suites(database=database, suites=build_rule_suites(resources.regexes)),
-            webhooks=Webhooks(
-                store=webhooks,
-                sealer=sealer,
-                allow_private=settings.webhooks.allow_private,
-                wake=deliverer.wake,
-            ),
-            reports=Reports(
-                database=database,
-                store=PostgresReports(),
-                sources=SourceSessions(for_queries(resources.sources)),
-            ),
-            object_audit=ObjectAudit(PostgresObjectAudit(database)),
-            schedules=Schedules(
-                store=schedules,
-                temporal=timers,
-                keeper=keeper,
-                submission=submission,
-                upkeep_log=PostgresUpkeepLog(database),
-            ),
-            health=Health(
-                needed={"postgres": database.ping},
-                wanted={"temporal": workflows.ping, "redis": redis.ping},
-            ),
-        )
+            reports=QualityReports(store=PostgresQualityReports()),
+        ),
+        deciding=Deciding(
+            database=database,
+            store=PostgresDecisions(),
+            decisions=build_decisions(),
+            editing=build_rule_editing(parts.resources.regexes),
+            manual_mappings=build_manual_mappings(parts.resources.sources),
+            approving=approving,
+        ),
+        cases=Cases(
+            database=database,
+            store=PostgresCasework(),
+            casework=Casework(store=PostgresCasework(), cases=PostgresCases()),
+            blobs=open_blobs(settings.blobs, settings.data_dir),
+            max_document=settings.blobs.max_bytes,
+        ),
+        suites=Suites(database=database, suites=build_rule_suites(parts.resources.regexes)),
+        webhooks=Webhooks(
+            store=PostgresWebhooks(database),
+            sealer=parts.sealer,
+            allow_private=settings.webhooks.allow_private,
+            wake=background.deliverer.wake,
+        ),
+        reports=Reports(
+            database=database,
+            store=PostgresReports(),
+            sources=SourceSessions(for_queries(parts.resources.sources)),
+        ),
+        object_audit=ObjectAudit(PostgresObjectAudit(database)),
+        schedules=Schedules(
+            store=PostgresSchedules(database),
+            temporal=parts.timers,
+            keeper=background.keeper,
+            submission=submission,
+            upkeep_log=PostgresUpkeepLog(database),
+        ),
+        health=Health(
+            needed={"postgres": database.ping},
+            wanted={"temporal": parts.workflows.ping, "redis": parts.redis.ping},
+        ),
+    )
+
+
+def _build_controls(parts: _Parts, background: _Background) -> Controls:
+    return Controls(
+        database=parts.database,
+        jobs=PostgresJobs(),
+        ledger=parts.stores.ledger,
+        retention=PostgresRetention(parts.database),
+        board=parts.stores.board,
+        traces=RedisTraces(parts.redis),
+        workflows=parts.workflows,
+        finisher=parts.finisher,
+        wake=background.dispatcher.wake,
+        check=background.reconciler.check,
+    )
+
+
+def _build_reading(parts: _Parts) -> Reading:
+    return Reading(
+        database=parts.database,
+        jobs=PostgresJobs(),
+        queries=PostgresQueries(parts.database),
+        board=parts.stores.board,
+        logs=RedisLogTail(parts.redis),
+        objects=JobObjects(parts.catalog, limited=[one.job_type for one in parts.limits]),
+    )
+
+
+def _build_approving(parts: _Parts) -> Approving:
+    flows = PostgresFlows()
+    return Approving(
+        database=parts.database,
+        jobs=parts.stores.jobs,
+        flows=flows,
+        catalog=parts.catalog,
+        board=parts.stores.board,
+        workflows=parts.workflows,
+        approvals=Approvals(stores=parts.stores, flows=flows, logs=RedisLogTail(parts.redis)),
+    )

@@ -1,15 +1,14 @@
 """The audit of schedules and webhooks, for their owners."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any
 
 from longhaul.adapters.postgres.object_audit import Audited, PostgresObjectAudit
 from longhaul.api.cursors import cut, read_audit_cursor
+from longhaul.api.schemas import ObjectHistory
 from longhaul.core.errors import NotFound
 from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
-from longhaul.core.times import rfc3339
 
 
 class ObjectAudit:
@@ -26,7 +25,7 @@ class ObjectAudit:
         *,
         limit: int,
         cursor: str | None,
-    ) -> Mapping[str, Any]:
+    ) -> ObjectHistory:
         """One page of an audit, oldest first, also of a deleted object.
 
         Raises:
@@ -41,13 +40,13 @@ class ObjectAudit:
         return audit_page(found, limit)
 
 
-def audit_page(found: Sequence[Row], limit: int) -> Mapping[str, Any]:
+def audit_page(found: Sequence[Row], limit: int) -> ObjectHistory:
     """One page of an audit, from at most one line more."""
     page, next_cursor = cut(found, limit, itemgetter("id"))
     return {
         "audit": [
             {
-                "time": rfc3339(row["time"]),
+                "time": row["time"],
                 "action": row["action"],
                 "by": row["by"],
                 "details": row["details"],

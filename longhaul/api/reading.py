@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
-from typing import Any
 
 from longhaul.adapters.postgres.queries import PostgresQueries
 from longhaul.api.cursors import (
@@ -15,11 +14,21 @@ from longhaul.api.cursors import (
     write_cursor,
 )
 from longhaul.api.job_object import JobObjects, call_object, item_object
+from longhaul.api.schemas import (
+    ActiveJobs,
+    Attempt,
+    History,
+    ItemDetail,
+    ItemList,
+    JobList,
+    JobView,
+    LogLine,
+    LogPage,
+)
 from longhaul.core.job_filters import ItemFilter, JobFilter
 from longhaul.core.jobs import TERMINAL, Job, JobStatus
 from longhaul.core.ports import Database, JobBoard, Jobs, LogTail, Row, Shown
 from longhaul.core.principals import Principal, visible_to
-from longhaul.core.times import rfc3339
 
 # States without live detail.
 _AT_REST = TERMINAL | {JobStatus.PENDING}
@@ -50,7 +59,7 @@ class Reading:
         self._logs = logs
         self._objects = objects
 
-    async def job(self, principal: Principal, job_id: str) -> dict[str, Any]:
+    async def job(self, principal: Principal, job_id: str) -> JobView:
         """One job.
 
         Raises:
@@ -58,12 +67,12 @@ class Reading:
         """
         return self._objects.render(*await self._find(principal, job_id))
 
-    async def render(self, job: Job) -> dict[str, Any]:
+    async def render(self, job: Job) -> JobView:
         """The job object of a given row."""
         (rendered,) = await self._render([job])
         return rendered
 
-    async def jobs(self, wanted: JobFilter, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    async def jobs(self, wanted: JobFilter, *, limit: int, cursor: str | None) -> JobList:
         """One page of jobs, and how many there are.
 
         Raises:
@@ -79,7 +88,7 @@ class Reading:
 
     async def children(
         self, principal: Principal, job_id: str, *, limit: int, cursor: str | None
-    ) -> dict[str, Any]:
+    ) -> JobList:
         """One page of the jobs of a flow, for those who may see the flow.
 
         Raises:
@@ -89,9 +98,7 @@ class Reading:
         await self._find(principal, job_id)
         return await self.jobs(JobFilter(parent_id=job_id), limit=limit, cursor=cursor)
 
-    async def active_jobs(
-        self, wanted: JobFilter, *, limit: int, cursor: str | None
-    ) -> dict[str, Any]:
+    async def active_jobs(self, wanted: JobFilter, *, limit: int, cursor: str | None) -> ActiveJobs:
         """One page of the jobs that have not ended.
 
         Raises:
@@ -110,7 +117,7 @@ class Reading:
         *,
         limit: int,
         cursor: str | None,
-    ) -> dict[str, Any]:
+    ) -> ItemList:
         """One page of a job's ledger.
 
         Raises:
@@ -131,7 +138,7 @@ class Reading:
             "next_cursor": next_cursor,
         }
 
-    async def item(self, principal: Principal, job_id: str, key: str) -> dict[str, Any]:
+    async def item(self, principal: Principal, job_id: str, key: str) -> ItemDetail:
         """One item with its calls.
 
         Raises:
@@ -141,7 +148,7 @@ class Reading:
         row, calls = await self._queries.item(job_id, key)
         return {**item_object(row), "call_list": [call_object(call) for call in calls]}
 
-    async def history(self, principal: Principal, job_id: str) -> dict[str, Any]:
+    async def history(self, principal: Principal, job_id: str) -> History:
         """The attempts of a job and its audit, also of a purged one.
 
         Raises:
@@ -154,7 +161,7 @@ class Reading:
             "attempts": list(_attempts(audit)),
             "audit": [
                 {
-                    "time": rfc3339(row["time"]),
+                    "time": row["time"],
                     "attempt": row["attempt"],
                     "action": row["action"],
                     "by": row["by"],
@@ -166,7 +173,7 @@ class Reading:
 
     async def logs(
         self, principal: Principal, job_id: str, *, tail: int, level: str, cursor: str | None
-    ) -> dict[str, Any]:
+    ) -> LogPage:
         """Log lines: state changes, failed items, and the live tail.
 
         Without a cursor they are the newest; with one the first after it, so that a follower
@@ -196,7 +203,7 @@ class Reading:
         shown = found[-tail:] if after is None else _whole_moments(found, tail)
         newest = shown[-1]["time"] if shown else after
         return {
-            "logs": [{**line, "time": rfc3339(line["time"])} for line in shown],
+            "logs": shown,
             "next_cursor": write_cursor(newest) if newest else None,
         }
 
@@ -210,13 +217,11 @@ class Reading:
                 await self._board.post(job)
         return visible_to(principal, job), shown
 
-    async def _page(
-        self, jobs: Sequence[Job], limit: int
-    ) -> tuple[list[dict[str, Any]], str | None]:
+    async def _page(self, jobs: Sequence[Job], limit: int) -> tuple[list[JobView], str | None]:
         page, next_cursor = cut(jobs, limit, attrgetter("created_at", "id"))
         return await self._render(page), next_cursor
 
-    async def _render(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    async def _render(self, jobs: Sequence[Job]) -> list[JobView]:
         at_work = [job.id for job in jobs if job.status not in _AT_REST]
         shown = dict(zip(at_work, await self._board.read_live(at_work), strict=True))
         nothing = Shown(known=False)
@@ -229,9 +234,9 @@ def _was_purged(principal: Principal, audit: Sequence[Row]) -> bool:
     return (is_theirs or principal.is_admin) and any(row["action"] == "purged" for row in audit)
 
 
-def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:
+def _attempts(audit: Iterable[Row]) -> Iterable[Attempt]:
     """One entry for each attempt, from `started` to `finished`."""
-    attempts: dict[int, dict[str, Any]] = {}
+    attempts: dict[int, Attempt] = {}
     for row in audit:
         entry = attempts.setdefault(
             row["attempt"],
@@ -245,11 +250,11 @@ def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:
             },
         )
         if row["action"] == "started":
-            entry["started_at"] = entry["started_at"] or rfc3339(row["time"])
+            entry["started_at"] = entry["started_at"] or row["time"]
         if row["action"] == "finished":
             details = dict(row["details"])
             entry |= {
-                "ended_at": rfc3339(row["time"]),
+                "ended_at": row["time"],
                 "status": details.pop("status"),
                 "outcome": details.pop("outcome"),
                 "counts": details,
@@ -257,7 +262,7 @@ def _attempts(audit: Iterable[Row]) -> Iterable[dict[str, Any]]:
     return attempts.values()
 
 
-def _whole_moments(lines: Sequence[dict[str, Any]], count: int) -> Sequence[dict[str, Any]]:
+def _whole_moments(lines: list[LogLine], count: int) -> list[LogLine]:
     """The first lines, with all lines of the last one's time: the next page starts after it."""
     if len(lines) <= count:
         return lines
@@ -265,7 +270,7 @@ def _whole_moments(lines: Sequence[dict[str, Any]], count: int) -> Sequence[dict
     return [line for line in lines if line["time"] <= last]
 
 
-def _audit_line(row: Row) -> dict[str, Any]:
+def _audit_line(row: Row) -> LogLine:
     return {
         "time": row["time"],
         "level": "info",
@@ -275,7 +280,7 @@ def _audit_line(row: Row) -> dict[str, Any]:
     }
 
 
-def _failure_line(row: Row) -> dict[str, Any]:
+def _failure_line(row: Row) -> LogLine:
     return {
         "time": row["updated_at"],
         "level": "error",
@@ -285,5 +290,11 @@ def _failure_line(row: Row) -> dict[str, Any]:
     }
 
 
-def _live_line(line: Row) -> dict[str, Any]:
-    return {**line, "time": datetime.fromisoformat(line["time"])}
+def _live_line(line: Row) -> LogLine:
+    return {
+        "time": datetime.fromisoformat(line["time"]),
+        "level": line["level"],
+        "event": line["event"],
+        "item_key": line["item_key"],
+        "fields": line["fields"],
+    }

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
+from typing_extensions import TypedDict
 
 from longhaul.api.schemas import Request
 from longhaul.core.attributes import Obligation
@@ -79,7 +80,7 @@ class SourceRequest(Request):
         return DataSource(**self.model_dump())
 
 
-class ImportedView(BaseModel):
+class ImportedView(TypedDict):
     """A report in a cycle; `created` is false if all of it existed before."""
 
     report_id: int
@@ -93,7 +94,7 @@ class ImportedView(BaseModel):
     created: bool
 
 
-class SourceView(BaseModel):
+class SourceView(TypedDict):
     """One data source, without the value of its secret."""
 
     source_id: int
@@ -111,13 +112,13 @@ class AddedSourceView(SourceView):
     created: bool
 
 
-class SourceList(BaseModel):
+class SourceList(TypedDict):
     """The data sources of a report."""
 
     sources: list[SourceView]
 
 
-class InCycleView(BaseModel):
+class InCycleView(TypedDict):
     """A report in one of its cycles."""
 
     cycle_id: int
@@ -126,7 +127,7 @@ class InCycleView(BaseModel):
     attributes: int
 
 
-class ReportView(BaseModel):
+class ReportView(TypedDict):
     """One report with its cycles, oldest first, and its data sources."""
 
     report_id: int
@@ -137,14 +138,14 @@ class ReportView(BaseModel):
     sources: list[SourceView]
 
 
-class ReportList(BaseModel):
+class ReportList(TypedDict):
     """One page of reports, oldest first."""
 
     reports: list[ReportView]
     next_cursor: str | None
 
 
-class AttributeView(BaseModel):
+class AttributeView(TypedDict):
     """One attribute of a form."""
 
     attribute_id: int
@@ -160,7 +161,7 @@ class AttributeView(BaseModel):
     has_issues: bool
 
 
-class AttributePage(BaseModel):
+class AttributePage(TypedDict):
     """One page of a form, in its order."""
 
     cycle_id: int

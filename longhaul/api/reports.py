@@ -10,7 +10,20 @@ from longhaul.adapters.postgres.data_sources import data_sources, data_sources_o
 from longhaul.adapters.postgres.reports import PostgresReports, store_report, store_source
 from longhaul.api.cursors import cut, read_audit_cursor, read_form_cursor
 from longhaul.api.object_audit import audit_page
-from longhaul.api.report_schemas import ReportRequest, SourceRequest
+from longhaul.api.report_schemas import (
+    AddedSourceView,
+    AttributePage,
+    AttributeView,
+    ImportedView,
+    InCycleView,
+    ReportList,
+    ReportRequest,
+    ReportView,
+    SourceList,
+    SourceRequest,
+    SourceView,
+)
+from longhaul.api.schemas import ObjectHistory
 from longhaul.core.errors import (
     AlreadyThere,
     Forbidden,
@@ -39,7 +52,7 @@ class Reports:
         self._store = store
         self._sources = sources
 
-    async def bring(self, principal: Principal, body: ReportRequest) -> dict[str, Any]:
+    async def bring(self, principal: Principal, body: ReportRequest) -> ImportedView:
         """Store a report in a cycle, with its phases and its form; the same again changes nothing.
 
         Raises:
@@ -73,7 +86,7 @@ class Reports:
             "created": there is None,
         }
 
-    async def list(self, principal: Principal, *, limit: int, cursor: str | None) -> dict[str, Any]:
+    async def list(self, principal: Principal, *, limit: int, cursor: str | None) -> ReportList:
         """One page of the reports that the caller may see.
 
         Raises:
@@ -87,13 +100,11 @@ class Reports:
             in_cycles = await self._store.in_cycles(tx, ids)
             sources = await data_sources_of(tx, ids)
             reports = [
-                {
-                    **_report_object(row),
-                    "cycles": [
-                        _in_cycle_object(one) for one in in_cycles if one["report_id"] == row["id"]
-                    ],
-                    "sources": _source_objects(sources[row["id"]]),
-                }
+                _report_object(
+                    row,
+                    [one for one in in_cycles if one["report_id"] == row["id"]],
+                    sources[row["id"]],
+                )
                 for row in page
             ]
         return {"reports": reports, "next_cursor": next_cursor}
@@ -106,7 +117,7 @@ class Reports:
         *,
         limit: int,
         cursor: str | None,
-    ) -> dict[str, Any]:
+    ) -> AttributePage:
         """One page of a report's form in a cycle, or in its latest one.
 
         Raises:
@@ -124,11 +135,11 @@ class Reports:
         page, next_cursor = cut(found, limit, itemgetter("line_no", "attribute_id"))
         return {
             "cycle_id": chosen,
-            "attributes": [dict(row) for row in page],
+            "attributes": [_attribute_object(row) for row in page],
             "next_cursor": next_cursor,
         }
 
-    async def sources(self, principal: Principal, report_id: int) -> dict[str, Any]:
+    async def sources(self, principal: Principal, report_id: int) -> SourceList:
         """The data sources of a report.
 
         Raises:
@@ -140,7 +151,7 @@ class Reports:
 
     async def add_source(
         self, principal: Principal, report_id: int, body: SourceRequest
-    ) -> dict[str, Any]:
+    ) -> AddedSourceView:
         """Check a data source and add it to a report; the same again changes nothing.
 
         Raises:
@@ -190,7 +201,7 @@ class Reports:
 
     async def history(
         self, principal: Principal, report_id: int, *, limit: int, cursor: str | None
-    ) -> Mapping[str, Any]:
+    ) -> ObjectHistory:
         """One page of the audit of a report, oldest first.
 
         Raises:
@@ -305,16 +316,36 @@ def _same_of(source: DataSource, known: Mapping[int, DataSource]) -> int | None:
     return None
 
 
-def _report_object(row: Row) -> dict[str, Any]:
+def _report_object(
+    row: Row, in_cycles: Sequence[Row], sources: Mapping[int, DataSource]
+) -> ReportView:
     return {
         "report_id": row["id"],
         "name": row["name"],
         "regulation": row["regulation"],
         "lob": row["lob"],
+        "cycles": [_in_cycle_object(one) for one in in_cycles],
+        "sources": _source_objects(sources),
     }
 
 
-def _in_cycle_object(row: Row) -> dict[str, Any]:
+def _attribute_object(row: Row) -> AttributeView:
+    return {
+        "attribute_id": row["attribute_id"],
+        "name": row["name"],
+        "line_no": row["line_no"],
+        "mdrm": row["mdrm"],
+        "mandatory": row["mandatory"],
+        "format": row["format"],
+        "data_type": row["data_type"],
+        "description": row["description"],
+        "is_key": row["is_key"],
+        "is_cde": row["is_cde"],
+        "has_issues": row["has_issues"],
+    }
+
+
+def _in_cycle_object(row: Row) -> InCycleView:
     return {
         "cycle_id": row["cycle_id"],
         "cycle": row["cycle"],
@@ -328,11 +359,11 @@ def _in_order(phase_ids: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(phase_ids.items(), key=lambda phase: phase[1]))
 
 
-def _source_objects(sources: Mapping[int, DataSource]) -> list[dict[str, Any]]:
+def _source_objects(sources: Mapping[int, DataSource]) -> list[SourceView]:
     return [_source_object(source_id, one) for source_id, one in sources.items()]
 
 
-def _source_object(source_id: int, source: DataSource) -> dict[str, Any]:
+def _source_object(source_id: int, source: DataSource) -> SourceView:
     return {
         "source_id": source_id,
         "name": source.name,

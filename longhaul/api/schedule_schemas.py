@@ -1,10 +1,12 @@
 """Requests and answers about schedules."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import TypedDict
 
 from longhaul.api.schemas import (
     Description,
@@ -74,7 +76,7 @@ class ScheduleRequest(Request):
         )
 
 
-class FiringView(BaseModel):
+class FiringView(TypedDict):
     """The result of one firing: a job was started, or why not."""
 
     scheduled_at: datetime
@@ -83,17 +85,17 @@ class FiringView(BaseModel):
     detail: str
 
 
-class ScheduleView(BaseModel):
+class ScheduleView(TypedDict):
     """One schedule; `in_force` is false until Temporal has its latest version."""
 
     schedule_id: str
     owner: str
     job_type: str
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Any]
     priority: int
     description: str
-    metadata: dict[str, Any]
-    options: dict[str, Any]
+    metadata: Mapping[str, Any]
+    options: Mapping[str, Any]
     cron: str | None
     every_seconds: int | None
     time_zone: str
@@ -111,21 +113,21 @@ class ScheduleDetail(ScheduleView):
     firings: list[FiringView]
 
 
-class ScheduleList(BaseModel):
+class ScheduleList(TypedDict):
     """Schedules, oldest first."""
 
     schedules: list[ScheduleView]
 
 
-class UpkeepRun(BaseModel):
+class UpkeepRun(TypedDict):
     """The last run of one of the system's own schedules."""
 
     ok: bool
-    details: dict[str, Any]
+    details: Mapping[str, Any]
     time: datetime
 
 
-class UpkeepView(BaseModel):
+class UpkeepView(TypedDict):
     """One of the system's own schedules."""
 
     name: str
@@ -133,7 +135,7 @@ class UpkeepView(BaseModel):
     last_run: UpkeepRun | None
 
 
-class UpkeepList(BaseModel):
+class UpkeepList(TypedDict):
     """The system's own schedules."""
 
     upkeep: list[UpkeepView]

@@ -9,12 +9,19 @@ from longhaul.adapters.postgres.retention import PostgresUpkeepLog
 from longhaul.adapters.postgres.schedules import PostgresSchedules
 from longhaul.adapters.temporal.schedules import TemporalSchedules
 from longhaul.api.schedule_keeper import ScheduleKeeper
-from longhaul.api.schedule_schemas import ScheduleRequest
+from longhaul.api.schedule_schemas import (
+    FiringView,
+    ScheduleDetail,
+    ScheduleList,
+    ScheduleRequest,
+    ScheduleView,
+    UpkeepList,
+    UpkeepRun,
+)
 from longhaul.api.submission import Submission
 from longhaul.core.errors import Forbidden, InvalidInput, NotFound, TemporalUnavailable
 from longhaul.core.principals import Principal
 from longhaul.core.schedules import Firing, Schedule
-from longhaul.core.times import rfc3339
 from longhaul.core.upkeep import UPKEEP
 
 MAX_OF_ONE_OWNER = 100
@@ -39,7 +46,7 @@ class Schedules:
         self._submission = submission
         self._upkeep_log = upkeep_log
 
-    async def create(self, principal: Principal, body: ScheduleRequest) -> Mapping[str, Any]:
+    async def create(self, principal: Principal, body: ScheduleRequest) -> ScheduleView:
         """Store a schedule; its jobs run in the caller's name, with the roles of now.
 
         Raises:
@@ -68,13 +75,13 @@ class Schedules:
             await self._store.delete(schedule_id, principal.sub)
             raise
 
-    async def list(self, principal: Principal) -> Mapping[str, Any]:
+    async def list(self, principal: Principal) -> ScheduleList:
         """The caller's schedules; an Admin's list has everyone's."""
         found = await self._store.of_owner(None if principal.is_admin else principal.sub)
         last = await self._store.last_firings([one.id for one in found])
         return {"schedules": [_schedule(one, last.get(one.id)) for one in found]}
 
-    async def show(self, principal: Principal, schedule_id: str) -> Mapping[str, Any]:
+    async def show(self, principal: Principal, schedule_id: str) -> ScheduleDetail:
         """One schedule, with its latest firings and the next ones.
 
         Raises:
@@ -88,13 +95,11 @@ class Schedules:
             following = []
         return {
             **_schedule(schedule, firings[0] if firings else None),
-            "next_times": [rfc3339(time) for time in following],
+            "next_times": following,
             "firings": [_firing(one) for one in firings],
         }
 
-    async def pause(
-        self, principal: Principal, schedule_id: str, *, paused: bool
-    ) -> Mapping[str, Any]:
+    async def pause(self, principal: Principal, schedule_id: str, *, paused: bool) -> ScheduleView:
         """Pause or resume a schedule.
 
         Raises:
@@ -106,7 +111,7 @@ class Schedules:
             raise NotFound("There is no such schedule.")
         return await self._told(schedule)
 
-    async def trigger(self, principal: Principal, schedule_id: str) -> Mapping[str, Any]:
+    async def trigger(self, principal: Principal, schedule_id: str) -> ScheduleView:
         """Fire a schedule now, also a paused one.
 
         Raises:
@@ -132,7 +137,7 @@ class Schedules:
         if schedule is not None:
             await self._told(schedule)
 
-    async def upkeep(self, principal: Principal) -> Mapping[str, Any]:
+    async def upkeep(self, principal: Principal) -> UpkeepList:
         """The system's own schedules, with the last run of each.
 
         Raises:
@@ -152,7 +157,7 @@ class Schedules:
             ]
         }
 
-    async def _told(self, schedule: Schedule) -> Mapping[str, Any]:
+    async def _told(self, schedule: Schedule) -> ScheduleView:
         """Copy it to Temporal now if it can be reached; otherwise the keeper does."""
         with suppress(TemporalUnavailable):
             await self._keeper.sync(schedule.id)
@@ -169,33 +174,38 @@ class Schedules:
         return schedule
 
 
-def _schedule(schedule: Schedule, last: Firing | None) -> dict[str, Any]:
+def _schedule(schedule: Schedule, last: Firing | None) -> ScheduleView:
+    asked = schedule.request
     return {
         "schedule_id": schedule.id,
         "owner": schedule.owner.sub,
         "job_type": schedule.job_type,
-        **schedule.request,
+        "parameters": asked["parameters"],
+        "priority": asked["priority"],
+        "description": asked["description"],
+        "metadata": asked["metadata"],
+        "options": asked["options"],
         "cron": schedule.cron,
         "every_seconds": schedule.every_seconds,
         "time_zone": schedule.time_zone,
         "paused": schedule.paused,
         "in_force": schedule.is_synced,
         "last_firing": _firing(last) if last else None,
-        "created_at": rfc3339(schedule.created_at),
-        "updated_at": rfc3339(schedule.updated_at),
+        "created_at": schedule.created_at,
+        "updated_at": schedule.updated_at,
     }
 
 
-def _firing(firing: Firing) -> dict[str, Any]:
+def _firing(firing: Firing) -> FiringView:
     return {
-        "scheduled_at": rfc3339(firing.scheduled_at),
+        "scheduled_at": firing.scheduled_at,
         "outcome": firing.outcome,
         "job_id": firing.job_id,
         "detail": firing.detail,
     }
 
 
-def _run(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _run(row: Mapping[str, Any] | None) -> UpkeepRun | None:
     if row is None:
         return None
-    return {"ok": row["ok"], "details": row["details"], "time": rfc3339(row["time"])}
+    return {"ok": row["ok"], "details": row["details"], "time": row["time"]}

@@ -1,5 +1,6 @@
 """Requests and answers of the job routes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -13,6 +14,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from typing_extensions import TypedDict
 
 from longhaul.core.chunks import MAX_CONCURRENCY
 from longhaul.core.jobs import MAX_WAIT_SECONDS, JobOptions
@@ -156,7 +158,10 @@ class ApproveRequest(Request):
     reason: Text = ""
 
 
-class Progress(BaseModel):
+# The shapes of answers are what `mypy` checks the services by, and FastAPI what is sent.
+
+
+class Progress(TypedDict):
     """How far a job is."""
 
     current: int
@@ -171,7 +176,7 @@ class Progress(BaseModel):
     message: str
 
 
-class ErrorDetail(BaseModel):
+class ErrorDetail(TypedDict):
     """Why a job failed, for a program."""
 
     code: str
@@ -180,7 +185,7 @@ class ErrorDetail(BaseModel):
     item_count: int
 
 
-class PauseView(BaseModel):
+class PauseView(TypedDict):
     """Who paused a job, how, why and until when."""
 
     mode: str
@@ -189,7 +194,7 @@ class PauseView(BaseModel):
     until: datetime | None
 
 
-class CallsView(BaseModel):
+class CallsView(TypedDict):
     """The model calls of a job; repeated ones may have been paid for twice."""
 
     made: int
@@ -197,14 +202,14 @@ class CallsView(BaseModel):
     retried: int
 
 
-class TokensView(BaseModel):
+class TokensView(TypedDict):
     """Tokens used."""
 
     input: int | None
     output: int | None
 
 
-class JobView(BaseModel):
+class JobView(TypedDict):
     """The job object: all keys always present."""
 
     job_id: str
@@ -218,7 +223,7 @@ class JobView(BaseModel):
     completed_steps: int
     message: str
     progress: Progress
-    result: dict[str, Any] | None
+    result: Mapping[str, Any] | None
     error: str | None
     error_detail: ErrorDetail | None
     priority: int
@@ -229,8 +234,8 @@ class JobView(BaseModel):
     requested: str | None
     waiting_for: str | None
     pause: PauseView | None
-    parameters: dict[str, Any]
-    options: dict[str, Any]
+    parameters: Mapping[str, Any]
+    options: Mapping[str, Any]
     calls: CallsView
     tokens: TokensView
     cost_usd: float | None
@@ -239,7 +244,7 @@ class JobView(BaseModel):
     paused_at: datetime | None
     completed_at: datetime | None
     updated_at: datetime
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     parent_id: str | None
     step: str | None
 
@@ -250,7 +255,7 @@ class ResumedJobView(JobView):
     original_job_id: str
 
 
-class JobList(BaseModel):
+class JobList(TypedDict):
     """One page of jobs, newest first."""
 
     jobs: list[JobView]
@@ -259,13 +264,13 @@ class JobList(BaseModel):
     next_cursor: str | None
 
 
-class ApprovalView(BaseModel):
+class ApprovalView(TypedDict):
     """An approval of a step, and its answer; `about` is what to decide on."""
 
     step: str
     title: str
     message: str
-    about: dict[str, Any]
+    about: Mapping[str, Any]
     state: str
     attempt: int
     roles: list[str]
@@ -278,27 +283,27 @@ class ApprovalView(BaseModel):
     reason: str
 
 
-class Approvals(BaseModel):
+class Approvals(TypedDict):
     """The approvals of a flow, oldest first."""
 
     approvals: list[ApprovalView]
 
 
-class ActiveJobs(BaseModel):
+class ActiveJobs(TypedDict):
     """One page of the jobs that have not ended."""
 
     active_jobs: list[JobView]
     next_cursor: str | None
 
 
-class ItemError(BaseModel):
+class ItemError(TypedDict):
     """Why an item failed."""
 
     code: str
     message: str
 
 
-class ItemView(BaseModel):
+class ItemView(TypedDict):
     """One row of the ledger."""
 
     item_key: str
@@ -306,7 +311,7 @@ class ItemView(BaseModel):
     state: str
     attempts: int
     error: ItemError | None
-    output: dict[str, Any] | None
+    output: Mapping[str, Any] | None
     calls: int
     tokens: TokensView
     cost_usd: float | None
@@ -314,12 +319,14 @@ class ItemView(BaseModel):
     updated_at: datetime | None
 
 
-class CallView(BaseModel):
+_Try = TypedDict("_Try", {"try": int})
+
+
+class CallView(_Try):
     """One model call of an item."""
 
     attempt: int
     step: str
-    try_: int = Field(alias="try")
     state: str
     failure: str | None
     provider: str
@@ -337,7 +344,7 @@ class ItemDetail(ItemView):
     call_list: list[CallView]
 
 
-class ItemList(BaseModel):
+class ItemList(TypedDict):
     """One page of the ledger."""
 
     items: list[ItemView]
@@ -346,7 +353,7 @@ class ItemList(BaseModel):
     next_cursor: str | None
 
 
-class Attempt(BaseModel):
+class Attempt(TypedDict):
     """One run over the items that were open."""
 
     attempt: int
@@ -357,79 +364,79 @@ class Attempt(BaseModel):
     counts: dict[str, int]
 
 
-class AuditLine(BaseModel):
+class AuditLine(TypedDict):
     """One line of an audit."""
 
     time: datetime
     attempt: int
     action: str
     by: str
-    details: dict[str, Any]
+    details: Mapping[str, Any]
 
 
-class History(BaseModel):
+class History(TypedDict):
     """The attempts of a job and its audit."""
 
     attempts: list[Attempt]
     audit: list[AuditLine]
 
 
-class ObjectAuditLine(BaseModel):
+class ObjectAuditLine(TypedDict):
     """One line of the audit of a schedule, a webhook or a report."""
 
     time: datetime
     action: str
     by: str
-    details: dict[str, Any]
+    details: Mapping[str, Any]
 
 
-class ObjectHistory(BaseModel):
+class ObjectHistory(TypedDict):
     """One page of an audit, oldest first."""
 
     audit: list[ObjectAuditLine]
     next_cursor: str | None
 
 
-class LogLine(BaseModel):
+class LogLine(TypedDict):
     """One line of a job's log."""
 
     time: datetime
     level: str
     event: str
     item_key: str | None
-    fields: dict[str, Any]
+    fields: Mapping[str, Any]
 
 
-class LogPage(BaseModel):
+class LogPage(TypedDict):
     """Log lines, oldest first."""
 
     logs: list[LogLine]
     next_cursor: str | None
 
 
-class JobTypeView(BaseModel):
+class JobTypeView(TypedDict):
     """One entry of the catalog."""
 
     job_type: str
     title: str
     task_name: str
     aliases: list[str]
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Any]
     roles: list[str]
 
 
-class JobTypes(BaseModel):
+class JobTypes(TypedDict):
     """The catalog."""
 
     job_types: list[JobTypeView]
 
 
-class Validated(BaseModel):
+class Validated(TypedDict):
     """The result of a dry run."""
 
     valid: bool
     job_type: str
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Any]
     items: int
 
 

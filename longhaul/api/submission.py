@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -71,16 +72,16 @@ class Submission:
         """
         job_type, parameters = self.read(principal, body)
         for _ in range(_ROUNDS):
-            created, prepared = await self._create(principal, body, key, job_type, parameters)
-            if created is not None:
-                job, is_new = created
-                # The board has nothing older of a new job, so the first reader may fill it.
-                if is_new:
-                    self._wake()
-                return job, is_new
-            running = await self._running(principal, body, key, job_type, prepared)
-            if running is not None:
-                return running, False
+            try:
+                job, is_new = await self._create(principal, body, key, job_type, parameters)
+            except _Taken as taken:
+                running = await self._running(principal, body, key, job_type, taken.prepared)
+                if running is not None:
+                    return running, False
+                continue
+            if is_new:
+                self._wake()
+            return job, is_new
         raise SingletonBusy("Such a job has just ended; send the request again.")
 
     async def validate(self, principal: Principal, body: JobRequest) -> DryRun:
@@ -90,19 +91,16 @@ class Submission:
             As `submit`.
         """
         job_type, parameters = self.read(principal, body)
-        found: list[DryRun] = []
-        try:
+        with suppress(_RollBack):
             async with self._database.begin() as tx:
                 prepared = await job_type.prepare(tx, parameters, principal)
                 count = 0
                 async for _ in job_type.items(tx, prepared.parameters):
                     count += 1
-                # As they were read: what `prepare` has found or made is rolled back.
-                read = parameters.model_dump(mode="json")
-                found.append(DryRun(job_type=job_type.name, parameters=read, items=count))
                 raise _RollBack
-        except _RollBack:
-            return found[0]
+        # As they were read: what `prepare` has found or made is rolled back.
+        read = parameters.model_dump(mode="json")
+        return DryRun(job_type=job_type.name, parameters=read, items=count)
 
     def read(self, principal: Principal, body: JobRequest) -> tuple[AnyJobType, Any]:
         """The job type and the parameters of a body.
@@ -134,24 +132,23 @@ class Submission:
         key: str | None,
         job_type: AnyJobType,
         parameters: Any,
-    ) -> tuple[tuple[Job, bool] | None, Prepared[Any]]:
-        """Create the job in one transaction; None when its singleton key is taken."""
+    ) -> tuple[Job, bool]:
+        """Create the job in one transaction, or find the one of the key; and say whether it is new.
+
+        Raises:
+            _Taken: A live job holds the singleton key; nothing was stored.
+        """
         job_id = str(uuid_utils.uuid7())
-        prepared: Prepared[Any] = Prepared(parameters=parameters)
-        try:
-            async with self._database.begin() as tx:
-                if key is not None:
-                    known = await self._remembered(tx, principal, body, key, job_id)
-                    if known is not None:
-                        return (known, False), prepared
-                prepared = await job_type.prepare(tx, parameters, principal)
-                new = _new_job(job_id, principal, body, job_type, prepared)
-                job = await self._jobs.insert(tx, new)
-                if job is None:
-                    raise _RollBack
-        except _RollBack:
-            return None, prepared
-        return (job, True), prepared
+        async with self._database.begin() as tx:
+            if key is not None:
+                known = await self._remembered(tx, principal, body, key, job_id)
+                if known is not None:
+                    return known, False
+            prepared = await job_type.prepare(tx, parameters, principal)
+            job = await self._jobs.insert(tx, _new_job(job_id, principal, body, job_type, prepared))
+            if job is None:
+                raise _Taken(prepared)
+        return job, True
 
     async def _remembered(
         self, tx: Transaction, principal: Principal, body: JobRequest, key: str, job_id: str
@@ -194,6 +191,14 @@ class Submission:
 
 class _RollBack(Exception):
     """Rolls a transaction back."""
+
+
+class _Taken(Exception):
+    """Another live job holds the singleton key."""
+
+    def __init__(self, prepared: Prepared[Any]) -> None:
+        super().__init__()
+        self.prepared = prepared
 
 
 def _new_job(

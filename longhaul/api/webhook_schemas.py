@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 from longhaul.api.schemas import Request
 from longhaul.core.notices import Event
@@ -16,7 +17,7 @@ class WebhookRequest(Request):
     events: list[Event] = Field(default_factory=lambda: list(Event), min_length=1)
 
 
-class WebhookView(BaseModel):
+class WebhookView(TypedDict):
     """One webhook, without its secret."""
 
     webhook_id: str
@@ -32,13 +33,13 @@ class CreatedWebhook(WebhookView):
     secret: str
 
 
-class WebhookList(BaseModel):
+class WebhookList(TypedDict):
     """Webhooks, oldest first."""
 
     webhooks: list[WebhookView]
 
 
-class TryView(BaseModel):
+class TryView(TypedDict):
     """One try of a delivery; `error` is null for an answer of 2xx."""
 
     time: datetime
@@ -47,7 +48,7 @@ class TryView(BaseModel):
     duration_ms: int
 
 
-class DeliveryView(BaseModel):
+class DeliveryView(TypedDict):
     """One event for one webhook; a test has no job."""
 
     delivery_id: str
@@ -60,7 +61,7 @@ class DeliveryView(BaseModel):
     tries: list[TryView]
 
 
-class DeliveryList(BaseModel):
+class DeliveryList(TypedDict):
     """One page of deliveries, newest first."""
 
     deliveries: list[DeliveryView]

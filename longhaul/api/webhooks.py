@@ -1,16 +1,21 @@
 """Webhooks for people: create, list, delete; list deliveries and repeat them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from longhaul.adapters.postgres.webhooks import PostgresWebhooks
 from longhaul.adapters.sealing import Sealer
 from longhaul.api.cursors import cut, read_job_cursor
+from longhaul.api.webhook_schemas import (
+    CreatedWebhook,
+    DeliveryList,
+    DeliveryView,
+    WebhookList,
+    WebhookView,
+)
 from longhaul.core.errors import InvalidInput, NotFound
 from longhaul.core.ports import Row
 from longhaul.core.principals import Principal
-from longhaul.core.times import rfc3339
 from longhaul.core.webhooks import check_url, new_secret
 
 MAX_OF_ONE_OWNER = 20
@@ -36,9 +41,7 @@ class Webhooks:
         self._allow_private = allow_private
         self._wake = wake
 
-    async def create(
-        self, principal: Principal, url: str, events: Sequence[str]
-    ) -> Mapping[str, Any]:
+    async def create(self, principal: Principal, url: str, events: Sequence[str]) -> CreatedWebhook:
         """Store a webhook; its secret is only shown now.
 
         Raises:
@@ -62,12 +65,12 @@ class Webhooks:
             raise InvalidInput(f"You have {MAX_OF_ONE_OWNER} webhooks; delete one first.")
         return {**_webhook(row), "secret": secret}
 
-    async def list(self, principal: Principal) -> Mapping[str, Any]:
+    async def list(self, principal: Principal) -> WebhookList:
         """The caller's webhooks; an Admin's list has everyone's."""
         owner = None if principal.is_admin else principal.sub
         return {"webhooks": [_webhook(row) for row in await self._store.of_owner(owner)]}
 
-    async def show(self, principal: Principal, webhook_id: str) -> Mapping[str, Any]:
+    async def show(self, principal: Principal, webhook_id: str) -> WebhookView:
         """One webhook.
 
         Raises:
@@ -75,7 +78,7 @@ class Webhooks:
         """
         return _webhook(await self._find(principal, webhook_id))
 
-    async def test(self, principal: Principal, webhook_id: str) -> Mapping[str, Any]:
+    async def test(self, principal: Principal, webhook_id: str) -> DeliveryView:
         """Send a test event, without a job.
 
         Raises:
@@ -103,7 +106,7 @@ class Webhooks:
         *,
         limit: int,
         cursor: str | None,
-    ) -> Mapping[str, Any]:
+    ) -> DeliveryList:
         """One page of a webhook's deliveries, newest first.
 
         Raises:
@@ -121,7 +124,7 @@ class Webhooks:
 
     async def redeliver(
         self, principal: Principal, webhook_id: str, delivery_id: str
-    ) -> Mapping[str, Any]:
+    ) -> DeliveryView:
         """Send a delivery again, under its id.
 
         Raises:
@@ -139,28 +142,28 @@ class Webhooks:
         return row
 
 
-def _webhook(row: Row) -> dict[str, Any]:
+def _webhook(row: Row) -> WebhookView:
     return {
         "webhook_id": str(row["id"]),
         "owner": row["owner"],
         "url": row["url"],
         "events": row["events"],
-        "created_at": rfc3339(row["created_at"]),
+        "created_at": row["created_at"],
     }
 
 
-def _delivery(row: Row, tries: Sequence[Row]) -> dict[str, Any]:
+def _delivery(row: Row, tries: Sequence[Row]) -> DeliveryView:
     return {
         "delivery_id": str(row["id"]),
         "event": row["event"],
         "job_id": str(row["job_id"]) if row["job_id"] else None,
         "state": row["state"],
-        "created_at": rfc3339(row["created_at"]),
-        "next_try_at": rfc3339(row["due_at"]) if row["state"] == "pending" else None,
-        "ended_at": rfc3339(row["ended_at"]),
+        "created_at": row["created_at"],
+        "next_try_at": row["due_at"] if row["state"] == "pending" else None,
+        "ended_at": row["ended_at"],
         "tries": [
             {
-                "time": rfc3339(one["time"]),
+                "time": one["time"],
                 "status_code": one["status_code"],
                 "error": one["error"],
                 "duration_ms": one["duration_ms"],

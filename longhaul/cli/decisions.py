@@ -1,5 +1,6 @@
 """`longhaul versions …`, `rules …` and the like: what people decide between jobs."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -73,17 +74,23 @@ def version_history(
 
 def entries_app(kind: Kind) -> typer.Typer:
     """The commands to list the entries of one kind and to decide on them."""
-    of_phase = kind is Kind.MAPPINGS
-    owner = "phase" if of_phase else "version"
+    owner = _owner_of(kind)
     app = typer.Typer(no_args_is_help=True, help=f"List the {kind} of a {owner}; decide on them.")
-    owner_id = typer.Argument(metavar=owner.upper(), help=f"the {owner}'s id")
+    app.command("list", help=f"List the {kind} of a {owner}, in the order of the form.")(
+        _list_entries(kind)
+    )
+    app.command(
+        "decide", help=f"Approve or reject {kind}: the named, those of attributes, or all."
+    )(_decide(kind))
+    app.command("history", help=f"Show who decided what on the {kind} of a {owner}.")(
+        _history(kind)
+    )
+    return app
 
-    def path(owner_id: str) -> str:
-        return f"/{owner}s/{owner_id}/{kind}"
 
-    @app.command("list")
+def _list_entries(kind: Kind) -> Callable[..., None]:
     def list_entries(
-        of: Annotated[str, owner_id],
+        of: Annotated[str, _owner_id(kind)],
         status: Annotated[
             list[EntryStatus] | None, typer.Option(help="only these; repeatable")
         ] = None,
@@ -104,12 +111,15 @@ def entries_app(kind: Kind) -> typer.Typer:
             limit=limit,
             cursor=cursor,
         )
-        answer = ask("GET", path(of), params=params)
+        answer = ask("GET", _path(kind, of), params=params)
         show(answer, lambda page: output.print_entries(kind, page["entries"]), as_json=as_json)
 
-    @app.command("decide")
+    return list_entries
+
+
+def _decide(kind: Kind) -> Callable[..., None]:
     def decide(
-        of: Annotated[str, owner_id],
+        of: Annotated[str, _owner_id(kind)],
         decision: Annotated[Decision, typer.Argument(help="the decision")],
         entry: Annotated[
             list[str] | None, typer.Option("--id", help="id of an entry; repeatable")
@@ -134,24 +144,38 @@ def entries_app(kind: Kind) -> typer.Typer:
             "attribute_ids": attribute or None,
             "all": everything,
         }
-        answer = ask("POST", f"{path(of)}/decisions", body=body)
+        answer = ask("POST", f"{_path(kind, of)}/decisions", body=body)
         show(answer, output.print_decided, as_json=as_json)
 
-    @app.command("history")
+    return decide
+
+
+def _history(kind: Kind) -> Callable[..., None]:
     def history(
-        of: Annotated[str, owner_id],
+        of: Annotated[str, _owner_id(kind)],
         entry: Annotated[str | None, typer.Option("--id", help="only of this one")] = None,
         limit: Limit = 100,
         cursor: Cursor = None,
         as_json: AsJson = False,
     ) -> None:
-        where = f"{path(of)}/history" if of_phase else f"/versions/{of}/history"
-        _print_history(where, limit, cursor, as_json=as_json, entry_id=entry)
+        where = _path(kind, of) if kind is Kind.MAPPINGS else f"/versions/{of}"
+        _print_history(f"{where}/history", limit, cursor, as_json=as_json, entry_id=entry)
 
-    list_entries.__doc__ = f"List the {kind} of a {owner}, in the order of the form."
-    decide.__doc__ = f"Approve or reject {kind}: the named, those of attributes, or all."
-    history.__doc__ = f"Show who decided what on the {kind} of a {owner}."
-    return app
+    return history
+
+
+def _owner_of(kind: Kind) -> str:
+    """What entries of a kind belong to."""
+    return "phase" if kind is Kind.MAPPINGS else "version"
+
+
+def _owner_id(kind: Kind) -> Any:
+    owner = _owner_of(kind)
+    return typer.Argument(metavar=owner.upper(), help=f"the {owner}'s id")
+
+
+def _path(kind: Kind, owner_id: str) -> str:
+    return f"/{_owner_of(kind)}s/{owner_id}/{kind}"
 
 
 def _take(version_id: str, step: str, reason: str, *, as_json: bool) -> None:

@@ -34,7 +34,7 @@ from longhaul.cli.demo_evidence import (
 from longhaul.cli.demo_table import show_cycle
 from longhaul.cli.output import console, print_json
 from longhaul.cli.postgres import postgres_dsn, run_on_postgres
-from longhaul.core.exit_codes import ExitCode
+from longhaul.core.exit_codes import READY, ExitCode
 from longhaul.core.quality_report import QualityReport
 
 FORM = "a1"
@@ -47,8 +47,6 @@ SECONDS_PER_ITEM = 0.3
 CONCURRENCY = 16
 COMPARED_AT_ONCE = 100
 PAUSES_AT = "generate"
-
-READY = "Ready."
 
 
 def run_demo(settings: Settings, *, as_json: bool) -> ExitCode:

@@ -79,7 +79,7 @@ def lanes(concurrency: int) -> list[int]:
     """How many items each of the chunks in flight may run at once; they sum to `concurrency`."""
     width = min(MAX_LANES, concurrency)
     share, rest = divmod(concurrency, width)
-    return [share + (lane < rest) for lane in range(width)]
+    return [share + 1] * rest + [share] * (width - rest)
 
 
 def chunk_size(

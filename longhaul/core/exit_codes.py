@@ -1,6 +1,9 @@
-"""Exit codes of our processes and commands."""
+"""Exit codes of our processes and commands, and the word that the stack is ready."""
 
 from enum import IntEnum
+
+# How the line of the stack begins once everything runs.
+READY = "Ready."
 
 # A temporary failure in sysexits.h: nothing is wrong, start the process again.
 START_AGAIN = 75

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,6 +20,9 @@ from longhaul.core.jobs import Counts, Ending, Job, ending
 from longhaul.core.ports import Database, RegexDialects, Transaction
 from longhaul.core.principals import Principal, Role
 from longhaul.core.sources import SourceAccess
+
+if TYPE_CHECKING:  # an action is built from what a job type is built from
+    from longhaul.core.step_actions import StepAction
 
 OFFLINE = "offline"
 
@@ -138,7 +141,7 @@ class CatalogView(Protocol):
             UnknownJobType: The catalog has no such name.
         """
 
-    def action(self, name: str) -> Any:
+    def action(self, name: str) -> "StepAction[Any]":
         """Return the step action of a name.
 
         Raises:

@@ -1,5 +1,6 @@
 """A job: its states, how it may move between them, and how it ends."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -103,15 +104,17 @@ def path(current: JobStatus, to: JobStatus) -> list[JobStatus]:
     Raises:
         WrongState: No moves lead there.
     """
-    steps = [] if current in TERMINAL else [(current, list[JobStatus]())]
-    seen = {current}
+    # The shortest way, breadth first: to each status that was reached, the moves that lead there.
+    moves: dict[JobStatus, list[JobStatus]] = {} if current in TERMINAL else {current: []}
     passable = set(_MOVES) - TERMINAL - {JobStatus.PENDING} | {to}
-    for status, taken in steps:
+    reached = deque(moves)
+    while reached:
+        status = reached.popleft()
         if status is to:
-            return taken
-        for following in sorted(_MOVES[status] & passable - seen):
-            seen.add(following)
-            steps.append((following, [*taken, following]))
+            return moves[status]
+        for following in sorted(_MOVES[status] & passable - moves.keys()):
+            moves[following] = [*moves[status], following]
+            reached.append(following)
     raise WrongState(f"A job that is {current} cannot become {to}.")
 
 

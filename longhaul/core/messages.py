@@ -282,7 +282,10 @@ def fairness_key(owner: str) -> str:
 
 def priority_key(priority: int) -> int:
     """Temporal's priority, 1 first, for ours, 10 first."""
-    return next(key for floor, key in ((9, 1), (7, 2), (4, 3), (2, 4), (0, 5)) if priority >= floor)
+    for key, lowest in enumerate((9, 7, 4, 2), start=1):
+        if priority >= lowest:
+            return key
+    return 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from longhaul.adapters.data_folder import DataFolder
 from longhaul.adapters.postgres.migrate import migrate
 from longhaul.adapters.settings import AuthMode, Settings
-from longhaul.core.exit_codes import START_AGAIN
+from longhaul.core.exit_codes import READY, START_AGAIN
 from longhaul.local import postgres, redis, temporal
 from longhaul.local.ports import HOST, answers, free_port
 from longhaul.local.processes import Command
@@ -186,7 +186,7 @@ class Stack:
             self._say(f"Workflows  {self._addresses['temporal_ui']}")
         self._say(f"Data       {self._folder.path}")
         self._say("Token      longhaul token --role Admin   (longhaul itself needs none)")
-        self._say("Ready. Ctrl-C stops everything.")
+        self._say(f"{READY} Ctrl-C stops everything.")
 
 
 async def _at_once() -> bool:

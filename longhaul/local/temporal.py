@@ -16,7 +16,6 @@ from longhaul.local.ports import HOST, answers
 from longhaul.local.processes import Command, ProcessFailed
 
 VERSION = "1.8.2"
-NAMESPACE = "default"
 
 _LOOK_AGAIN = 0.2
 

@@ -135,10 +135,7 @@ class Decisions:
         if held is None:
             raise NotFound("There is no such version.")
         check_turn(held, reviewer)
-        found = await self._store.lock_entries(tx, held, choice)
-        _check_named(held.kind, choice, found)
-        if choice.ids is None:
-            found = [one for one in found if one.review.waits_for(reviewer)]
+        found = await self._lock_entries(tx, held, choice, reviewer)
         if reviewer is Reviewer.REPORT_OWNER:
             chosen = [one.id for one in found]
             own = await self._store.decided_by(tx, held, Reviewer.TESTER, principal.sub, chosen)
@@ -150,18 +147,8 @@ class Decisions:
                 f"{len(early)} of these {held.kind} are not approved by the tester: {named}. The "
                 "report owner decides after the tester."
             )
-        await self._store.decide(tx, held, [new for _, new in changed])
-        lines = [
-            AuditLine(
-                action=decision,
-                by=principal.sub,
-                entry_id=new.id,
-                reviewer=reviewer,
-                reason=reason,
-                details={"before": old.review.of(reviewer), "status": new.review.status},
-            )
-            for old, new in changed
-        ]
+        await self._store.decide(tx, held, [one.after for one in changed])
+        lines = [one.audit_line(principal, reviewer, decision, reason) for one in changed]
         await self._store.note(tx, held, lines)
         return Decided(
             reviewer=reviewer,
@@ -169,6 +156,16 @@ class Decisions:
             unchanged=len(found) - len(changed),
             counts=await self._store.counts(tx, held),
         )
+
+    async def _lock_entries(
+        self, tx: Transaction, version: Version, choice: Choice, reviewer: Reviewer
+    ) -> Sequence[ReviewedEntry]:
+        """The entries to decide on; unless they are named, those that wait for the reviewer."""
+        found = await self._store.lock_entries(tx, version, choice)
+        _check_named(version.kind, choice, found)
+        if choice.ids is not None:
+            return found
+        return [one for one in found if one.review.waits_for(reviewer)]
 
     async def take(
         self,
@@ -298,9 +295,30 @@ def _refuse_missing(sentence: str, missing: Sequence[object], pointer: str) -> N
         raise InvalidInput(f"{sentence}: {some}.", ((pointer, "unknown"),))
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """An entry, before and after a decision that changed it."""
+
+    before: ReviewedEntry
+    after: ReviewedEntry
+
+    def audit_line(
+        self, by: Principal, reviewer: Reviewer, decision: Decision, reason: str
+    ) -> AuditLine:
+        before, after = self.before.review, self.after.review
+        return AuditLine(
+            action=decision,
+            by=by.sub,
+            entry_id=self.after.id,
+            reviewer=reviewer,
+            reason=reason,
+            details={"before": before.of(reviewer), "status": after.status},
+        )
+
+
 def _decide_all(
     found: Sequence[ReviewedEntry], reviewer: Reviewer, decision: Decision
-) -> tuple[list[tuple[ReviewedEntry, ReviewedEntry]], list[str]]:
+) -> tuple[list[_Change], list[str]]:
     """The changes, before and after; and the ids of those for which it is too early."""
     changed, early = [], []
     for old in found:
@@ -310,5 +328,5 @@ def _decide_all(
             early.append(old.id)
             continue
         if review != old.review:
-            changed.append((old, replace(old, review=review)))
+            changed.append(_Change(old, replace(old, review=review)))
     return changed, early

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from math import sqrt
-from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from longhaul.core.rule_execution import SampleOf
 
@@ -22,7 +22,7 @@ def md5(text: str) -> str:  # type: ignore[empty-body] # the engines have the bo
     """The hash that both engines have."""
 
 
-def place(start: str, texts: Iterable[Any]) -> Any:
+def place(start: str, texts: Iterable[ir.StringValue]) -> ir.StringValue:
     """The place of a row by some of its columns, as texts, in an order that depends on a word."""
     text = ibis.literal(start)
     for column in texts:
@@ -30,7 +30,7 @@ def place(start: str, texts: Iterable[Any]) -> Any:
     return md5(text)
 
 
-def is_in_share(where: Any, share: float) -> Any:
+def is_in_share(where: ir.StringValue, share: float) -> ir.BooleanValue:
     """Whether a place is within the first share of all."""
     if share >= 1:
         return ibis.literal(True)
@@ -45,7 +45,7 @@ def share_of(count: int, wanted: SampleOf) -> float:
     return min(share, (wanted.size + 5 * sqrt(wanted.size) + 20) / count)
 
 
-def sampled(rows: Any, count: int, wanted: SampleOf, told_by: Sequence[str]) -> Any:
+def sampled(rows: ir.Table, count: int, wanted: SampleOf, told_by: Sequence[str]) -> ir.Table:
     """About the wanted share of the rows, or the wanted number from all over them.
 
     Args:

@@ -12,6 +12,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
 
 from longhaul.adapters.sources import times_in_postgres
 from longhaul.adapters.sources.calendar import A_DAY, A_SECOND, WRITINGS, Writing
@@ -69,7 +70,7 @@ _DECLARED: Mapping[DataType, Reading] = {
 class Reader:
     """The columns of one bound table, each readable in all ways that its type allows."""
 
-    def __init__(self, rows: Any, table: SourceTable, dialect: Dialect) -> None:
+    def __init__(self, rows: ir.Table, table: SourceTable, dialect: Dialect) -> None:
         self.rows = rows
         self.dialect = dialect
         self._names = {column.name for column in table.columns}
@@ -79,7 +80,7 @@ class Reader:
         self.truth = cache(self._truth)
         self.text = cache(self._text)
 
-    def raw(self, name: str) -> Any:
+    def raw(self, name: str) -> ir.Column:
         """The column as it is.
 
         Raises:
@@ -89,17 +90,17 @@ class Reader:
             raise Unreadable("column_missing", f"The table has no column {name[:200]!r}.")
         return self.rows[name]
 
-    def present(self, name: str) -> Any:
+    def present(self, name: str) -> ir.BooleanValue:
         """Whether there is a value."""
         return self.raw(name).notnull()
 
-    def as_(self, reading: Reading, name: str, written: str | None = None) -> Any:
+    def as_(self, reading: Reading, name: str, written: str | None = None) -> ir.Value:
         """The column in a reading.
 
         Args:
             written: How its times are written; in any form if None.
         """
-        how: Mapping[Reading, Callable[[str], Any]] = {
+        how: Mapping[Reading, Callable[[str], ir.Value]] = {
             Reading.NUMBER: self.number,
             Reading.TIME: partial(self.time, written=written),
             Reading.TRUTH: self.truth,
@@ -118,18 +119,18 @@ class Reader:
             return Reading.TIME
         return Reading.TRUTH if kind.is_boolean() else None
 
-    def matches(self, name: str, pattern: str) -> Any:
+    def matches(self, name: str, pattern: str) -> ir.BooleanValue:
         """Whether a regular expression is found in the text; a dot matches a new line too."""
         wanted = f"(?s){pattern}" if self.dialect is Dialect.DUCKDB else pattern
         return self.text(name).re_search(wanted)
 
-    def _text(self, name: str) -> Any:
+    def _text(self, name: str) -> ir.StringValue:
         column = self.raw(name)
         if column.type().is_binary():
             raise _mismatch(name, "a text")
         return as_text(column)
 
-    def _number(self, name: str) -> Any:
+    def _number(self, name: str) -> ir.NumericValue:
         column = self.raw(name)
         kind = column.type()
         if kind.is_integer():
@@ -149,7 +150,7 @@ class Reader:
         is_number = (text.length() <= LONGEST_NUMBER) & text.re_search(NUMBER)
         return ibis.cases((is_number, number), else_=None)
 
-    def _time(self, name: str, written: str | None) -> Any:
+    def _time(self, name: str, written: str | None) -> ir.IntegerValue:
         column = self.raw(name)
         kind = column.type()
         if kind.is_date():
@@ -166,16 +167,16 @@ class Reader:
         ]
         return ibis.cases(*cases, else_=None)
 
-    def _written_time(self, text: Any, writing: Writing) -> Any:
+    def _written_time(self, text: ir.StringValue, writing: Writing) -> ir.IntegerValue:
         if self.dialect is Dialect.POSTGRESQL:
             return times_in_postgres.written_time(text, writing)
         time = self._taken_apart(text, writing)
         return ibis.cases((text.re_search(writing.pattern), time), else_=None)
 
-    def _taken_apart(self, text: Any, writing: Writing) -> Any:
+    def _taken_apart(self, text: ir.StringValue, writing: Writing) -> ir.IntegerValue:
         """A text in a known form as a time."""
 
-        def part(start: int, length: int) -> Any:
+        def part(start: int, length: int) -> ir.IntegerValue:
             digits = text.substr(start, length)
             is_duckdb = self.dialect is Dialect.DUCKDB
             return digits.try_cast("int64") if is_duckdb else digits.cast("int64")
@@ -190,26 +191,26 @@ class Reader:
     def _forms(self, written: str) -> list[Writing]:
         return [WRITINGS[form] for form in dict.fromkeys((written, *self._dates))]
 
-    def _digits(self, name: str) -> Any:
+    def _digits(self, name: str) -> ir.StringValue:
         """The column as text; a whole number without its decimals."""
         kind, text = self.raw(name).type(), self.text(name)
         if not kind.is_decimal() or kind.scale == 0:
             return text
         return text.re_replace(r"\.0*$", "")
 
-    def is_time_in(self, name: str, written: str) -> Any:
+    def is_time_in(self, name: str, written: str) -> ir.BooleanValue:
         """Whether a text is a time in this form, or as the source writes times."""
         tests = [self.is_written(name, form).fill_null(False) for form in self._forms(written)]
         return ibis.or_(*tests)
 
-    def is_written(self, name: str, writing: Writing) -> Any:
+    def is_written(self, name: str, writing: Writing) -> ir.BooleanValue:
         """Whether a text has a form, and exists in the calendar."""
         text = self._digits(name)
         if self.dialect is Dialect.POSTGRESQL:
             return times_in_postgres.written_time(text, writing).notnull()
         return text.re_search(writing.pattern)
 
-    def _truth(self, name: str) -> Any:
+    def _truth(self, name: str) -> ir.BooleanValue:
         column = self.raw(name)
         kind = column.type()
         if kind.is_boolean():
@@ -220,7 +221,7 @@ class Reader:
         return ibis.cases((text.isin(YES), True), (text.isin(NO), False), else_=None)
 
 
-def literal_of(reading: Reading, value: Any, name: str) -> Any:
+def literal_of(reading: Reading, value: object, name: str) -> bool | int | float | str:
     """A rule's value in the form that its column is compared in.
 
     Raises:
@@ -242,7 +243,7 @@ def literal_of(reading: Reading, value: Any, name: str) -> Any:
     )
 
 
-def reading_for(value: Any, natural: Reading | None) -> Reading:
+def reading_for(value: object, natural: Reading | None) -> Reading:
     """The type as which a column is compared with a value: the value's type decides."""
     if isinstance(value, bool):
         return Reading.TRUTH
@@ -272,7 +273,7 @@ def time_of(value: str) -> int | None:
     return day * A_DAY + clock.seconds * A_SECOND + clock.microseconds
 
 
-def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
+def reads_as(reader: Reader, name: str, wanted: DataType) -> ir.BooleanValue:
     """Whether a value can be read as a type; only used where the column is not null.
 
     Raises:
@@ -295,7 +296,7 @@ def reads_as(reader: Reader, name: str, wanted: DataType) -> Any:
     return reader.as_(_DECLARED[wanted], name).notnull()
 
 
-def _is_whole(number: Any) -> Any:
+def _is_whole(number: ir.NumericValue) -> ir.BooleanValue:
     # Ibis casts a floor to bigint, which is too small for the largest doubles.
     return ibis.cases(
         (number.isinf(), False),
@@ -304,12 +305,12 @@ def _is_whole(number: Any) -> Any:
     )
 
 
-def _day(column: Any) -> Any:
+def _day(column: ir.Column) -> ir.IntegerValue:
     parts = (column.year() * 10_000, column.month() * 100, column.day())
     return sum(part.cast("int64") for part in parts)
 
 
-def _clock(column: Any) -> Any:
+def _clock(column: ir.Column) -> ir.IntegerValue:
     seconds = (
         column.hour().cast("int64") * 3_600
         + column.minute().cast("int64") * 60

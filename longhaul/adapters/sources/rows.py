@@ -1,9 +1,9 @@
 """Rows of a source by their keys, every value as a text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from longhaul.adapters.sources.session import Session, any_of
 from longhaul.adapters.sources.values import as_text
@@ -21,7 +21,7 @@ _MOST_ALIKE = MOST_ROWS + 1
 
 def read_rows(
     session: Session,
-    bound: Any,
+    bound: ir.Table,
     columns: Iterable[str],
     keys: Sequence[Mapping[str, str | None]],
 ) -> list[dict[str, str | None]]:
@@ -61,7 +61,7 @@ def _cut(value: str | None) -> str | None:
     return value[:LONGEST_CELL] + "…"
 
 
-def _has_one_of(bound: Any, keys: Sequence[Mapping[str, str | None]]) -> Any:
+def _has_one_of(bound: ir.Table, keys: Sequence[Mapping[str, str | None]]) -> ir.BooleanValue:
     """Whether a row has one of some keys; keys that differ in one column only are one test."""
     different = {name: len({key[name] for key in keys}) for name in keys[0]}
     *others, last = sorted(different, key=lambda name: different[name])
@@ -79,14 +79,14 @@ def _has_one_of(bound: Any, keys: Sequence[Mapping[str, str | None]]) -> Any:
     )
 
 
-def _is_in(column: Any, values: Sequence[str | None]) -> Any:
+def _is_in(column: ir.Column, values: Sequence[str | None]) -> ir.BooleanValue:
     # Compared in the column's own type, so that an index on it can be used.
     known = sorted({value for value in values if value is not None})
     is_known = column.isin([ibis.literal(value).cast(column.type()) for value in known])
     return is_known | column.isnull() if None in values else is_known
 
 
-def _first_of_each(rows: Any, width: int) -> Any:
+def _first_of_each(rows: ir.Table, width: int) -> ir.Table:
     """The first few rows of each key, which is in the first columns."""
     columns = list(rows.columns)
     place = ibis.row_number().over(group_by=columns[:width], order_by=columns)

@@ -13,6 +13,7 @@ from operator import and_, or_
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 from longhaul.adapters.sources.readings import (
     Reader,
@@ -61,10 +62,10 @@ class RowRule:
     """
 
     rule: TableRule
-    rows: Any
-    scope: Any | None
-    considered: Any | None
-    fails: Any
+    rows: ir.Table
+    scope: ir.BooleanValue | None
+    considered: ir.BooleanValue | None
+    fails: ir.BooleanValue
     scope_key: Hashable
     considered_key: Hashable
     shown: Sequence[str]
@@ -75,9 +76,9 @@ class UniqueRule:
     """A rule about rows that have the same values."""
 
     rule: TableRule
-    rows: Any
-    scope: Any | None
-    considered: Any
+    rows: ir.Table
+    scope: ir.BooleanValue | None
+    considered: ir.BooleanValue
     columns: Sequence[str]
 
 
@@ -86,7 +87,7 @@ class MeasureRule:
     """A rule about one figure of the whole table; None is the number of its rows."""
 
     rule: TableRule
-    figure: Any | None
+    figure: ir.Value | None
 
 
 CompiledRule = RowRule | UniqueRule | MeasureRule
@@ -134,7 +135,9 @@ def compile_rule(reader: Reader, rule: TableRule) -> CompiledRule:
     )
 
 
-def within(value: Any, kwargs: Mapping[str, Any], read: Callable[[Any], Any]) -> Any:
+def within(
+    value: ir.Value | float, kwargs: Mapping[str, Any], read: Callable[[Any], Any]
+) -> ir.BooleanValue | bool:
     """Whether a value lies between the ends of a rule; True where there is none."""
     tests = []
     if kwargs.get("min_value") is not None:
@@ -169,10 +172,10 @@ class _Names:
     def natural(self, name: str) -> Reading | None:
         return self.reader.natural(self.column(name), self.rule.types.get(name))
 
-    def as_(self, reading: Reading, name: str) -> Any:
+    def as_(self, reading: Reading, name: str) -> ir.Value:
         return self.reader.as_(reading, self.column(name), self.rule.written.get(name))
 
-    def read(self, name: str, values: Sequence[Any]) -> tuple[Any, Callable[[Any], Any]]:
+    def read(self, name: str, values: Sequence[Any]) -> tuple[ir.Value, Callable[[Any], Any]]:
         """A column in the reading that it shares with some values, and a reader of those."""
         reading = self._reading(name, values[0])
         value, read = self.as_(reading, name), partial(literal_of, reading, name=name)
@@ -180,7 +183,7 @@ class _Names:
             return month_of(value), lambda day: month_of(read(day))
         return value, read
 
-    def pair(self, reading: Reading, one: str, other: str) -> tuple[Any, Any]:
+    def pair(self, reading: Reading, one: str, other: str) -> tuple[ir.Value, ir.Value]:
         """Two columns in a reading; as months if one of them has no days."""
         left, right = (self.as_(reading, name) for name in (one, other))
         by_month = any(is_month(self.rule.written.get(name)) for name in (one, other))
@@ -198,7 +201,7 @@ class _Names:
         return reading_for(value, natural)
 
 
-def _scope(names: _Names) -> tuple[Any | None, Hashable]:
+def _scope(names: _Names) -> tuple[ir.BooleanValue | None, Hashable]:
     condition = names.rule.kwargs.get("row_condition")
     if condition is None:
         return None, None
@@ -208,7 +211,7 @@ def _scope(names: _Names) -> tuple[Any | None, Hashable]:
     return _certain(_condition(names, condition)), key
 
 
-def _condition(names: _Names, condition: Mapping[str, Any]) -> Any:
+def _condition(names: _Names, condition: Mapping[str, Any]) -> ir.BooleanValue:
     match condition:
         case {"type": "and" | "or" as joint, "conditions": parts}:
             tests = [_condition(names, part) for part in parts]
@@ -221,7 +224,7 @@ def _condition(names: _Names, condition: Mapping[str, Any]) -> Any:
     raise Unreadable("bad_rule", "The rule's row_condition cannot be read.")
 
 
-_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+_COMPARE: Mapping[str, Callable[[ir.Value, Any], ir.BooleanValue]] = {
     "==": lambda value, other: value == other,
     "!=": lambda value, other: value != other,
     "<": lambda value, other: value < other,
@@ -233,7 +236,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _comparison(names: _Names, name: str, operator: str, parameter: Any) -> Any:
+def _comparison(names: _Names, name: str, operator: str, parameter: Any) -> ir.BooleanValue:
     values = parameter if isinstance(parameter, list) else [parameter]
     value, read = names.read(name, values)
     known = [read(one) for one in values]
@@ -246,7 +249,7 @@ _DEFAULT_IGNORE = {
 }
 
 
-def _considered(names: _Names, columns: Sequence[str]) -> tuple[Any | None, Hashable]:
+def _considered(names: _Names, columns: Sequence[str]) -> tuple[ir.BooleanValue | None, Hashable]:
     """Which rows are judged: those with a value, or with the values that a rule needs."""
     kwargs = names.rule.kwargs
     default = next((how for name, how in _DEFAULT_IGNORE.items() if name in kwargs), None)
@@ -266,50 +269,50 @@ def _considered(names: _Names, columns: Sequence[str]) -> tuple[Any | None, Hash
             return None, key
 
 
-def _between(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _between(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     ends = [kwargs[name] for name in ("min_value", "max_value") if kwargs.get(name) is not None]
     value, read = names.read(kwargs["column"], ends)
     return within(value, kwargs, read)
 
 
-def _in_set(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _in_set(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     value, read = names.read(kwargs["column"], kwargs["value_set"])
     return value.isin([read(one) for one in kwargs["value_set"]])
 
 
-def _not_in_set(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _not_in_set(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     # A value that cannot be read in this way is not in the set.
     return ~_certain(_in_set(names, kwargs))
 
 
-def _lengths(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _lengths(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     length = names.reader.text(names.column(kwargs["column"])).length()
     return within(length, kwargs, lambda end: end)
 
 
-def _matches(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _matches(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     return names.reader.matches(names.column(kwargs["column"]), kwargs["regex"])
 
 
-def _not_matches(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _not_matches(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     return ~_matches(names, kwargs)
 
 
-def _of_type(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _of_type(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     return reads_as(names.reader, names.column(kwargs["column"]), DataType(kwargs["type_"]))
 
 
-def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _strftime(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     column = names.column(kwargs["column"])
     if names.reader.raw(column).type().is_temporal():
         return ibis.literal(True)
     return names.reader.is_time_in(column, kwargs["strftime_format"])
 
 
-def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _greater(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     pair = [kwargs["column_A"], kwargs["column_B"]]
 
-    def above(reading: Reading) -> Any:
+    def above(reading: Reading) -> ir.BooleanValue:
         greater, smaller = names.pair(reading, *pair)
         return greater >= smaller if kwargs.get("or_equal") else greater > smaller
 
@@ -323,12 +326,12 @@ def _greater(names: _Names, kwargs: Mapping[str, Any]) -> Any:
     return above(shared)
 
 
-def _equal(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _equal(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     pair = [kwargs["column_A"], kwargs["column_B"]]
     return _are_equal(names, *pair)
 
 
-def _are_equal(names: _Names, one: str, other: str) -> Any:
+def _are_equal(names: _Names, one: str, other: str) -> ir.BooleanValue:
     known = {names.natural(name) for name in (one, other)}
     reading = _only(known) or Reading.TEXT
     left, right = names.pair(reading, one, other)
@@ -339,11 +342,11 @@ def _are_equal(names: _Names, one: str, other: str) -> Any:
     return _certain(left == right) | (raw[0] == raw[1])
 
 
-def _unique_in_record(names: _Names, kwargs: Mapping[str, Any]) -> Any:
+def _unique_in_record(names: _Names, kwargs: Mapping[str, Any]) -> ir.BooleanValue:
     return ~reduce(or_, [_clash(names, *pair) for pair in combinations(kwargs["column_list"], 2)])
 
 
-def _clash(names: _Names, one: str, other: str) -> Any:
+def _clash(names: _Names, one: str, other: str) -> ir.BooleanValue:
     # Two missing values are the same value, as they are to Great Expectations.
     are_missing = (~names.reader.present(names.column(name)) for name in (one, other))
     return _certain(_are_equal(names, one, other)) | reduce(and_, are_missing)
@@ -355,7 +358,7 @@ def _only(known: Iterable[Reading | None]) -> Reading | None:
     return readings.pop() if len(readings) == 1 else None
 
 
-_HOLDS: Mapping[str, Callable[[_Names, Mapping[str, Any]], Any]] = {
+_HOLDS: Mapping[str, Callable[[_Names, Mapping[str, Any]], ir.BooleanValue]] = {
     BETWEEN: _between,
     IN_SET: _in_set,
     NOT_IN_SET: _not_in_set,
@@ -370,11 +373,11 @@ _HOLDS: Mapping[str, Callable[[_Names, Mapping[str, Any]], Any]] = {
 }
 
 
-def _certain(answer: Any) -> Any:
+def _certain(answer: ir.BooleanValue) -> ir.BooleanValue:
     return answer.fill_null(False)
 
 
-def _both(one: Any | None, other: Any | None) -> Any | None:
+def _both(one: ir.BooleanValue | None, other: ir.BooleanValue | None) -> ir.BooleanValue | None:
     if one is None or other is None:
         return other if one is None else one
     return one & other

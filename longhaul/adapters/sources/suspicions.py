@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import ibis.expr.types as ir
 from ibis.common.exceptions import IbisError
 
 from longhaul.adapters.regexes import Re2
@@ -45,8 +46,8 @@ class Suspicion:
     reason: str
     risk: Risk
     confidence: float
-    test: Any | None = None
-    doubled: tuple[Sequence[str], Any] | None = None
+    test: ir.BooleanValue | None = None
+    doubled: tuple[Sequence[str], ir.BooleanValue] | None = None
     rule_id: str | None = None
 
 
@@ -72,7 +73,7 @@ READINGS: Mapping[str, Reading] = {
 }
 
 
-def measured(reader: Reader, attribute: SampledAttribute) -> Any | None:
+def measured(reader: Reader, attribute: SampledAttribute) -> ir.Value | None:
     """What is measured of a column: its numbers, its times, or the lengths of its texts.
 
     Raises:
@@ -138,7 +139,9 @@ def missing(reader: Reader, attribute: SampledAttribute) -> Iterator[Suspicion]:
         )
 
 
-def outliers(value: Any, attribute: SampledAttribute, measures: Measures) -> Iterator[Suspicion]:
+def outliers(
+    value: ir.Value, attribute: SampledAttribute, measures: Measures
+) -> Iterator[Suspicion]:
     """Rows whose number is far from the others."""
     fences = list(_fences(measures))
     if not fences:
@@ -159,7 +162,7 @@ def outliers(value: Any, attribute: SampledAttribute, measures: Measures) -> Ite
 
 
 def boundaries(
-    value: Any, attribute: SampledAttribute, measures: Measures, rules: Sequence[SampledRule]
+    value: ir.Value, attribute: SampledAttribute, measures: Measures, rules: Sequence[SampledRule]
 ) -> Iterator[Suspicion]:
     """Rows with the lowest or highest value that a rule allows or that the data has."""
     reading = READINGS[attribute.data_type]
@@ -234,7 +237,9 @@ _READ: Mapping[tuple[str, Reading], Callable[[object], Any]] = {
 }
 
 
-def figures(value: Any, reading: Reading, quartile_rows: Any | None) -> Mapping[str, Any]:
+def figures(
+    value: ir.Value, reading: Reading, quartile_rows: ir.BooleanValue | None
+) -> Mapping[str, ir.Value]:
     """The figures of a column in one scan.
 
     Args:

@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 from ibis.common.exceptions import IbisError
 
 from longhaul.adapters.regexes import Re2
@@ -69,7 +70,7 @@ class _Stratum:
     """Clean rows that have something in common."""
 
     name: str
-    test: Any
+    test: ir.BooleanValue
     count: int
 
 
@@ -150,7 +151,7 @@ class TableSampling:
             for one in self._attributes:
                 self._problems.setdefault(one.id, problem)
 
-    def _texts_of_key(self, rows: Any) -> dict[str, Any]:
+    def _texts_of_key(self, rows: ir.Table) -> dict[str, ir.StringValue]:
         return {f"k{number}": as_text(rows[name]) for number, name in enumerate(self._key)}
 
     def _columns(self) -> Sequence[str]:
@@ -187,8 +188,8 @@ class TableSampling:
             rule_id=one.rule_id,
         )
 
-    def _measured(self) -> Iterator[tuple[SampledAttribute, Any, Measures]]:
-        values: list[tuple[SampledAttribute, Any]] = []
+    def _measured(self) -> Iterator[tuple[SampledAttribute, ir.Value | None, Measures]]:
+        values: list[tuple[SampledAttribute, ir.Value | None]] = []
         for one in self._attributes:
             try:
                 values.append((one, measured(self._reader, one)))
@@ -200,8 +201,10 @@ class TableSampling:
             yield from self._measure(values[first : first + MEASURED_AT_ONCE], part)
 
     def _measure(
-        self, values: Sequence[tuple[SampledAttribute, Any]], part: Any | None
-    ) -> Iterator[tuple[SampledAttribute, Any, Measures]]:
+        self,
+        values: Sequence[tuple[SampledAttribute, ir.Value | None]],
+        part: ir.BooleanValue | None,
+    ) -> Iterator[tuple[SampledAttribute, ir.Value | None, Measures]]:
         wanted = {
             (number, name): figure
             for number, (one, value) in enumerate(values)
@@ -254,7 +257,7 @@ class TableSampling:
             return 0
         return int(count or 0)
 
-    def _aggregate(self, wanted: Sequence[Any]) -> tuple[Any, ...] | None:
+    def _aggregate(self, wanted: Sequence[ir.Value]) -> tuple[Any, ...] | None:
         """Some figures of the whole table; None when the engine fails."""
         if not wanted:
             return ()
@@ -267,7 +270,7 @@ class TableSampling:
             return None
         return answer
 
-    def _number_of(self, test: Any) -> Any:
+    def _number_of(self, test: ir.BooleanValue) -> ir.IntegerValue:
         if self._session.dialect is Dialect.DUCKDB:
             # A filtered count is several times slower in DuckDB.
             return ibis.coalesce(test.cast("int32").sum(), 0)
@@ -367,13 +370,13 @@ class TableSampling:
             if _FEWEST_STRATA <= int(kinds) <= MOST_STRATA and longest <= _LONGEST_STRATUM
         ]
 
-    def _is_in(self, column: str, value: str | None) -> Any:
+    def _is_in(self, column: str, value: str | None) -> ir.BooleanValue:
         text = as_text(self._rows[column])
         return text.isnull() if value is None else (text == value).fill_null(False)
 
-    def _clean_rows(self, test: Any | None = None) -> Any:
+    def _clean_rows(self, test: ir.BooleanValue | None = None) -> ir.Table:
         rows = self._rows.filter(self._clean_test if test is None else self._clean_test & test)
-        joined: list[Any] = []
+        joined: list[ir.Table] = []
         for one in self._doubles:
             assert one.doubled is not None
             columns, _ = one.doubled
@@ -387,7 +390,7 @@ class TableSampling:
             )
         return rows
 
-    def _doubled(self, one: Suspicion) -> Any:
+    def _doubled(self, one: Suspicion) -> ir.Table:
         """The values that several of the judged rows share."""
         assert one.doubled is not None
         columns, judged = one.doubled
@@ -418,17 +421,17 @@ class TableSampling:
             return [Found(values[1:-1], values[-1]) for values in answer]
         return [Found(key, found[key]) for key in reversed(found)][:most]
 
-    def _suspicious_rows(self, one: Suspicion) -> Any:
+    def _suspicious_rows(self, one: Suspicion) -> ir.Table:
         if one.doubled is None:
             return self._rows.filter(one.test)
         columns, judged = one.doubled
         rows, groups = self._rows.filter(judged), self._doubled(one)
         return rows.semi_join(groups, [rows[name].identical_to(groups[name]) for name in columns])
 
-    def _place(self, key: Iterable[Any], name: str) -> Any:
+    def _place(self, key: Iterable[ir.StringValue], name: str) -> ir.StringValue:
         return place(f"{self._request.seed}|{name}", key)
 
-    def _part(self, rows: int) -> Any | None:
+    def _part(self, rows: int) -> ir.BooleanValue | None:
         """About this many rows, always the same; None for all."""
         if self._count <= rows:
             return None

@@ -8,6 +8,7 @@ from operator import and_
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 from ibis.common.exceptions import IbisError
 from ibis.expr.operations import UnboundTable
 
@@ -106,7 +107,7 @@ class TableScan:
             ],
         )
 
-    def _read(self, rows: Any) -> Reader:
+    def _read(self, rows: ir.Table) -> Reader:
         return Reader(rows, self._table, self._session.dialect)
 
     def _narrow(self, rule: TableRule) -> CompiledRule:
@@ -226,7 +227,7 @@ class TableScan:
         )
 
     def _examples(
-        self, one: CompiledRule, failing: Any, shown: Sequence[str]
+        self, one: CompiledRule, failing: ir.Table, shown: Sequence[str]
     ) -> Sequence[Mapping[str, Any]]:
         """Some failing rows; the verdict does not need them."""
         reader = self._read(failing)
@@ -271,7 +272,7 @@ class _Counts:
     def __init__(self, session: Session, reader: Reader, compiled: Sequence[CompiledRule]) -> None:
 
         self._places: dict[Hashable, int] = {}
-        self._figures: list[Any] = []
+        self._figures: list[ir.Value] = []
         self._rows = reader.rows
         self._is_duckdb = session.dialect is Dialect.DUCKDB
         for one in compiled:
@@ -307,12 +308,12 @@ class _Counts:
     def _read(self, what: str, key: Hashable) -> Any:
         return self._answer[self._places[what, key]]
 
-    def _add(self, key: Hashable, figure: Any) -> None:
+    def _add(self, key: Hashable, figure: ir.Value) -> None:
         if key not in self._places:
             self._places[key] = len(self._figures)
             self._figures.append(figure)
 
-    def _count(self, test: Any) -> Any:
+    def _count(self, test: ir.BooleanValue) -> ir.IntegerValue:
         if not self._is_duckdb:
             return self._rows.count(where=test)
         # A filtered count is several times slower in DuckDB.
@@ -327,7 +328,7 @@ def _measured(rule: TableRule, rows: int, observed: float | None) -> Verdict:
     )
 
 
-def _only(rows: Any, columns: Collection[str]) -> Any:
+def _only(rows: ir.Table, columns: Collection[str]) -> ir.Table:
     """A bound table with fewer columns."""
     schema = {name: kind for name, kind in rows.schema().items() if name in columns}
     bound = rows.op()
@@ -336,7 +337,7 @@ def _only(rows: Any, columns: Collection[str]) -> Any:
     return ibis.table(schema, name=bound.name, database=bound.namespace.database)
 
 
-def _shown(reader: Reader, name: str) -> Any:
+def _shown(reader: Reader, name: str) -> ir.StringValue:
     try:
         return reader.text(name).left(LONGEST_VALUE + 1)
     except Unreadable:

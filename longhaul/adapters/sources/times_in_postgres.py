@@ -3,9 +3,8 @@
 The calendar in one regular expression takes a microsecond a value there, this a third of that.
 """
 
-from typing import Any
-
 import ibis
+import ibis.expr.types as ir
 
 from longhaul.adapters.sources.calendar import A_DAY, A_SECOND, Writing
 
@@ -16,7 +15,7 @@ _LEAP_DAY = 229
 _HOURS, _SIXTY = 24, 60
 
 
-def written_time(text: Any, writing: Writing) -> Any:
+def written_time(text: ir.StringValue, writing: Writing) -> ir.IntegerValue:
     """A text in a known form as a time; NULL when it is not in that form."""
     day = _day(text, writing).cast("int64")
     exists = _exists(day)
@@ -32,7 +31,7 @@ def written_time(text: Any, writing: Writing) -> Any:
     return ibis.cases((has_shape, ibis.cases((exists, time), else_=None)), else_=None)
 
 
-def _day(text: Any, writing: Writing) -> Any:
+def _day(text: ir.StringValue, writing: Writing) -> ir.StringValue:
     """The eight digits of the day."""
     match writing.digits:
         case (0, 4, 6):
@@ -48,7 +47,7 @@ def _day(text: Any, writing: Writing) -> Any:
     raise ValueError("no writing")
 
 
-def _exists(day: Any) -> Any:
+def _exists(day: ir.IntegerValue) -> ir.BooleanValue:
     """Whether eight digits are a day of the calendar."""
     month_and_day = day % _YEAR
     is_leap = (day % (4 * _YEAR) < _YEAR) & (

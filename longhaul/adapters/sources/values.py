@@ -1,9 +1,9 @@
 """Values as texts and as doubles, the same from every engine."""
 
 import math
-from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 
 # Smaller whole numbers fit into a bigint, and are written without point and exponent.
 _WRITTEN_OUT = 1e18
@@ -12,7 +12,7 @@ _WRITTEN_OUT = 1e18
 _WHOLE_REALS = 2**24
 
 
-def as_text(column: Any) -> Any:
+def as_text(column: ir.Column) -> ir.StringValue:
     """A column as text, as people write its values."""
     if column.type().is_floating():
         return _number_as_text(as_double(column))
@@ -20,7 +20,7 @@ def as_text(column: Any) -> Any:
     return column.cast("string")
 
 
-def as_double(column: Any) -> Any:
+def as_double(column: ir.Column) -> ir.FloatingValue:
     """A floating column as a double; 0.1 in four bytes becomes 0.1."""
     if not column.type().is_float32():
         return column
@@ -28,7 +28,7 @@ def as_double(column: Any) -> Any:
     return ibis.cases((column.abs() < _WHOLE_REALS, written), else_=column.cast("float64"))
 
 
-def _number_as_text(number: Any) -> Any:
+def _number_as_text(number: ir.FloatingValue) -> ir.StringValue:
     # One engine writes 7, NaN and Infinity where the other writes 7.0, nan and inf.
     whole = number.cast("int64")
     other = number.cast("string")

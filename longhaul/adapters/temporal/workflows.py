@@ -63,7 +63,7 @@ class TemporalWorkflows:
 
         The step of a flow is started by the flow's workflow, as its child, if that runs.
         """
-        searchable = await self._is_searchable()
+        name, searchable = _name_of(workflow), await self._is_searchable()
         state = JobState(
             job_id=job.id,
             job_type=job.job_type,
@@ -72,15 +72,13 @@ class TemporalWorkflows:
             searchable=searchable,
         )
         if job.parent_id is not None:
-            name = _Definition.must_from_class(workflow).name
-            child = _child_start(job, state, name or workflow.__name__, summary)
+            child = _child_start(job, state, name, summary)
             if await self._signal(job.parent_id, "start_child", child):
                 return True
-        run: Any = getattr(workflow, "run")  # noqa: B009 - every workflow class has one
         with translated():
             try:
                 await self._client.start_workflow(
-                    run,
+                    name,
                     state,
                     id=job.id,
                     task_queue=Queue.WORKFLOWS,
@@ -159,6 +157,12 @@ class TemporalWorkflows:
             with translated():
                 self._searchable = await ensure_search_attributes(self._client)
         return self._searchable
+
+
+def _name_of(workflow: type) -> str:
+    """The name that a workflow class is registered under."""
+    # The SDK tells it in no other way, and a second place to write it would one day disagree.
+    return _Definition.must_from_class(workflow).name or workflow.__name__
 
 
 def _child_start(job: Job, state: JobState, workflow: str, summary: str) -> ChildStart:

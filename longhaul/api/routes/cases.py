@@ -64,10 +64,10 @@ async def read_case(case_id: CaseId, caller: Caller, serving: Serving) -> Any:
     return await serving.cases.show(caller, case_id)
 
 
-@router.post("/documents", status_code=HTTPStatus.CREATED, response_model=GivenDocumentView)
+@router.post("/documents", status_code=HTTPStatus.CREATED)
 async def attach_document(
     body: DocumentRequest, caller: Caller, serving: Serving, response: Response
-) -> Any:
+) -> GivenDocumentView:
     """Attach a document that is already evidence to further test cases; 200 if all have it."""
     given, is_new = await serving.cases.attach(caller, body.document, body.case_ids)
     if not is_new:
@@ -75,10 +75,10 @@ async def attach_document(
     return given
 
 
-@router.post("/{case_id}/queries", status_code=HTTPStatus.CREATED, response_model=GivenView)
+@router.post("/{case_id}/queries", status_code=HTTPStatus.CREATED)
 async def give_query(
     case_id: CaseId, body: QueryRequest, caller: Caller, serving: Serving, response: Response
-) -> Any:
+) -> GivenView:
     """Attach a query to test cases as evidence; it is run when they are executed."""
     given, is_new = await serving.cases.give_query(caller, case_id, body)
     if not is_new:

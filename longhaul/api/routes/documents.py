@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
@@ -74,7 +74,6 @@ class DocumentResponse(Response):
 @router.post(
     "/{case_id}/documents",
     status_code=HTTPStatus.CREATED,
-    response_model=GivenDocumentView,
     openapi_extra={"requestBody": _BODY},
 )
 async def give_document(
@@ -84,7 +83,7 @@ async def give_document(
     request: Request,
     response: Response,
     file_name: FileName = "document",
-) -> Any:
+) -> GivenDocumentView:
     """Upload a PDF or a text as evidence of a test case; 200 if it is that already."""
     announced = request.headers.get("content-length", "")
     upload = Upload(

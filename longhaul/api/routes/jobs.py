@@ -67,7 +67,6 @@ IdempotencyKey = Annotated[
 @router.post(
     "",
     status_code=ACCEPTED,
-    response_model=JobView | Validated,
     responses={
         HTTPStatus.OK: {
             "model": JobView | Validated,
@@ -83,7 +82,7 @@ async def submit_job(
     response: Response,
     idempotency_key: IdempotencyKey = None,
     validate_only: bool = False,
-) -> Any:
+) -> JobView | Validated:
     """Start a job, or return the one of this key or singleton."""
     if validate_only:
         found = await serving.submission.validate(caller, body)
@@ -101,7 +100,7 @@ async def submit_job(
     return await serving.reading.render(job)
 
 
-@router.get("", response_model=JobList)
+@router.get("")
 async def list_jobs(
     caller: Caller,
     serving: Serving,
@@ -115,7 +114,7 @@ async def list_jobs(
     waiting_for: Literal["approval"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> JobList:
     """The caller's jobs and those that ask them, newest first; an Admin's list has all."""
     if owner not in (None, caller.sub) and not caller.is_admin:
         raise Forbidden("Only an Admin may list the jobs of others.")
@@ -133,17 +132,17 @@ async def list_jobs(
     return await serving.reading.jobs(wanted, limit=limit, cursor=cursor)
 
 
-@router.get("/active", response_model=ActiveJobs)
+@router.get("/active")
 async def list_active_jobs(
     caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
-) -> Any:
+) -> ActiveJobs:
     """The jobs of `GET /jobs` that have not ended."""
     wanted = JobFilter(visible_to=_bound_to(caller), live_only=True)
     return await serving.reading.active_jobs(wanted, limit=limit, cursor=cursor)
 
 
-@router.get("/types", response_model=JobTypes)
-async def list_job_types(caller: Caller, serving: Serving) -> Any:
+@router.get("/types")
+async def list_job_types(caller: Caller, serving: Serving) -> JobTypes:
     """The catalog."""
     return {
         "job_types": [
@@ -160,37 +159,39 @@ async def list_job_types(caller: Caller, serving: Serving) -> Any:
     }
 
 
-@router.get("/{job_id}", response_model=JobView)
-@router.get("/{job_id}/status", response_model=JobView)
-async def read_job(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+@router.get("/{job_id}")
+@router.get("/{job_id}/status")
+async def read_job(job_id: JobId, caller: Caller, serving: Serving) -> JobView:
     """One job."""
     return await serving.reading.job(caller, job_id)
 
 
-@router.get("/{job_id}/children", response_model=JobList)
+@router.get("/{job_id}/children")
 async def list_children(
     job_id: JobId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
-) -> Any:
+) -> JobList:
     """The jobs of a flow's steps, newest first."""
     return await serving.reading.children(caller, job_id, limit=limit, cursor=cursor)
 
 
-@router.get("/{job_id}/approvals", response_model=Approvals)
-async def list_approvals(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+@router.get("/{job_id}/approvals")
+async def list_approvals(job_id: JobId, caller: Caller, serving: Serving) -> Approvals:
     """The approvals of a flow and their answers."""
     return await serving.approving.list(caller, job_id)
 
 
-@router.post("/{job_id}/approve", response_model=JobView)
+@router.post("/{job_id}/approve")
 async def approve_step(
     job_id: JobId, body: ApproveRequest, caller: Caller, serving: Serving
-) -> Any:
+) -> JobView:
     """Approve or reject a step that waits for a person."""
     return await serving.reading.render(await serving.approving.decide(caller, job_id, body))
 
 
-@router.patch("/{job_id}", response_model=JobView)
-async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving: Serving) -> Any:
+@router.patch("/{job_id}")
+async def change_job(
+    job_id: JobId, body: PatchRequest, caller: Caller, serving: Serving
+) -> JobView:
     """Change concurrency, priority or description while the job runs.
 
     Priority decides when a job starts; for a running one it counts for its next attempt and for
@@ -199,14 +200,14 @@ async def change_job(job_id: JobId, body: PatchRequest, caller: Caller, serving:
     return await serving.reading.render(await serving.controls.change(caller, job_id, body))
 
 
-@router.post("/{job_id}/pause", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
+@router.post("/{job_id}/pause", status_code=ACCEPTED, responses=UNCHANGED)
 async def pause_job(
     job_id: JobId,
     caller: Caller,
     serving: Serving,
     response: Response,
     body: PauseRequest | None = None,
-) -> Any:
+) -> JobView:
     """Pause: start no more items, and finish those in flight or stop them now."""
     answer = await serving.controls.pause(caller, job_id, body or PauseRequest())
     if not answer.accepted:
@@ -214,10 +215,10 @@ async def pause_job(
     return await serving.reading.render(answer.job)
 
 
-@router.post(
-    "/{job_id}/resume", status_code=ACCEPTED, response_model=ResumedJobView, responses=UNCHANGED
-)
-async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
+@router.post("/{job_id}/resume", status_code=ACCEPTED, responses=UNCHANGED)
+async def resume_job(
+    job_id: JobId, caller: Caller, serving: Serving, response: Response
+) -> ResumedJobView:
     """Go on under the same id."""
     answer = await serving.controls.resume(caller, job_id)
     if not answer.accepted:
@@ -225,9 +226,11 @@ async def resume_job(job_id: JobId, caller: Caller, serving: Serving, response: 
     return {**await serving.reading.render(answer.job), "original_job_id": job_id}
 
 
-@router.post("/{job_id}/cancel", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
-@router.delete("/{job_id}", status_code=ACCEPTED, response_model=JobView, responses=UNCHANGED)
-async def cancel_job(job_id: JobId, caller: Caller, serving: Serving, response: Response) -> Any:
+@router.post("/{job_id}/cancel", status_code=ACCEPTED, responses=UNCHANGED)
+@router.delete("/{job_id}", status_code=ACCEPTED, responses=UNCHANGED)
+async def cancel_job(
+    job_id: JobId, caller: Caller, serving: Serving, response: Response
+) -> JobView:
     """Stop for good; what is done stays done and readable."""
     answer = await serving.controls.cancel(caller, job_id)
     if not answer.accepted:
@@ -235,10 +238,10 @@ async def cancel_job(job_id: JobId, caller: Caller, serving: Serving, response: 
     return await serving.reading.render(answer.job)
 
 
-@router.post("/{job_id}/retry", status_code=ACCEPTED, response_model=JobView)
+@router.post("/{job_id}/retry", status_code=ACCEPTED)
 async def retry_job(
     job_id: JobId, caller: Caller, serving: Serving, body: RetryRequest | None = None
-) -> Any:
+) -> JobView:
     """Run failed and open items again, under the same id."""
     answer = await serving.controls.retry(caller, job_id, body or RetryRequest())
     return await serving.reading.render(answer.job)
@@ -247,12 +250,11 @@ async def retry_job(
 @router.post(
     "/{job_id}/control",
     status_code=ACCEPTED,
-    response_model=ResumedJobView | JobView,
     responses=UNCHANGED,
 )
 async def control_job(
     job_id: JobId, body: ControlRequest, caller: Caller, serving: Serving, response: Response
-) -> Any:
+) -> ResumedJobView | JobView:
     """The control routes in one."""
     match body.action:
         case "pause":
@@ -271,13 +273,13 @@ async def purge_job(job_id: JobId, caller: Caller, serving: Serving) -> None:
     await serving.controls.purge(caller, job_id)
 
 
-@router.get("/{job_id}/history", response_model=History)
-async def read_history(job_id: JobId, caller: Caller, serving: Serving) -> Any:
+@router.get("/{job_id}/history")
+async def read_history(job_id: JobId, caller: Caller, serving: Serving) -> History:
     """The attempts of a job and the audit of who did what."""
     return await serving.reading.history(caller, job_id)
 
 
-@router.get("/{job_id}/items", response_model=ItemList)
+@router.get("/{job_id}/items")
 async def list_items(
     job_id: JobId,
     caller: Caller,
@@ -286,19 +288,19 @@ async def list_items(
     error_code: str | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> ItemList:
     """The ledger."""
     wanted = ItemFilter(states=state, error_code=error_code)
     return await serving.reading.items(caller, job_id, wanted, limit=limit, cursor=cursor)
 
 
-@router.get("/{job_id}/items/{item_key:path}", response_model=ItemDetail)
-async def read_item(job_id: JobId, item_key: str, caller: Caller, serving: Serving) -> Any:
+@router.get("/{job_id}/items/{item_key:path}")
+async def read_item(job_id: JobId, item_key: str, caller: Caller, serving: Serving) -> ItemDetail:
     """One item with its calls."""
     return await serving.reading.item(caller, job_id, item_key)
 
 
-@router.get("/{job_id}/logs", response_model=LogPage)
+@router.get("/{job_id}/logs")
 async def read_logs(
     job_id: JobId,
     caller: Caller,
@@ -306,7 +308,7 @@ async def read_logs(
     tail: Limit = 100,
     level: Annotated[str, Query(pattern=f"^({'|'.join(LEVELS)})$")] = "debug",
     cursor: Cursor = None,
-) -> Any:
+) -> LogPage:
     """The newest log lines, or the first after a cursor; oldest first."""
     return await serving.reading.logs(caller, job_id, tail=tail, level=level, cursor=cursor)
 

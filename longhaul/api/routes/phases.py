@@ -35,19 +35,19 @@ async def list_mappings(
     return await serving.deciding.entries(find, wanted, limit=limit, cursor=cursor)
 
 
-@router.post("/{phase_id}/mappings/decisions", response_model=DecidedView)
+@router.post("/{phase_id}/mappings/decisions")
 async def decide_on_mappings(
     phase_id: PhaseId, body: DecisionRequest, caller: Caller, serving: Serving
-) -> Any:
+) -> DecidedView:
     """Approve or reject mappings, as tester or as report owner."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.decide(caller, find, body)
 
 
-@router.get("/{phase_id}/mappings/missing", response_model=UnmappedPage)
+@router.get("/{phase_id}/mappings/missing")
 async def list_unmapped(
     phase_id: PhaseId, caller: Caller, serving: Serving, limit: Limit = 100, cursor: Cursor = None
-) -> Any:
+) -> UnmappedPage:
     """The attributes without a column: no job could map them, or their mapping was rejected."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.unmapped(find, limit=limit, cursor=cursor)
@@ -66,7 +66,7 @@ async def map_attribute(
     return await serving.deciding.map_manually(caller, find, attribute_id, body)
 
 
-@router.get("/{phase_id}/mappings/history", response_model=DecisionHistory)
+@router.get("/{phase_id}/mappings/history")
 async def read_mapping_history(
     phase_id: PhaseId,
     caller: Caller,
@@ -74,7 +74,7 @@ async def read_mapping_history(
     entry_id: OneEntry = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> DecisionHistory:
     """The audit of the mappings, oldest first."""
     find = serving.deciding.mappings(caller, phase_id)
     return await serving.deciding.history(find, entry_id=entry_id, limit=limit, cursor=cursor)

@@ -1,7 +1,7 @@
 """The schedule routes, mounted under /api/v1/schedules."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
@@ -27,58 +27,64 @@ def schedule_id_of(schedule_id: str) -> str:
 ScheduleId = Annotated[str, Depends(schedule_id_of)]
 
 
-@router.post("", status_code=HTTPStatus.CREATED, response_model=ScheduleView)
-async def create_schedule(body: ScheduleRequest, caller: Caller, serving: Serving) -> Any:
+@router.post("", status_code=HTTPStatus.CREATED)
+async def create_schedule(body: ScheduleRequest, caller: Caller, serving: Serving) -> ScheduleView:
     """Create a schedule; a firing is skipped while the job of another one runs."""
     return await serving.schedules.create(caller, body)
 
 
-@router.get("", response_model=ScheduleList)
-async def list_schedules(caller: Caller, serving: Serving) -> Any:
+@router.get("")
+async def list_schedules(caller: Caller, serving: Serving) -> ScheduleList:
     """The caller's schedules; an Admin's list has everyone's."""
     return await serving.schedules.list(caller)
 
 
-@router.get("/system", response_model=UpkeepList)
-async def list_upkeep(caller: Caller, serving: Serving) -> Any:
+@router.get("/system")
+async def list_upkeep(caller: Caller, serving: Serving) -> UpkeepList:
     """The system's own schedules, for an Admin."""
     return await serving.schedules.upkeep(caller)
 
 
-@router.get("/{schedule_id}", response_model=ScheduleDetail)
-async def read_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+@router.get("/{schedule_id}")
+async def read_schedule(
+    schedule_id: ScheduleId, caller: Caller, serving: Serving
+) -> ScheduleDetail:
     """One schedule, with its latest firings and the next ones."""
     return await serving.schedules.show(caller, schedule_id)
 
 
-@router.get("/{schedule_id}/history", response_model=ObjectHistory)
+@router.get("/{schedule_id}/history")
 async def read_schedule_history(
     schedule_id: ScheduleId,
     caller: Caller,
     serving: Serving,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> ObjectHistory:
     """The audit of a schedule, oldest first, also of a deleted one."""
     return await serving.object_audit.of(
         caller, Audited.SCHEDULE, schedule_id, limit=limit, cursor=cursor
     )
 
 
-@router.post("/{schedule_id}/pause", response_model=ScheduleView)
-async def pause_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+@router.post("/{schedule_id}/pause")
+async def pause_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> ScheduleView:
     """Pause a schedule; jobs that it has started go on."""
     return await serving.schedules.pause(caller, schedule_id, paused=True)
 
 
-@router.post("/{schedule_id}/resume", response_model=ScheduleView)
-async def resume_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+@router.post("/{schedule_id}/resume")
+async def resume_schedule(
+    schedule_id: ScheduleId, caller: Caller, serving: Serving
+) -> ScheduleView:
     """Resume a schedule; missed firings are not made up for."""
     return await serving.schedules.pause(caller, schedule_id, paused=False)
 
 
-@router.post("/{schedule_id}/trigger", status_code=HTTPStatus.ACCEPTED, response_model=ScheduleView)
-async def trigger_schedule(schedule_id: ScheduleId, caller: Caller, serving: Serving) -> Any:
+@router.post("/{schedule_id}/trigger", status_code=HTTPStatus.ACCEPTED)
+async def trigger_schedule(
+    schedule_id: ScheduleId, caller: Caller, serving: Serving
+) -> ScheduleView:
     """Fire a schedule now; its firings show the result."""
     return await serving.schedules.trigger(caller, schedule_id)
 

@@ -100,7 +100,7 @@ async def reject_version(
     return await _take(version_id, caller, serving, VersionAction.REJECT, body)
 
 
-@router.get("/{version_id}/history", response_model=DecisionHistory)
+@router.get("/{version_id}/history")
 async def read_version_history(
     version_id: VersionId,
     caller: Caller,
@@ -108,21 +108,19 @@ async def read_version_history(
     entry_id: OneEntry = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> DecisionHistory:
     """The audit of the version and its entries, oldest first."""
     find = serving.deciding.version(caller, version_id)
     return await serving.deciding.history(find, entry_id=entry_id, limit=limit, cursor=cursor)
 
 
-@router.post(
-    "/{version_id}/generate-rules", status_code=HTTPStatus.ACCEPTED, response_model=TriggeredJob
-)
+@router.post("/{version_id}/generate-rules", status_code=HTTPStatus.ACCEPTED)
 async def generate_rules(
     version_id: VersionId,
     caller: Caller,
     serving: Serving,
     body: GenerateRulesRequest | None = None,
-) -> Any:
+) -> TriggeredJob:
     """Start rule generation into a draft, as clients of the replaced Celery system do."""
     version = await serving.deciding.read(serving.deciding.version(caller, version_id, Kind.RULES))
     if version.status is not VersionStatus.DRAFT:
@@ -158,14 +156,14 @@ async def edit_rule(
     return await serving.deciding.edit_rule(caller, find, rule_id, body)
 
 
-@router.post("/{version_id}/{kind}/decisions", response_model=DecidedView)
+@router.post("/{version_id}/{kind}/decisions")
 async def decide(
     version_id: VersionId,
     kind: VersionedKind,
     body: DecisionRequest,
     caller: Caller,
     serving: Serving,
-) -> Any:
+) -> DecidedView:
     """Approve or reject entries, as tester or as report owner."""
     find = serving.deciding.version(caller, version_id, kind)
     return await serving.deciding.decide(caller, find, body)

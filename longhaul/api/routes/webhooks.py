@@ -1,7 +1,7 @@
 """The webhook routes, mounted under /api/v1/webhooks."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 
@@ -34,38 +34,38 @@ WebhookId = Annotated[str, Depends(webhook_id_of)]
 DeliveryId = Annotated[str, Depends(delivery_id_of)]
 
 
-@router.post("", status_code=HTTPStatus.CREATED, response_model=CreatedWebhook)
-async def create_webhook(body: WebhookRequest, caller: Caller, serving: Serving) -> Any:
+@router.post("", status_code=HTTPStatus.CREATED)
+async def create_webhook(body: WebhookRequest, caller: Caller, serving: Serving) -> CreatedWebhook:
     """Create a webhook for your jobs. The answer has the secret, which is not shown again."""
     return await serving.webhooks.create(caller, body.url, body.events)
 
 
-@router.get("", response_model=WebhookList)
-async def list_webhooks(caller: Caller, serving: Serving) -> Any:
+@router.get("")
+async def list_webhooks(caller: Caller, serving: Serving) -> WebhookList:
     """The caller's webhooks; an Admin's list has everyone's."""
     return await serving.webhooks.list(caller)
 
 
-@router.get("/{webhook_id}", response_model=WebhookView)
-async def read_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> Any:
+@router.get("/{webhook_id}")
+async def read_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> WebhookView:
     """One webhook, without its secret."""
     return await serving.webhooks.show(caller, webhook_id)
 
 
-@router.post("/{webhook_id}/test", status_code=HTTPStatus.ACCEPTED, response_model=DeliveryView)
-async def test_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> Any:
+@router.post("/{webhook_id}/test", status_code=HTTPStatus.ACCEPTED)
+async def test_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving) -> DeliveryView:
     """Send the event `webhook.test`, whatever events the webhook listens to."""
     return await serving.webhooks.test(caller, webhook_id)
 
 
-@router.get("/{webhook_id}/history", response_model=ObjectHistory)
+@router.get("/{webhook_id}/history")
 async def read_webhook_history(
     webhook_id: WebhookId,
     caller: Caller,
     serving: Serving,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> ObjectHistory:
     """The audit of a webhook, oldest first, also of a deleted one."""
     return await serving.object_audit.of(
         caller, Audited.WEBHOOK, webhook_id, limit=limit, cursor=cursor
@@ -78,7 +78,7 @@ async def delete_webhook(webhook_id: WebhookId, caller: Caller, serving: Serving
     await serving.webhooks.delete(caller, webhook_id)
 
 
-@router.get("/{webhook_id}/deliveries", response_model=DeliveryList)
+@router.get("/{webhook_id}/deliveries")
 async def list_deliveries(
     webhook_id: WebhookId,
     caller: Caller,
@@ -86,7 +86,7 @@ async def list_deliveries(
     state: Literal["pending", "delivered", "failed"] | None = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Any:
+) -> DeliveryList:
     """The deliveries, newest first, with every try."""
     return await serving.webhooks.deliveries(caller, webhook_id, state, limit=limit, cursor=cursor)
 
@@ -94,10 +94,9 @@ async def list_deliveries(
 @router.post(
     "/{webhook_id}/deliveries/{delivery_id}/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    response_model=DeliveryView,
 )
 async def redeliver(
     webhook_id: WebhookId, delivery_id: DeliveryId, caller: Caller, serving: Serving
-) -> Any:
+) -> DeliveryView:
     """Send a delivery again, under its id."""
     return await serving.webhooks.redeliver(caller, webhook_id, delivery_id)
