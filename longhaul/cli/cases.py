@@ -105,7 +105,7 @@ def attach_document(
 def read_document(
     case_id: CaseId,
     document: Annotated[str, typer.Argument(help="its hash")],
-    file: Annotated[Path, typer.Option("-o", help="where to")],
+    file: Annotated[Path, typer.Option("-o", help="the file to write")],
     as_json: AsJson = False,
 ) -> None:
     """Download a document that is evidence of a test case."""

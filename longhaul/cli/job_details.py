@@ -37,7 +37,7 @@ def approve(
     job_id: JobId,
     step: Annotated[str | None, typer.Option(help="required if more than one waits")] = None,
     reject: Annotated[bool, typer.Option("--reject", help="reject instead")] = False,
-    reason: Annotated[str, typer.Option(help="for people")] = "",
+    reason: Annotated[str, typer.Option(help="shown to people")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Approve a step that waits for a person, or reject it."""

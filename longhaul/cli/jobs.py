@@ -45,13 +45,13 @@ def submit(
     stop_loss: StopLoss = None,
     deadline: Deadline = None,
     priority: Priority = None,
-    description: Annotated[str, typer.Option(help="for people")] = "",
+    description: Annotated[str, typer.Option(help="shown to people")] = "",
     start_at: Annotated[
         str | None, typer.Option(help="start not before this time; RFC 3339")
     ] = None,
     delay: Annotated[float | None, typer.Option(help="start not before this many seconds")] = None,
     idempotency_key: IdempotencyKey = None,
-    validate_only: Annotated[bool, typer.Option(help="start nothing")] = False,
+    validate_only: Annotated[bool, typer.Option(help="only check; start nothing")] = False,
     wait: Annotated[bool, typer.Option(help="follow the job to its end")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,7 +81,7 @@ def list_jobs(
     status: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
     active: Annotated[bool, typer.Option(help="only those that have not ended")] = False,
     job_type: Annotated[list[str] | None, typer.Option(help="only these; repeatable")] = None,
-    owner: Annotated[str | None, typer.Option(help="only theirs")] = None,
+    owner: Annotated[str | None, typer.Option(help="only jobs of this owner")] = None,
     waiting_for: Annotated[
         Literal["approval"] | None, typer.Option(help="only flows that wait for a person")
     ] = None,
@@ -146,7 +146,7 @@ def watch_job(job_id: JobId, as_json: AsJson = False) -> None:
 def pause(
     job_id: JobId,
     mode: Annotated[str, typer.Option(help="drain or now")] = "drain",
-    reason: Annotated[str, typer.Option(help="for people")] = "",
+    reason: Annotated[str, typer.Option(help="shown to people")] = "",
     until: Annotated[
         str | None, typer.Option(help="resume automatically at this time; RFC 3339")
     ] = None,
@@ -188,7 +188,7 @@ def change(
     job_id: JobId,
     concurrency: Concurrency = None,
     priority: Priority = None,
-    description: Annotated[str | None, typer.Option(help="for people")] = None,
+    description: Annotated[str | None, typer.Option(help="shown to people")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a running job's options."""

@@ -40,7 +40,7 @@ def create(
     metadata: Metadata = "{}",
     concurrency: Concurrency = None,
     priority: Priority = None,
-    description: Annotated[str, typer.Option(help="for people")] = "",
+    description: Annotated[str, typer.Option(help="shown to people")] = "",
     paused: Annotated[bool, typer.Option(help="create it paused")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Decision(StrEnum):
-    """What a person says when asked."""
+    """A person's decision."""
 
     APPROVED = "approved"
     REJECTED = "rejected"

@@ -440,7 +440,7 @@ def check_complete(
     """Refuse to submit or approve a version with open entries, or with none to go on with.
 
     Args:
-        first: How the first of those entries are called that wait for the action's reviewer.
+        first: Names of the first entries that wait for the action's reviewer.
 
     Raises:
         WrongState: Something is missing.

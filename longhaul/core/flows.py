@@ -286,7 +286,7 @@ def fill(parameters: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str,
     """A step's parameters with their references filled in.
 
     Raises:
-        Unresolved: A step it wants has failed, or did not bring what is asked for.
+        Unresolved: A step that it refers to has failed, or its result has no such value.
     """
     return {
         key: value if key == STEPS else resolve(value, results) for key, value in parameters.items()
@@ -301,7 +301,7 @@ def resolve(value: Any, results: Mapping[str, Any]) -> Any:
         results: By step: a `StepResult`; by group: its members' by name.
 
     Raises:
-        Unresolved: A step it wants has failed, or did not bring what is asked for.
+        Unresolved: A step that it refers to has failed, or its result has no such value.
     """
     match value:
         case Mapping():

@@ -1,4 +1,4 @@
-"""Which jobs, and which of a job's items, people want to see."""
+"""Filters for lists of jobs and of a job's items."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from longhaul.core.principals import Principal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs a list holds; what is empty or None does not narrow it.
+    """Which jobs to list; fields that are empty or None do not filter.
 
     Attributes:
-        visible_to: Only what this caller may see: their own jobs, and those that ask them.
-        waiting_for: Only running flows that say so.
+        visible_to: Only jobs that this caller may see: their own, and those that ask them.
+        waiting_for: Only running flows with this value.
     """
 
     visible_to: Principal | None = None
@@ -33,7 +33,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemFilter:
-    """Which items a list holds."""
+    """Which items to list."""
 
     states: Sequence[ItemState] = ()
     error_code: str | None = None

@@ -17,7 +17,7 @@ async def cancel_and_wait(
 
     Args:
         tasks: The tasks to end.
-        patience: Seconds after which a task that clings to life is left alone; None
+        patience: Seconds after which a task that still has not ended is left alone; None
             means never.
     """
     pending = {task for task in tasks if not task.done()}

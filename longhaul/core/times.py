@@ -1,4 +1,4 @@
-"""Times as other programs read them."""
+"""Times for other programs."""
 
 from datetime import UTC, datetime
 from typing import overload

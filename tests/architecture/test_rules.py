@@ -147,6 +147,18 @@ def test_every_invariant_of_the_docs_has_a_test_that_carries_its_number() -> Non
     assert marked == set(documented)
 
 
+def test_every_file_that_the_docs_name_exists() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench/README.md"]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"`((?:longhaul|tests|docs)/[\w/]+\.\w+)`", page.read_text())
+    }
+
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_the_makefile_has_the_targets_that_people_rely_on() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

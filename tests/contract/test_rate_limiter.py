@@ -233,7 +233,7 @@ async def test_waiting_for_a_turn_takes_as_long_as_the_book_says(make: Make) -> 
     began = clock.now()
     await _passes(clock, acquired(limiter))
 
-    # Half a minute, of which Redis' own clock has seen a moment go by.
+    # Half a minute, of which only a moment has passed for Redis' clock.
     assert clock.now() - began >= 15
 
 

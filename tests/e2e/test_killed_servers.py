@@ -83,7 +83,7 @@ async def test_while_temporal_is_away_jobs_wait_and_controls_say_so(cluster: Clu
     waiting = await cluster.submit("echo", items=3)
     given_up = await cluster.submit("echo", items=3)
     async with cluster.http() as client:
-        # Said before a client of the usual patience gives up.
+        # Answered before a usual client gives up.
         refused = await client.post(f"/jobs/{running}/pause", timeout=5)
         cancelled = await client.post(f"/jobs/{given_up}/cancel")
     cluster.gate.touch()

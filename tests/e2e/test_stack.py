@@ -20,7 +20,7 @@ ITEMS = 80
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[LocalStack]:
-    # Whoever starts it may have another Temporal in the shell's variables.
+    # The shell may have variables of another Temporal.
     elsewhere = {"TEMPORAL_NAMESPACE": "elsewhere", "TEMPORAL_TLS": "true"}
     async with local_stack(tmp_path, **elsewhere) as opened:
         await opened.start(UP, cwd=ROOT)

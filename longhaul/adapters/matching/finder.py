@@ -20,7 +20,7 @@ from longhaul.core.mappings import Candidate, ColumnIndex, PhysicalColumn
 
 SHORTLIST = 20
 
-# How many columns each quick look brings up to be compared. A token that more columns have
+# How many columns each quick test selects for comparing. A token that more columns have
 # says too little to be looked for.
 _LOOKED_AT = 60
 _MOST_OF_A_TOKEN = 50

@@ -23,7 +23,7 @@ class Audited(StrEnum):
     WEBHOOK = "webhook"
 
 
-async def note_deed(
+async def note_change(
     tx: Transaction, what: Audited, row: Row, action: str, by: str, details: Mapping[str, Any]
 ) -> None:
     """Write the audit of a row, in the same transaction as the change."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.postgres.jobs import LIVE
-from longhaul.adapters.postgres.object_audit import Audited, note_deed
+from longhaul.adapters.postgres.object_audit import Audited, note_change
 from longhaul.core.ports import Row, Transaction
 from longhaul.core.principals import Principal
 from longhaul.core.schedules import Firing, FiringOutcome, Schedule
@@ -82,7 +82,7 @@ class PostgresSchedules:
                 "time_zone": time_zone,
                 "paused": paused,
             }
-            await note_deed(tx, Audited.SCHEDULE, rows[0], "created", owner.sub, details)
+            await note_change(tx, Audited.SCHEDULE, rows[0], "created", owner.sub, details)
         return _schedule(rows[0])
 
     async def of_owner(self, owner: str | None) -> list[Schedule]:
@@ -113,7 +113,7 @@ class PostgresSchedules:
         """Note who let a schedule fire."""
         async with self._database.begin() as tx:
             for row in await tx.fetch("SELECT * FROM schedule WHERE id = $1", schedule_id):
-                await note_deed(tx, Audited.SCHEDULE, row, "triggered", by, {})
+                await note_change(tx, Audited.SCHEDULE, row, "triggered", by, {})
 
     async def _change(
         self,
@@ -128,7 +128,7 @@ class PostgresSchedules:
             rows = await tx.fetch(_CHANGE, schedule_id, paused, deleted)
             if not rows:
                 return None
-            await note_deed(tx, Audited.SCHEDULE, rows[0], action, by, {})
+            await note_change(tx, Audited.SCHEDULE, rows[0], action, by, {})
         return _schedule(rows[0])
 
     async def firings(self, schedule_id: str, limit: int) -> list[Firing]:

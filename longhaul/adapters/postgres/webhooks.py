@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from longhaul.adapters.postgres.object_audit import Audited, note_deed
+from longhaul.adapters.postgres.object_audit import Audited, note_change
 from longhaul.adapters.postgres.outbox import TIME
 from longhaul.core.errors import NotFound
 from longhaul.core.notices import TEST_EVENT
@@ -143,7 +143,7 @@ class PostgresWebhooks:
             if not rows:
                 return None
             details = {"events": list(events), "host": urlsplit(url).hostname}
-            await note_deed(tx, Audited.WEBHOOK, rows[0], "created", owner.sub, details)
+            await note_change(tx, Audited.WEBHOOK, rows[0], "created", owner.sub, details)
         return rows[0]
 
     async def of_owner(self, owner: str | None) -> Sequence[Row]:
@@ -166,14 +166,14 @@ class PostgresWebhooks:
         async with self._database.begin() as tx:
             rows = await tx.fetch("DELETE FROM webhook WHERE id = $1 RETURNING *", webhook_id)
             for row in rows:
-                await note_deed(tx, Audited.WEBHOOK, row, "deleted", by, {})
+                await note_change(tx, Audited.WEBHOOK, row, "deleted", by, {})
             await tx.execute("DELETE FROM webhook_delivery WHERE webhook_id = $1", webhook_id)
 
     async def test(self, webhook: Row, by: str) -> Row:
         """Queue a test event for a webhook, whatever its events."""
         async with self._database.begin() as tx:
             (delivery,) = await tx.fetch(_TEST, webhook["id"])
-            await note_deed(tx, Audited.WEBHOOK, webhook, "tested", by, {})
+            await note_change(tx, Audited.WEBHOOK, webhook, "tested", by, {})
         return delivery
 
     async def deliveries(
@@ -207,7 +207,7 @@ class PostgresWebhooks:
             if not rows:
                 raise NotFound("The webhook has no such delivery.")
             details = {"delivery_id": delivery_id}
-            await note_deed(tx, Audited.WEBHOOK, webhook, "redelivered", by, details)
+            await note_change(tx, Audited.WEBHOOK, webhook, "redelivered", by, details)
             return rows[0], list(await tx.fetch(_TRIES, [rows[0]["id"]]))
 
     async def lease(
