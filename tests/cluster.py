@@ -37,6 +37,9 @@ class Cluster:
 
     Args:
         settings: Further variables for API and workers.
+
+    Attributes:
+        gate: Create this file to let the items that wait for it go on.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Cluster:
         self._settings = dict(settings or {})
         self._servers: dict[str, Server] = {}
         self._processes: dict[str, Process] = {}
+        self._permanent: frozenset[str] = frozenset()
+        self.gate = folder / "gate"
         self.postgres_port, self.redis_port, self.temporal_port = (new_port() for _ in range(3))
         self.api_ports: list[int] = []
 
@@ -65,11 +70,6 @@ class Cluster:
             **self._settings,
         }
 
-    @property
-    def gate(self) -> Path:
-        """Create this file to let the items that wait for it go on."""
-        return self._folder / "gate"
-
     async def open(self, *, apis: int = 1, workers: int = 1, durable: bool = False) -> None:
         """Start everything."""
         await asyncio.gather(
@@ -79,6 +79,7 @@ class Cluster:
             await self.run_api(f"api-{number}")
         for number in range(workers):
             await self.run_worker(f"worker-{number}")
+        self._permanent = frozenset(self._servers)
 
     async def _run_postgres(self, *, durable: bool) -> None:
         data = self._folder / "postgres"
@@ -91,6 +92,16 @@ class Cluster:
     async def _run_temporal(self) -> None:
         file = self._folder / "temporal.db"
         await self.run("temporal", await temporal_server(file, self.temporal_port))
+
+    async def restore(self) -> None:
+        """Start what has ended since the opening, and stop what has been added to it."""
+        for name in self._servers.keys() - self._permanent:
+            self.thaw(name)
+            await self.stop(name)
+            del self._servers[name], self._processes[name]
+        for name in self._servers:
+            if self._processes[name].returncode is not None:
+                await self.start(name)
 
     async def close(self) -> None:
         """Stop everything, the last one first."""
@@ -142,6 +153,13 @@ class Cluster:
         """Ask a process to leave; how it ended."""
         await self._processes[name].stop()
         return self._processes[name].returncode or 0
+
+    async def lose_temporals_store(self) -> None:
+        """Let Temporal forget every workflow."""
+        await self.kill("temporal")
+        for file in self._folder.glob("temporal.db*"):
+            file.unlink()
+        await self.start("temporal")
 
     def freeze(self, name: str) -> None:
         """Freeze a process."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from tests.servers import connected, postgres_server, redis_server, temporal_ser
 # A test must not depend on the shell it is started from.
 for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPORAL_", "OTEL_"))]:
     del os.environ[name]
+
+# Nor on whether that shell runs it in the background, where Ctrl-C is ignored, also by children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples everywhere, however slow the machine; a counter-example becomes a test.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)

@@ -22,10 +22,11 @@ from longhaul.core.ports import ModelClient
 from tests.ports import new_port
 from tests.stubs import model_server as stub
 from tests.stubs.model_server import Behaviour, ModelServer, Reply
+from tests.waiting import PATIENCE
 
 KEY = "sk-very-secret"
 PROMPT = "the-prompt-that-nobody-may-quote"
-PATIENT = timedelta(seconds=20)
+PATIENT = timedelta(seconds=PATIENCE)
 MODELS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-6"}
 
 
@@ -303,7 +304,12 @@ async def test_two_hundred_calls_may_be_on_their_way_at_once(spoken: Spoken) -> 
         )
         for number in range(200)
     ]
-    await spoken.server.until(lambda: spoken.server.in_flight == 200)
+    all_there = asyncio.create_task(
+        spoken.server.until(lambda: spoken.server.in_flight == len(calls))
+    )
+    # A call that ends before it is let go has failed.
+    await asyncio.wait([all_there, *calls], return_when=asyncio.FIRST_COMPLETED)
+    assert all_there.done()
     spoken.server.release()
     await asyncio.gather(*calls)
 

@@ -1,26 +1,15 @@
 """Flows at a terminal: the jobs of their steps, what they ask, and the answers."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster, open_cluster
+from tests.cluster import Cluster
 from tests.e2e.test_decisions import Terminal
 from tests.flows import approval, echo, group, note
-from tests.job_types import echo as echo_types
-from tests.job_types import flows as flow_types
 from tests.waiting import until
 
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    types = ["tests.job_types.echo", "tests.job_types.flows"]
-    async with open_cluster(tmp_path, types=types) as opened:
-        await opened.fetch(echo_types.CREATE_TABLE)
-        await opened.fetch(flow_types.CREATE_TABLE)
-        yield opened
+pytestmark = pytest.mark.usefixtures("worker")
 
 
 async def asked(terminal: Terminal, job_id: str, count: int) -> None:

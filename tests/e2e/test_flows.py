@@ -1,28 +1,16 @@
 """Flows and killed processes: no step is lost, none is done twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster import Cluster, open_cluster
+from tests.cluster import Cluster
 from tests.flows import approval, echo, note
-from tests.job_types import echo as echo_types
-from tests.job_types import flows as flow_types
 from tests.waiting import until
 
-pytestmark = pytest.mark.invariant("I3")
-
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    types = ["tests.job_types.echo", "tests.job_types.flows"]
-    async with open_cluster(tmp_path, types=types) as opened:
-        await opened.fetch(echo_types.CREATE_TABLE)
-        await opened.fetch(flow_types.CREATE_TABLE)
-        yield opened
+pytestmark = [pytest.mark.invariant("I3"), pytest.mark.usefixtures("worker")]
 
 
 def gates(cluster: Cluster) -> tuple[Path, Path]:
@@ -112,22 +100,14 @@ async def test_a_flow_survives_kills_within_and_between_its_steps(
 
 
 @pytest.mark.invariant("I1")
-async def test_a_flow_outlives_the_loss_of_temporals_store(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    async def lose_the_store() -> None:
-        await cluster.kill("temporal")
-        for file in tmp_path.glob("temporal.db*"):
-            file.unlink()
-        await cluster.start("temporal")
-
+async def test_a_flow_outlives_the_loss_of_temporals_store(cluster: Cluster) -> None:
     one, two = gates(cluster)
     job_id = await cluster.submit("flow", steps=steps(cluster))
     await step_has_done(cluster, job_id, "one", 4)
-    await lose_the_store()
+    await cluster.lose_temporals_store()
     one.touch()
     await waits(cluster, job_id)
-    await lose_the_store()
+    await cluster.lose_temporals_store()
     two.touch()
     await approve(cluster, job_id)
 

@@ -1,7 +1,5 @@
 """Servers killed for real: jobs wait, and go on where they were."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.cluster import Cluster
@@ -27,14 +25,11 @@ async def test_a_job_outlives_the_kill_of_everything(cluster: Cluster) -> None:
 
 
 @pytest.mark.invariant("I1")
-async def test_a_job_outlives_the_loss_of_temporals_store(cluster: Cluster, tmp_path: Path) -> None:
+async def test_a_job_outlives_the_loss_of_temporals_store(cluster: Cluster) -> None:
     await cluster.run_worker("worker")
     job_id = await held(cluster, items=120, done=10)
 
-    await cluster.kill("temporal")
-    for file in tmp_path.glob("temporal.db*"):
-        file.unlink()
-    await cluster.start("temporal")
+    await cluster.lose_temporals_store()
     cluster.gate.touch()
 
     job = await cluster.ends(job_id)

@@ -1,7 +1,5 @@
 """The ready flows, on the sample report with real processes."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,14 +7,10 @@ import pytest
 
 from longhaul.adapters.postgres.database import PostgresDatabase
 from longhaul.adapters.sample.report import SampleReport, load_sample
-from tests.cluster import Cluster, open_cluster
+from tests.cluster import Cluster
 from tests.e2e.test_flows import waits
 
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with open_cluster(tmp_path) as opened:
-        yield opened
+pytestmark = pytest.mark.usefixtures("worker")
 
 
 @pytest.fixture
