@@ -1,11 +1,15 @@
 """Real servers for the session, and a separate database for each test that needs one."""
 
 import asyncio
+import gc
 import os
+import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import hypothesis
@@ -28,9 +32,17 @@ for name in [name for name in os.environ if name.startswith(("LONGHAUL_", "TEMPO
 # Nor on whether that shell runs it in the background, where Ctrl-C is ignored, also by children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Much is alive in a process of tests and little of it is garbage: by default a tenth of the time
+# goes into looking for it.
+gc.set_threshold(20_000, 20, 20)
+
 # The same examples everywhere, however slow the machine; a counter-example becomes a test.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("tests")
+
+# Linux keeps the files of this folder in memory; each process of the tests needs some of it.
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED = 4 * 2**30
 
 # Files whose tests wait the longest come first, so that no process is left with one at the end.
 LONGEST_FIRST = ("e2e", "workflows", "api", "contract")
@@ -58,9 +70,23 @@ class Servers:
 
 
 @pytest.fixture(scope="session")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+def servers_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in memory, where there is room.
+
+    Each database is 300 files that come and go, and a file system on a disk takes longer for
+    that than most tests.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
+        with TemporaryDirectory(prefix="longhaul-tests-", dir=MEMORY) as folder:
+            yield Path(folder)
+    else:
+        yield tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+async def servers(servers_folder: Path) -> AsyncIterator[Servers]:
     """PostgreSQL, Redis and Temporal for the whole session."""
-    folder = tmp_path_factory.mktemp("servers")
+    folder = servers_folder
     found = Servers(*(new_port() for _ in range(3)))
     await postgres.prepare(folder / "postgres")
     starting = [
