@@ -1,6 +1,7 @@
 """The worker process: opens everything, polls, and drains before it exits."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -32,6 +33,9 @@ from longhaul.worker.providers import open_providers
 from longhaul.worker.timed import timed_work
 from longhaul.worker.watchdog import watchdog
 
+# Objects made between two collections, and collections of one generation between two of the next.
+GC_THRESHOLDS = (20_000, 20, 20)
+
 # Twice as many as jobs may list their items at once.
 CONNECTIONS = 2 * LISTING
 
@@ -43,6 +47,8 @@ async def run(settings: Settings, types: Sequence[str] = ()) -> int:
         ValueError: The settings cannot be used as they are.
     """
     configure_logging()
+    # An item leaves thousands of objects behind and hardly a cycle among them.
+    gc.set_threshold(*GC_THRESHOLDS)
     async with watchdog(), open_parts(settings, types) as (client, parts):
         return await poll(client, parts, settings.worker)
 
