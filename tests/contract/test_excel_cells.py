@@ -19,6 +19,7 @@ from longhaul.core.errors import ItemFailed
 from longhaul.core.formats import DataType
 from longhaul.core.rule_execution import TableRule, Verdict
 from longhaul.core.sources import DataSource, SourceAccess, SourceKind
+from tests.waiting import PATIENCE
 
 DAY, MONTH = "%Y%m%d", "%Y%m"
 
@@ -217,13 +218,23 @@ def test_a_sheet_whose_time_is_over_is_given_up_and_can_be_read_again(
     assert rows == [(ROWS,)]
 
 
-async def test_a_workbook_that_cannot_be_opened_in_time_is_given_up(long_book: DataSource) -> None:
-    sessions = SourceSessions(SourceAccess(statement_timeout=timedelta(milliseconds=1)))
+class Slow(FileSession):
+    """Reads on only when its time is over."""
 
-    with pytest.raises(ItemFailed) as failed:
-        await sessions.tables(long_book)
+    def check(self) -> None:
+        self._late.wait(PATIENCE)
+        super().check()
 
-    assert failed.value.item_code == "source_timeout"
+
+def test_a_workbook_that_cannot_be_opened_in_time_is_given_up(long_book: DataSource) -> None:
+    session = Slow(long_book, SourceAccess(statement_timeout=timedelta(milliseconds=1)))
+    try:
+        with pytest.raises(QueryFailed) as failed:
+            session.tables()
+    finally:
+        session.close()
+
+    assert failed.value.as_failure.item_code == "source_timeout"
 
 
 def test_opening_a_workbook_asks_before_its_texts_are_read(long_book: DataSource) -> None:
