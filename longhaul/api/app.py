@@ -87,5 +87,7 @@ def _schema(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         for operation in path.values():
             for status in ("4XX", "5XX"):
                 content = operation["responses"][status]["content"]
-                content["application/problem+json"] = content.pop("application/json")
+                # FastAPI keeps what it has made, so this may have been done before.
+                if (problem := content.pop("application/json", None)) is not None:
+                    content["application/problem+json"] = problem
     return schema

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.api.conftest import Api
@@ -42,3 +43,12 @@ def test_errors_have_their_own_media_type_and_a_control_may_answer_that_all_is_d
     assert {"200", "202", "4XX", "5XX"} <= set(pause)
     assert set(pause["4XX"]["content"]) == {"application/problem+json"}
     assert set(pause["202"]["content"]) == {"application/json"}
+
+
+async def test_the_schema_is_the_same_however_often_it_is_asked_for(
+    client: httpx2.AsyncClient,
+) -> None:
+    answers = [await client.get("http://longhaul/openapi.json") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
