@@ -53,8 +53,6 @@ def create_app(services: Services, metrics: ApiMetrics, errors: ErrorReporter) -
         version="1",
         middleware=[Middleware(Timing, metrics=metrics), Middleware(BodyLimit)],
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
-        # Every request needs a token, so no foreign page can send one.
-        strict_content_type=False,
     )
     app.openapi = partial(_schema, app.openapi)  # type: ignore[method-assign]
     app.state.services = services

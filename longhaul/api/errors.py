@@ -38,6 +38,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 _NOT_LET_IN = "The database refuses our login; the operator must fix that."
 
+_NO_TYPE = "Send the body with the header `Content-Type: application/json`."
+
 _NO_BODY = "The body cannot be read: send JSON in UTF-8, not nested too deeply."
 
 
@@ -156,6 +158,9 @@ def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONR
     found = exc.errors()
     if any(error["loc"][0] == "path" for error in found):
         return _of_job_error(request, errors.NotFound("There is nothing at this path."))
+    if "Content-Type" not in request.headers and _is_not_read(found[0]):
+        # Read all the same, a foreign page could send it to an API that asks for no token.
+        return _of_job_error(request, errors.InvalidInput(_NO_TYPE))
     fields = [_field(error) for error in found]
     in_body = all(error["loc"][0] == "body" for error in found)
     first = ": ".join(part for part in fields[0].values() if part)
@@ -166,6 +171,10 @@ def _of_validation_error(request: Request, exc: RequestValidationError) -> JSONR
         detail=f"The request cannot be read. {first}",
         errors=fields,
     )
+
+
+def _is_not_read(error: Mapping[str, Any]) -> bool:
+    return tuple(error["loc"]) == ("body",) and error["type"] != "missing"
 
 
 def _field(error: Mapping[str, Any]) -> dict[str, str]:

@@ -114,10 +114,13 @@ async def test_nothing_is_judged_before_it_is_known_who_asks(
     assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
 
 
-async def test_json_needs_no_content_type(client: httpx2.AsyncClient) -> None:
+async def test_json_without_a_content_type_is_refused_by_the_name_of_the_header(
+    client: httpx2.AsyncClient,
+) -> None:
     response = await client.post("/jobs", content=b'{"job_type": "echo"}')
 
-    assert response.status_code == 202
+    assert response.status_code == 422
+    assert "Content-Type: application/json" in response.json()["detail"]
 
 
 async def unannounced(size: int) -> AsyncIterator[bytes]:
